@@ -1,0 +1,1 @@
+"""Speed and scale, side by side with what a user would run instead."""

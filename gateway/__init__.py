@@ -1,0 +1,1 @@
+"""The only public service: accepts uploads, routes them, decides, answers."""

@@ -1,0 +1,87 @@
+"""Messages between the gateway and the model services. Images travel as `application/x-npy` (see shared.images.npy)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Base64Bytes, Field
+
+from shared.contracts.public import Digest, Message, PatientId, Probability
+
+NPY_MEDIA_TYPE = "application/x-npy"
+EMBEDDING_DIMENSION = 256
+"""Length of the global part of every template, in all modalities: the width of the gallery's vector column."""
+
+DEADLINE_HEADER = "x-deadline-ms"
+"""Milliseconds that the caller will still wait; a service drops work whose deadline has passed."""
+REQUEST_ID_HEADER = "x-request-id"
+
+
+class Classification(Message):
+    """COMPA's answer for a batch: `probabilities[i][j]` is that of image i for `labels[j]`; rows sum to 1."""
+
+    model: Digest
+    labels: list[str]
+    probabilities: list[list[Probability]]
+    accepted: Annotated[
+        list[bool], Field(description="False where the image is to be refused as none of the modalities.")
+    ]
+
+
+class Match(Message):
+    """One enrolled patient near the probe, with the calibrated probability of being the person."""
+
+    patient_id: PatientId
+    image_id: str
+    similarity: Annotated[float, Field(ge=-1.0, le=1.0)]
+    inliers: Annotated[int | None, Field(ge=0)] = None
+    probability: Probability
+
+
+class ServiceTimings(Message):
+    """Milliseconds inside a model service."""
+
+    queue: float
+    inference: float
+    search: float
+
+
+class Matches(Message):
+    """Answer of `POST /v1/identify`: probabilities of all enrolled patients and of `unknown` sum to 1."""
+
+    model: Digest
+    enrolled_patients: Annotated[int, Field(ge=0)]
+    matches: list[Match]
+    unknown_probability: Probability
+    timings_ms: ServiceTimings
+
+
+class PatientMatch(Message):
+    """Answer of `POST /v1/verify`: the claim that the probe is this patient, against everybody else."""
+
+    model: Digest
+    match: Match
+    timings_ms: ServiceTimings
+
+
+class LocalTemplate(Message):
+    """Keypoints and their descriptors: the local part of a template, at most 40 kB."""
+
+    kind: Literal["none"] = "none"
+    data: Base64Bytes = b""
+
+
+class TemplateMessage(Message):
+    """One template, ready to be written to the gallery."""
+
+    embedding: Annotated[Base64Bytes, Field(description=f"{EMBEDDING_DIMENSION} little-endian float32, L2-normalised")]
+    local: LocalTemplate | None = None
+    quality: Probability
+
+
+class Templates(Message):
+    """Answer of `POST /v1/templates`: one template per image, in input order."""
+
+    model: Digest
+    templates: list[TemplateMessage]
+    timings_ms: ServiceTimings

@@ -1,0 +1,234 @@
+"""The exception tree. Each class is one problem type of RFC 9457 and documents itself in OpenAPI.
+
+    MedReIDError
+    ├── InvalidInput                 422 invalid-input
+    │   ├── UnreadableImage          422 unreadable-image
+    │   └── UnsupportedModality      422 unsupported-modality   (+ probabilities)
+    ├── UnsupportedMediaType         415 unsupported-media-type
+    ├── PayloadTooLarge              413 payload-too-large
+    ├── Unauthenticated              401 unauthenticated
+    ├── Forbidden                    403 forbidden
+    ├── NotFound                     404 not-found
+    ├── MethodNotAllowed             405 method-not-allowed
+    ├── Conflict                     409 conflict
+    ├── RateLimited                  429 rate-limited           (+ Retry-After)
+    ├── InternalError                500 internal-error
+    ├── BadUpstream                  502 bad-upstream
+    ├── Unavailable                  503 unavailable            (+ Retry-After)
+    │   ├── QueueFull                503 queue-full
+    │   ├── ServiceUnavailable       503 service-unavailable
+    │   └── DatabaseUnavailable      503 database-unavailable
+    └── DeadlineExceeded             504 deadline-exceeded
+
+A detail says what to do and never holds a patient identifier, a file name, a DICOM tag or a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class MedReIDError(Exception):
+    """Root of the tree. `detail` is shown to the caller; `extra` becomes extension members of the problem."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    default_detail: ClassVar[str] = "The request could not be completed. Quote the request_id when you report it."
+
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: int | None = None, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        self.detail = detail or self.default_detail
+        self.retry_after_s = retry_after_s
+        self.extra = dict(extra or {})
+        super().__init__(self.detail)
+
+
+class InvalidInput(MedReIDError):
+    """A field is missing, empty or out of range."""
+
+    status = 422
+    slug = "invalid-input"
+    title = "Invalid input"
+    default_detail = "A field of the request is missing or has a value that is not allowed."
+
+
+class UnreadableImage(InvalidInput):
+    """The bytes are no readable image: unknown content, truncated, corrupt, or DICOM without pixels."""
+
+    slug = "unreadable-image"
+    title = "Unreadable image"
+    default_detail = "The upload is not a readable image. Send a complete PNG, JPEG, TIFF, WebP, BMP or DICOM file."
+
+
+class UnsupportedModality(InvalidInput):
+    """The image is none of the modalities; `extra["probabilities"]` holds COMPA's answer."""
+
+    slug = "unsupported-modality"
+    title = "Unsupported modality"
+    default_detail = "The image does not look like any of the supported modalities. Send `modality` if you know better."
+
+
+class UnsupportedMediaType(MedReIDError):
+    """The request body or an uploaded part has a type that is not accepted."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "Unsupported media type"
+    default_detail = "Send PNG, JPEG, TIFF, WebP, BMP or DICOM."
+
+
+class PayloadTooLarge(MedReIDError):
+    """The request is larger than the limit, or the image has too many pixels."""
+
+    status = 413
+    slug = "payload-too-large"
+    title = "Payload too large"
+    default_detail = "The request is larger than the limit."
+
+
+class Unauthenticated(MedReIDError):
+    """There is no valid API key in the request."""
+
+    status = 401
+    slug = "unauthenticated"
+    title = "Unauthenticated"
+    default_detail = "Send `Authorization: Bearer <api key>` with a valid key."
+
+
+class Forbidden(MedReIDError):
+    """The key is valid but lacks the scope."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Forbidden"
+    default_detail = "This key lacks the scope that the request needs."
+
+
+class NotFound(MedReIDError):
+    """No such patient, image or route."""
+
+    status = 404
+    slug = "not-found"
+    title = "Not found"
+    default_detail = "There is no such resource."
+
+
+class MethodNotAllowed(MedReIDError):
+    """The path exists, the method does not."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+    default_detail = "This path does not answer to that method."
+
+
+class Conflict(MedReIDError):
+    """The same `Idempotency-Key` came with another body."""
+
+    status = 409
+    slug = "conflict"
+    title = "Conflict"
+    default_detail = "This Idempotency-Key was used with another body. Use a new key for a new request."
+
+
+class RateLimited(MedReIDError):
+    """The key sends more requests than its limit."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many requests"
+    default_detail = "Too many requests for this key. Wait as long as Retry-After says."
+
+
+class InternalError(MedReIDError):
+    """A defect of ours; nothing of the cause is shown to the caller."""
+
+
+class BadUpstream(MedReIDError):
+    """A service answered something that the contract does not allow."""
+
+    status = 502
+    slug = "bad-upstream"
+    title = "Bad answer from a service"
+    default_detail = "A service answered something unexpected. Try again; if it stays, report the request_id."
+
+
+class Unavailable(MedReIDError):
+    """Something that the request needs is not there at the moment; `Retry-After` says when to come back."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Service unavailable"
+    default_detail = "The service is not available at the moment. Try again after Retry-After."
+
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: int = 2, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, extra=extra)
+
+
+class QueueFull(Unavailable):
+    """The bounded queue before inference is full."""
+
+    slug = "queue-full"
+    title = "Queue full"
+    default_detail = "The queue before the model is full. Try again after Retry-After."
+
+
+class ServiceUnavailable(Unavailable):
+    """The service of one model is down or still loading; the others go on."""
+
+    slug = "service-unavailable"
+    title = "Model service unavailable"
+    default_detail = "The service of this modality is not available at the moment; other modalities are not affected."
+
+
+class DatabaseUnavailable(Unavailable):
+    """The gallery does not answer; never to be mistaken for an empty gallery."""
+
+    slug = "database-unavailable"
+    title = "Gallery unavailable"
+    default_detail = (
+        "The gallery is not available at the moment, so nobody can be searched. Try again after Retry-After."
+    )
+
+
+class DeadlineExceeded(MedReIDError):
+    """A service answered too late."""
+
+    status = 504
+    slug = "deadline-exceeded"
+    title = "Deadline exceeded"
+    default_detail = "The answer did not come in time. Try again."
+
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+"""RFC 9457, section 6.1."""
+
+
+def responses(*errors: type[MedReIDError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` argument of a FastAPI route: one entry per status, its examples one per error class."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = documented.setdefault(
+            error.status,
+            {
+                "description": error.title,
+                "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
+            },
+        )
+        entry["content"][PROBLEM_MEDIA_TYPE]["examples"][error.slug] = {
+            "summary": (error.__doc__ or error.title).splitlines()[0],
+            "value": {
+                "type": f"/docs/problems/{error.slug}",
+                "title": error.title,
+                "status": error.status,
+                "detail": error.default_detail,
+                "instance": "/v1/identify",
+                "request_id": "01JD3Q4M9T7V2X5Z8B1C6F0GHK",
+            },
+        }
+    return documented

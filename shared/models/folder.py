@@ -1,0 +1,88 @@
+"""A model folder as it ships: `model.tflite`, `model.json` (this schema) and `CARD.md` for people."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.models.contracts import NETWORK_SIZE, Pixels
+
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "model.json"
+
+
+class Calibration(BaseModel):
+    """Parameters of `shared.identification.calibration.posterior`, fitted on validation subjects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: Annotated[float, Field(gt=0, description="Inverse temperature: log likelihood ratio per unit of cosine.")]
+    offset: Annotated[float, Field(description="Log likelihood ratio at cosine 0, the prior of a stranger included.")]
+    size_exponent: Annotated[
+        float, Field(ge=0, description="How the odds of a stranger grow with the number enrolled.")
+    ] = 1.0
+
+
+class Rejection(BaseModel):
+    """When COMPA refuses an image: where the probability of `other` reaches the threshold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Golden(BaseModel):
+    """What the network answers to the generated golden image; checked before a service says that it is ready."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: tuple[float, ...]
+    minimum_cosine: float = 0.999
+
+
+class ModelManifest(BaseModel):
+    """`model.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["classifier", "identifier"]
+    name: str
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    labels: tuple[str, ...] = ()
+    output_size: Annotated[int, Field(gt=0)]
+    trunk: str
+    calibration: Calibration | None = None
+    rejection: Rejection | None = None
+    golden: Golden
+    training: Annotated[dict[str, Any], Field(description="Configuration, seed, data and figures of the training.")]
+
+
+def file_digest(path: Path) -> str:
+    """`sha256:` and the hex digest of a file."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def golden_image() -> Pixels:
+    """uint8 (1, 224, 224, 3): a generated pattern of gradients, rings and seeded noise; no picture of anybody."""
+    y, x = np.mgrid[0:NETWORK_SIZE, 0:NETWORK_SIZE].astype(np.float32) / (NETWORK_SIZE - 1)
+    rings = 0.5 + 0.5 * np.sin(40.0 * np.hypot(x - 0.45, y - 0.55))
+    noise = np.random.default_rng(20240229).random((NETWORK_SIZE, NETWORK_SIZE), dtype=np.float32)
+    channels = np.stack([x * rings, y * (1 - rings), 0.7 * rings + 0.3 * noise], axis=-1)
+    return np.round(255 * channels).astype(np.uint8)[np.newaxis]
+
+
+def read_manifest(folder: Path) -> ModelManifest:
+    """The manifest of a model folder; ValueError where it is missing, malformed or not that of the model file."""
+    path = folder / MANIFEST_FILE
+    if not path.is_file() or not (folder / MODEL_FILE).is_file():
+        raise ValueError(f"{folder.name}/ holds no model: it needs {MANIFEST_FILE} and {MODEL_FILE} (see make train)")
+    manifest = ModelManifest.model_validate_json(path.read_bytes())
+    if file_digest(folder / MODEL_FILE) != manifest.digest:
+        raise ValueError(f"{folder.name}/{MODEL_FILE} is not the file that {MANIFEST_FILE} describes")
+    return manifest
