@@ -1,0 +1,1 @@
+"""Manifests, splits by subject, and batches of identities."""
