@@ -1,0 +1,71 @@
+"""Recipes: how a decoded image becomes the view that an identification service receives. Training imports them too."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, get_type_hints
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from shared.images.steps import STEPS
+from shared.images.views import Image, square_view
+from shared.modalities import RecipeSpec, StepSpec
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe, ready to be applied; make it with `build_recipe`."""
+
+    size: int
+    steps: tuple[Callable[[Image], Image], ...]
+
+    def __call__(self, image: Image) -> Image:
+        """uint8 (size, size, 3) RGB of an uint8 (h, w, 3) RGB image: the square view, then every step in order.
+
+        Pixels stay 0-255: normalisation to the range of the trunk happens inside the exported network.
+        """
+        view = square_view(np.ascontiguousarray(image), self.size)
+        for step in self.steps:
+            view = step(view)
+        return view
+
+
+def build_recipe(spec: RecipeSpec) -> Recipe:
+    """The recipe of `spec`; ValueError where a step, enabled or not, is unknown or has a wrong parameter."""
+    steps = [(_build_step(step), step.enabled) for step in spec.steps]
+    return Recipe(spec.size, tuple(step for step, enabled in steps if enabled))
+
+
+def apply_recipe(image: Image, spec: RecipeSpec) -> Image:
+    """uint8 (spec.size, spec.size, 3) of one uint8 (h, w, 3) image. For many images, build the recipe once."""
+    return build_recipe(spec)(image)
+
+
+def _build_step(spec: StepSpec) -> Callable[[Image], Image]:
+    function = STEPS.get(spec.name)
+    if function is None:
+        raise ValueError(f"there is no preprocessing step {spec.name!r}; known are {', '.join(STEPS)}")
+    try:
+        parameters = _parameters_of(function).model_validate(spec.parameters)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"step {spec.name!r} has wrong parameters: {faults}") from error
+    step = partial(function, **parameters.model_dump())
+    step(np.zeros((8, 8, 3), dtype=np.uint8))  # raises where parameters contradict each other
+    return step
+
+
+@cache
+def _parameters_of(function: Callable[..., Image]) -> type[BaseModel]:
+    """A model of the keyword-only parameters of a step: their annotations and defaults, and no others."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)

@@ -1,0 +1,87 @@
+"""The named preprocessing steps of recipes.
+
+Each is a pure function of uint8 (h, w, 3) RGB to uint8 (h, w, 3) RGB of the same size. Parameters are keyword-only and
+their annotations carry the allowed range, which `shared.images.recipes.build_recipe` checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from shared.images.views import Image
+
+ClipLimit = Annotated[float, Field(gt=0, le=40)]
+"""Contrast limit of CLAHE, in multiples of the mean histogram bin (OpenCV's definition)."""
+Tiles = Annotated[int, Field(ge=1, le=64)]
+"""Number of tiles of CLAHE along each side."""
+Sigma = Annotated[float, Field(gt=0, le=10)]
+"""Standard deviation in pixels of the view."""
+EdgeThreshold = Annotated[float, Field(ge=0, le=1020)]
+"""Hysteresis threshold on the L1 norm of the Sobel gradient of the grey image."""
+Opacity = Annotated[float, Field(ge=0, le=1)]
+"""0 leaves the image as it is, 1 hides it under the overlay."""
+
+EDGE_COLOUR: Final = (255, 96, 0)
+"""RGB of edges: orange, which none of the modalities shows much of."""
+
+
+def greyscale(image: Image) -> Image:
+    """Luma (ITU-R BT.601) in all three channels; an image that is grey already does not change."""
+    return _stack(_grey(image))
+
+
+def histogram_equalisation(image: Image) -> Image:
+    """Global histogram equalisation of the luma. Colour is dropped: the step is for CT, which is grey."""
+    return _stack(cv2.equalizeHist(_grey(image)))
+
+
+def clahe(image: Image, *, clip_limit: ClipLimit = 2.0, tiles: Tiles = 8) -> Image:
+    """Contrast-limited adaptive histogram equalisation of the luma; colour is dropped."""
+    return _stack(cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(_grey(image)))
+
+
+def lightness_clahe(image: Image, *, clip_limit: ClipLimit = 2.0, tiles: Tiles = 8) -> Image:
+    """CLAHE on L of CIELAB; a and b, the colour, stay as they are."""
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    lab[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lab[..., 0])
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.uint8)
+
+
+def gaussian_denoising(image: Image, *, sigma: Sigma) -> Image:
+    """Gaussian blur of each channel; the kernel spans three sigma to each side, the border is mirrored."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
+
+
+def canny_overlay(image: Image, *, low: EdgeThreshold, high: EdgeThreshold, opacity: Opacity) -> Image:
+    """Canny edges of the luma laid over the image in `EDGE_COLOUR`; ValueError where `low` exceeds `high`."""
+    if low > high:
+        raise ValueError(f"low must not exceed high, but {low} > {high}")
+    edges = cv2.Canny(_grey(image), low, high) > 0
+    blended = np.round((1 - opacity) * image[edges] + opacity * np.array(EDGE_COLOUR))
+    overlaid = image.copy()
+    overlaid[edges] = blended.astype(np.uint8)
+    return overlaid
+
+
+STEPS: Final[Mapping[str, Callable[..., Image]]] = MappingProxyType(
+    {
+        step.__name__: step
+        for step in (greyscale, histogram_equalisation, clahe, lightness_clahe, gaussian_denoising, canny_overlay)
+    }
+)
+"""All steps by the name that the registry of modalities uses."""
+
+
+def _grey(image: Image) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _stack(grey: NDArray[np.generic]) -> Image:
+    return np.repeat(np.asarray(grey, dtype=np.uint8)[..., np.newaxis], 3, axis=-1)
