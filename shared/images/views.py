@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 
 
 def square_view(image: Image, size: int) -> Image:
-    """uint8 (size, size, 3): the whole of an uint8 (h, w, 3) image, squeezed; the image itself where it has that size."""
+    """uint8 (size, size, 3): the whole uint8 (h, w, 3) image, squeezed; the image itself where it has that size."""
     height, width = image.shape[:2]
     view = image
     if height > size or width > size:

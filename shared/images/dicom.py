@@ -1,0 +1,125 @@
+"""Single-frame DICOM, by pydicom.
+
+Only the elements that make the picture are read: those that name a patient never become objects of this process.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
+from shared.images.limits import Limits
+from shared.images.presentation import present
+from shared.images.tones import grey_to_rgb, to_8_bit
+from shared.images.views import Image
+
+_PALETTE: Final = tuple(
+    f"{segmented}{colour}PaletteColorLookupTable{part}"
+    for colour in ("Red", "Green", "Blue")
+    for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
+)
+_ELEMENTS: Final = (
+    "Modality",
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "PresentationLUTShape"),
+    *_PALETTE,
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData"),
+)
+_PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
+_COLOUR: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
+_CODE: Final = re.compile(r"[A-Z0-9_]{1,16}")
+
+
+def read_dicom(data: bytes, limits: Limits) -> tuple[Image, str | None]:
+    """uint8 (h, w, 3) RGB and the value of Modality (0008,0060), None where it is missing or malformed.
+
+    Compressed pixels are read where pydicom finds a decoder: JPEG baseline, JPEG 2000 and RLE with what this project
+    installs, more with pydicom's optional plugins. Overlays and colour profiles are ignored.
+
+    Raises errors of `shared.errors` for what is refused, and whatever pydicom raises where the file is broken.
+    """
+    dataset = _read(data)
+    if not any(keyword in dataset for keyword in _PIXELS):
+        raise UnreadableImage("The DICOM file holds no pixels. Send one that holds an image.")
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        raise InvalidInput("The DICOM file holds several frames. Send each as a file of its own.")
+    limits.check(dataset.Rows, dataset.Columns)
+    _check_decodable(dataset)
+    return _to_rgb(pixel_array(dataset), dataset), _modality(dataset)
+
+
+def _read(data: bytes) -> Dataset:
+    if DeflatedExplicitVRLittleEndian.encode() in data:
+        # A deflated data set is inflated whole before a single element of it can be checked.
+        raise UnsupportedMediaType("Deflated DICOM is not accepted. Send it in another transfer syntax.")
+    dataset = dcmread(io.BytesIO(data), force=True, specific_tags=list(_ELEMENTS))
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
+    return dataset
+
+
+def _native_syntax(dataset: Dataset) -> UID:
+    """The uncompressed transfer syntax that pydicom found out by reading, for files that do not state one."""
+    implicit, little_endian = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+
+
+def _check_decodable(dataset: Dataset) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise UnsupportedMediaType(
+            "The DICOM transfer syntax is not accepted. Send it uncompressed, or as JPEG baseline, JPEG 2000 or RLE."
+        )
+    if dataset.PhotometricInterpretation not in _GREY | _COLOUR | {"PALETTE COLOR"}:
+        raise UnsupportedMediaType("The photometric interpretation of the DICOM file is not accepted.")
+
+
+def _to_rgb(stored: NDArray[Any], dataset: Dataset) -> Image:
+    photometric = dataset.PhotometricInterpretation
+    if photometric in _GREY:
+        return grey_to_rgb(present(stored, dataset))
+    if photometric == "PALETTE COLOR":
+        colours = apply_color_lut(stored, dataset)[..., :3]
+        return _colour_to_8_bit(colours, int(dataset.RedPaletteColorLookupTableDescriptor[2]))
+    return _colour_to_8_bit(stored, int(dataset.BitsStored))  # pydicom has converted YBR to RGB
+
+
+def _colour_to_8_bit(colours: NDArray[Any], bits: int) -> Image:
+    """uint8 (h, w, 3) of unsigned colours (h, w, 3) with `bits` significant bits."""
+    if colours.ndim != 3 or colours.shape[2] != 3:
+        raise ValueError("a colour image has three samples per pixel")
+    if bits == 8:
+        return colours.astype(np.uint8)
+    return to_8_bit(np.clip(colours / np.float32(2**bits - 1), 0, 1))
+
+
+def _modality(dataset: Dataset) -> str | None:
+    code = str(dataset.get("Modality") or "").strip()
+    return code if _CODE.fullmatch(code) else None
