@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.modalities import RecipeSpec
 from shared.models.contracts import NETWORK_SIZE, Pixels
 
 MODEL_FILE = "model.tflite"
@@ -56,6 +57,7 @@ class ModelManifest(BaseModel):
     labels: tuple[str, ...] = ()
     output_size: Annotated[int, Field(gt=0)]
     trunk: str
+    recipe: Annotated[RecipeSpec | None, Field(description="The recipe that the network was trained with.")] = None
     calibration: Calibration | None = None
     rejection: Rejection | None = None
     golden: Golden

@@ -1,0 +1,76 @@
+"""`model.json` for the service and `CARD.md` for people: what the model is, learned from what, good for what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.models.folder import MANIFEST_FILE, MODEL_FILE, ModelManifest
+from training.datasets.manifest import Row
+
+CARD_FILE = "CARD.md"
+
+DATA = """
+## Data
+
+Pictures of `split=train` only. The subjects of the validation part (cut by a hash of the subject code) chose the
+checkpoint and fitted the calibration; nothing of `split=test` was used.
+"""
+
+TEST_FIGURES = """
+Figures on the test split, with protocol, baselines and intervals: `make evaluate` (see `docs/evaluation.md`).
+"""
+
+INTENDED_USE = """\
+## Intended use
+
+To find whose an image is among patients that a hospital has enrolled, as a proposal that a person checks wherever a
+wrong answer would matter. Not a medical device, no diagnosis, no proof of identity. It must not be used to find out who
+a person in a published or anonymised picture is.
+
+## Limits
+
+Few subjects, few sites, few scanners: figures on other hospitals' images will differ, and must be measured on them
+(`make evaluate DATA=...`) before the answer is relied on. Confidence is calibrated on the validation subjects named
+above, not on yours.
+"""
+
+
+def write_folder(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: Mapping[str, Any]) -> None:
+    """Write manifest and card beside the exported network."""
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(_card(folder, manifest, rows, figures), encoding="utf-8")
+
+
+def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: Mapping[str, Any]) -> str:
+    size = (folder / MODEL_FILE).stat().st_size / 1e6
+    parts = [
+        f"# Model card: {manifest.name}\n",
+        f"- kind: {manifest.kind}, trunk `{manifest.trunk}`, output of {manifest.output_size} numbers",
+        f"- file: `{MODEL_FILE}`, {size:.1f} MB, float16 weights, `{manifest.digest}`",
+        f"- made by: `make train MODALITY={manifest.name} DATA=<bundle>`, seed {manifest.training['seed']}",
+        DATA,
+        _data_table(rows),
+        "\n## Figures on the validation subjects\n",
+        _figures_table(figures),
+        TEST_FIGURES,
+        INTENDED_USE,
+    ]
+    return "\n".join(parts)
+
+
+def _data_table(rows: Sequence[Row]) -> str:
+    pictures = Counter((r.source, r.licence or "not stated") for r in rows)
+    subjects = Counter(source for source, _ in {(r.source, r.subject) for r in rows if r.subject})
+    lines = [f"| {s} | {n} | {subjects[s]} | {licence} |" for (s, licence), n in sorted(pictures.items())]
+    return "\n".join(["| source | pictures | subjects | licence of the data |", "|---|---|---|---|", *lines])
+
+
+def _figures_table(figures: Mapping[str, Any]) -> str:
+    lines = [
+        f"| {name} | {value:.3f} |" if isinstance(value, float) else f"| {name} | {value} |"
+        for name, value in figures.items()
+    ]
+    return "\n".join(["| figure | value |", "|---|---|", *lines])

@@ -1,0 +1,71 @@
+"""What a training run is made of: `training.toml` in the model's folder, read into these classes."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.augmentation import AugmentationConfig
+
+CONFIGURATION_FILE = "training.toml"
+
+
+class Configuration(BaseModel):
+    """What both kinds of network need."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trunk: Annotated[str, Field(description="a name of training.trunks, or two joined with + (hybrid)")]
+    size: Annotated[int, Field(multiple_of=32, description="pixels of a side in training; serving always sees 224")] = (
+        224
+    )
+    epochs: Annotated[int, Field(gt=0)] = 20
+    patience: Annotated[int, Field(gt=0, description="epochs without a better validation before it stops")] = 5
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    dense: Annotated[int, Field(gt=0)] = 512
+    seed: int = 1
+    validation_share: Annotated[float, Field(gt=0, lt=1, description="share of the subjects of `split=train`")] = 0.15
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+
+class ClassifierConfiguration(Configuration):
+    """COMPA."""
+
+    kind: Literal["classifier"]
+    batch: Annotated[int, Field(gt=0)] = 32
+    steps: Annotated[int, Field(gt=0, description="batches per epoch")] = 100
+    invert: Annotated[float, Field(ge=0, le=1, description="how often grey values are inverted")] = 0.0
+    trunk_learning_rate_factor: Annotated[float, Field(ge=0, description="0 freezes the trunk")] = 0.0
+    accepted_loss: Annotated[
+        float, Field(gt=0, lt=1, description="share of good validation pictures that may be refused")
+    ] = 0.005
+
+
+class IdentifierConfiguration(Configuration):
+    """An identification network."""
+
+    kind: Literal["identifier"]
+    sources: Annotated[tuple[str, ...], Field(description="sources of the manifest to learn from; empty: all")] = ()
+    identities: Annotated[int, Field(gt=1, description="P of a batch")] = 16
+    pictures_each: Annotated[int, Field(gt=1, description="K of a batch")] = 2
+    steps: Annotated[int, Field(gt=0, description="batches per epoch")] = 100
+    trunk_learning_rate_factor: Annotated[float, Field(ge=0)] = 0.2
+    exponent: Annotated[float, Field(ge=1, description="start of the generalised mean")] = 1.0
+    margin: Annotated[float, Field(ge=0, lt=1, description="radians")] = 0.2
+    scale: Annotated[float, Field(gt=0)] = 24.0
+    triplet_weight: Annotated[float, Field(ge=0)] = 1.0
+    mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False
+
+
+def read_configuration(folder: Path) -> ClassifierConfiguration | IdentifierConfiguration:
+    """The configuration in a model's folder; ValueError where there is none, pydantic's where it is wrong."""
+    path = folder / CONFIGURATION_FILE
+    if not path.is_file():
+        raise ValueError(f"{folder.name}/ has no {CONFIGURATION_FILE}; copy one from another model's folder")
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    kind = ClassifierConfiguration if values.get("kind") == "classifier" else IdentifierConfiguration
+    return kind.model_validate(values)

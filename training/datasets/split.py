@@ -1,0 +1,67 @@
+"""The validation part: subjects cut from `split=train`, and the gallery and probes that are made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from training.datasets.manifest import Row
+
+SLICE = re.compile(r"^(?P<series>.*?),? ?(?:axial |coronal |sagittal )?position (?P<position>\d+) of \d+")
+"""`acquisition` of a slice: what it is a slice of, and which one. Anything else is an acquisition of its own."""
+
+
+def is_validation(subject: str, share: float) -> bool:
+    """Whether a subject belongs to the validation part: by a hash of the code, so that it never changes sides."""
+    return int.from_bytes(hashlib.sha256(f"validation {subject}".encode()).digest()[:4], "big") < share * 2**32
+
+
+@dataclass(frozen=True)
+class Probes:
+    """A small identification protocol: every query's subject is in the gallery, and other subjects are too."""
+
+    track: str
+    gallery: Sequence[Row]
+    queries: Sequence[Row]
+
+
+def series_and_position(row: Row) -> tuple[str, int]:
+    """What the row is a slice of, and its position; position 0 for what is no slice."""
+    match = SLICE.match(row.acquisition)
+    return (match["series"], int(match["position"])) if match else (row.acquisition, 0)
+
+
+def validation_protocols(rows: Iterable[Row]) -> list[Probes]:
+    """One protocol per track; validation subjects with a single picture are distractors in its gallery."""
+    tracks: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row.subject:
+            tracks[row.track or row.source][row.subject].append(row)
+    return [p for track, subjects in sorted(tracks.items()) if (p := _protocol(track, subjects)).queries]
+
+
+def _protocol(track: str, subjects: dict[str, list[Row]]) -> Probes:
+    gallery: list[Row] = []
+    queries: list[Row] = []
+    for _, rows in sorted(subjects.items()):
+        enrolled, asked = _cut(sorted(rows, key=lambda r: (*series_and_position(r), r.path)))
+        gallery += enrolled
+        queries += asked
+    return Probes(track, gallery, queries)
+
+
+def _cut(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """First series against the others; within a single series, every eighth slice against those half-way between."""
+    series = defaultdict(list)
+    for row in rows:
+        series[series_and_position(row)[0]].append(row)
+    first, *others = series.values()
+    if len(first) == 1:
+        return first, [row for rows_of_one in others for row in rows_of_one]
+    enrolled = [r for r in first if series_and_position(r)[1] % 8 == 0]
+    if others:
+        return enrolled, [r for rows_of_one in others for r in rows_of_one if series_and_position(r)[1] % 4 == 2]
+    return enrolled, [r for r in first if series_and_position(r)[1] % 8 == 4]

@@ -1,0 +1,39 @@
+"""From a Keras network to the model folder that ships: LiteRT file, manifest, card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from shared.models.contracts import NETWORK_SIZE
+from shared.models.folder import MODEL_FILE, Golden, golden_image
+from training.networks import PixelsToFloat
+
+
+def at_network_size(network: keras.Model, rebuilt: keras.Model) -> keras.Model:
+    """`rebuilt`, the same network for 224 x 224 pictures, with the weights of `network`; it takes uint8."""
+    rebuilt.set_weights(network.get_weights())
+    inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), dtype="uint8", name="images")
+    return keras.Model(inputs, rebuilt(PixelsToFloat()(inputs)), name=network.name)
+
+
+def export_litert(network: keras.Model, folder: Path) -> Path:
+    """Write `model.tflite` with float16 weights (half the size; the arithmetic stays float32)."""
+    import tensorflow as tf  # noqa: PLC0415 - only the export needs TensorFlow itself
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    path = folder / MODEL_FILE
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(converter.convert())
+    temporary.replace(path)
+    return path
+
+
+def golden(network: keras.Model) -> Golden:
+    """What the Keras network answers to the golden image; the exported one must agree."""
+    output = np.asarray(network.predict_on_batch(golden_image()), np.float32)[0]
+    return Golden(output=tuple(round(float(value), 6) for value in output))

@@ -1,0 +1,198 @@
+"""Training of an identification network: cosine softmax over the training patients and a metric loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images.recipes import Recipe
+from shared.images.views import square_view
+from training.configuration import IdentifierConfiguration
+from training.datasets.batches import IdentityBatches, Preprocess
+from training.datasets.manifest import Row
+from training.datasets.pictures import Pictures
+from training.datasets.split import is_validation
+from training.losses import CosineSoftmax, batch_hard_triplet
+from training.networks import build_identifier, mirror_symmetric
+from training.optimiser import TwoSpeedAdamW
+from training.trunks import build_trunk, freeze_batch_normalisation
+from training.validation import ValidationSet, embedder
+from training.whitening import whiten_head
+
+SOFTNESS = 10.0
+"""Scale of the cosine gap in the triplet loss: a gap of 0.1 is one unit of the softplus."""
+WHITENING_PICTURES = 1024
+WARM_UP = 0.05
+"""Share of all steps in which the learning rate rises."""
+
+
+class IdentityLearner(keras.Model):
+    """The network with the training patients' class directions, which are thrown away afterwards."""
+
+    def __init__(self, network: keras.Model, classes: int, configuration: IdentifierConfiguration) -> None:
+        super().__init__(name="identity_learner")
+        self.network, self.configuration = network, configuration
+        self.head = CosineSoftmax(classes, configuration.scale, configuration.margin, name="head")
+        self.head.build((None, network.output_shape[-1]))
+        self.built = True
+
+    def call(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:  # noqa: FBT001, FBT002
+        """Float (n, h, w, 3) -> float (n, 256)."""
+        return self.network(images, training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,  # noqa: FBT001, FBT002
+    ) -> Any:
+        """Cosine softmax plus the weighted triplet loss."""
+        del x, sample_weight, training
+        return self.head(y_pred, y) + self.configuration.triplet_weight * batch_hard_triplet(y_pred, y, SOFTNESS)
+
+
+@dataclass
+class Data:
+    """Rows cut into the two parts, and the recipe they go through."""
+
+    rows: Sequence[Row]
+    pictures: Pictures
+    recipe: Recipe
+    validation_share: float
+
+    @property
+    def fitting(self) -> list[Row]:
+        """What the network learns from."""
+        return [r for r in self.rows if not is_validation(r.subject, self.validation_share)]
+
+    @property
+    def validation(self) -> list[Row]:
+        """What chooses the checkpoint and fits the calibration."""
+        return [r for r in self.rows if is_validation(r.subject, self.validation_share)]
+
+
+class BestByValidation(keras.callbacks.Callback):
+    """Keeps the weights with the best mean average precision, averaged over the validation tracks."""
+
+    def __init__(self, network: keras.Model, validation: ValidationSet, path: Path) -> None:
+        super().__init__()
+        self._network, self._validation, self._path, self.best = network, validation, path, -1.0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Score, log and save."""
+        logs = logs if logs is not None else {}
+        scores = [s.score for s in self._validation.scored(self._validation.embeddings(embedder(self._network)))]
+        for score in scores:
+            logs[f"val_rank1_{score.track}"] = score.rank1
+        logs["val_map"] = float(np.mean([s.mean_average_precision for s in scores]))
+        if logs["val_map"] > self.best:
+            self.best = logs["val_map"]
+            self._network.save_weights(self._path)
+
+
+def train_identifier(
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None, run: Path
+) -> tuple[keras.Model, ValidationSet]:
+    """The best network of the run, for 224 x 224 pictures, and the validation set that chose it.
+
+    `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch.
+    """
+    keras.utils.set_random_seed(configuration.seed)
+    trunk = build_trunk(configuration.trunk, None, weights)
+    freeze_batch_normalisation(trunk)
+    network = build_identifier(
+        trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
+    )
+    batches = _batches(data, configuration)
+    _start_from_whitening(network, data, configuration)
+    if configuration.mirrored:
+        network = mirror_symmetric(network)
+    learner = IdentityLearner(network, len(batches.subjects), configuration)
+    _start_from_class_means(learner, batches, data, configuration)
+    validation = ValidationSet(data.validation, data.pictures, data.recipe)
+    _fit(learner, trunk, batches, BestByValidation(network, validation, run / "best.weights.h5"), run)
+    network.load_weights(run / "best.weights.h5")
+    return network, validation
+
+
+def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatches:
+    return IdentityBatches(
+        data.fitting,
+        data.pictures,
+        _at_size(data.recipe, configuration.size),
+        configuration.augmentation,
+        view=data.recipe.size,
+        identities=configuration.identities,
+        pictures_each=configuration.pictures_each,
+        steps=configuration.steps,
+        seed=configuration.seed,
+    )
+
+
+def _at_size(recipe: Recipe, size: int) -> Preprocess:
+    """The recipe at its own size, as in serving, then the size of the training."""
+    return lambda image: square_view(recipe(image), size)
+
+
+def _in_batches(
+    function: keras.Model, paths: Sequence[str], data: Data, size: int, batch: int = 64
+) -> NDArray[np.float32]:
+    preprocess = _at_size(data.recipe, size)
+    chunks = [paths[i : i + batch] for i in range(0, len(paths), batch)]
+    images = (np.stack([preprocess(data.pictures[p]) for p in chunk]).astype(np.float32) for chunk in chunks)
+    return np.concatenate([np.asarray(function.predict_on_batch(image), np.float32) for image in images])
+
+
+def _start_from_whitening(network: keras.Model, data: Data, configuration: IdentifierConfiguration) -> None:
+    paths = sorted({row.path for row in data.fitting})
+    drawn = np.random.default_rng(configuration.seed).permutation(paths)[:WHITENING_PICTURES]
+    features = keras.Model(network.input, network.get_layer("unit_features").output)
+    whiten_head(network, _in_batches(features, list(drawn), data, configuration.size))
+
+
+def _start_from_class_means(
+    learner: IdentityLearner, batches: IdentityBatches, data: Data, configuration: IdentifierConfiguration
+) -> None:
+    """Class directions start as the mean embedding of their pictures, so that the first steps do not tear the trunk."""
+    label = {subject: i for i, subject in enumerate(batches.subjects)}
+    embeddings = _in_batches(learner.network, [r.path for r in data.fitting], data, configuration.size)
+    means = np.zeros((len(label), embeddings.shape[1]), np.float32)
+    np.add.at(means, [label[r.subject] for r in data.fitting], embeddings)
+    learner.head.directions.assign(means / np.linalg.norm(means, axis=1, keepdims=True))
+
+
+def _fit(
+    learner: IdentityLearner, trunk: keras.Model, batches: IdentityBatches, best: BestByValidation, run: Path
+) -> None:
+    configuration = learner.configuration
+    steps = configuration.steps * configuration.epochs
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        round((1 - WARM_UP) * steps),
+        warmup_target=configuration.learning_rate,
+        warmup_steps=round(WARM_UP * steps),
+        alpha=0.01,
+    )
+    optimiser = TwoSpeedAdamW(
+        schedule, trunk, configuration.trunk_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0
+    )
+    learner.compile(optimizer=optimiser)
+    learner.fit(
+        batches,
+        epochs=configuration.epochs,
+        verbose=2,
+        callbacks=[
+            best,
+            keras.callbacks.EarlyStopping("val_map", mode="max", patience=configuration.patience),
+            keras.callbacks.CSVLogger(run / "log.csv", append=True),
+            keras.callbacks.BackupAndRestore(run / "backup", delete_checkpoint=False),
+        ],
+    )

@@ -1,0 +1,50 @@
+"""The two losses that shape the embedding: cosine softmax over identities and a metric loss over the batch.
+
+Written with `keras.ops` only, so that they run on every backend of Keras 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class CosineSoftmax(keras.layers.Layer):
+    """Additive-angular-margin softmax (ArcFace, Deng et al., CVPR 2019) over the training patients.
+
+    The class weights are directions on the sphere. At inference they are replaced by the templates of the gallery,
+    so no class weight is exported.
+    """
+
+    def __init__(self, classes: int, scale: float = 24.0, margin: float = 0.2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.classes, self.scale, self.margin = classes, scale, margin
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create one direction per class."""
+        self.directions = self.add_weight(
+            shape=(self.classes, input_shape[-1]), initializer="random_normal", name="directions"
+        )
+
+    def call(self, embeddings: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
+        """Mean loss of float (n, d) normalised embeddings against int (n,) labels."""
+        cosine = ops.matmul(embeddings, ops.transpose(ops.normalize(self.directions, axis=-1)))
+        target = ops.one_hot(labels, self.classes, dtype=cosine.dtype)
+        angle = ops.arccos(ops.clip(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
+        logits = self.scale * ops.where(target > 0, ops.cos(ops.minimum(angle + self.margin, 3.14159)), cosine)
+        return ops.mean(ops.categorical_crossentropy(target, logits, from_logits=True))
+
+
+def batch_hard_triplet(embeddings: keras.KerasTensor, labels: keras.KerasTensor, softness: float) -> keras.KerasTensor:
+    """Soft-margin triplet loss on the hardest pairs of the batch (Hermans et al., 2017, arXiv:1703.07737).
+
+    `embeddings` float (n, d), L2-normalised; `labels` int (n,), each at least twice in the batch. `softness` scales the
+    cosine gap inside the softplus.
+    """
+    similarity = ops.matmul(embeddings, ops.transpose(embeddings))
+    same = ops.equal(labels[:, None], labels[None, :])
+    hardest_genuine = ops.min(ops.where(same, similarity, 2.0), axis=1)
+    hardest_impostor = ops.max(ops.where(same, -2.0, similarity), axis=1)
+    return ops.mean(ops.softplus(softness * (hardest_impostor - hardest_genuine)) / softness)

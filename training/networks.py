@@ -1,0 +1,93 @@
+"""The networks: a trunk, pooling, and the head of a classifier or of an identifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from shared.contracts.internal import EMBEDDING_DIMENSION
+
+
+@keras.saving.register_keras_serializable(package="medreid")
+class GeneralisedMean(keras.layers.Layer):
+    """Generalised-mean pooling (Radenović et al., TPAMI 2019) with one trainable exponent; 1 is the average."""
+
+    def __init__(self, exponent: float = 3.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.initial_exponent = exponent
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the exponent."""
+        self.exponent = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(self.initial_exponent), name="exponent"
+        )
+
+    def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """Float (n, h, w, c), not negative -> (n, c)."""
+        powers = ops.exp(self.exponent * ops.log(ops.maximum(features, 1e-4)))
+        return ops.exp(ops.log(ops.mean(powers, axis=(1, 2))) / self.exponent)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {**super().get_config(), "exponent": self.initial_exponent}
+
+
+@keras.saving.register_keras_serializable(package="medreid")
+class UnitLength(keras.layers.Layer):
+    """L2 normalisation of the last axis."""
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Float (n, d) -> (n, d)."""
+        return inputs * ops.rsqrt(ops.maximum(ops.sum(ops.square(inputs), axis=-1, keepdims=True), 1e-12))
+
+
+@keras.saving.register_keras_serializable(package="medreid")
+class Mirrored(keras.layers.Layer):
+    """The picture with its left and right swapped."""
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Float (n, h, w, c) -> (n, h, w, c)."""
+        return ops.flip(inputs, axis=2)
+
+
+@keras.saving.register_keras_serializable(package="medreid")
+class PixelsToFloat(keras.layers.Layer):
+    """uint8 pixels as float32, so that the exported network takes the bytes of the picture."""
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Uint8 (n, h, w, c) -> float32 (n, h, w, c), still 0-255."""
+        return ops.cast(inputs, "float32")
+
+
+def build_classifier(trunk: keras.Model, labels: int, *, dense: int = 256, dropout: float = 0.3) -> keras.Model:
+    """COMPA: trunk, global average, dense ReLU, dropout, softmax over the modalities and `other`."""
+    x = keras.layers.GlobalAveragePooling2D(name="average")(trunk.output)
+    x = keras.layers.Dense(dense, activation="relu", name="dense")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    outputs = keras.layers.Dense(labels, activation="softmax", name="probabilities")(x)
+    return keras.Model(trunk.input, outputs, name="classifier")
+
+
+def build_identifier(
+    trunk: keras.Model, *, dense: int = 512, dropout: float = 0.4, exponent: float = 3.0
+) -> keras.Model:
+    """Trunk, generalised mean, dense, dropout, embedding: float (n, 256), L2-normalised.
+
+    Both dense layers are linear, so that they can start as the whitening of the trunk's features
+    (`training.whitening`): training starts where frozen features end.
+    """
+    x = GeneralisedMean(exponent, name="pooling")(trunk.output)
+    x = UnitLength(name="unit_features")(x)
+    x = keras.layers.Dense(dense, name="dense")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    x = keras.layers.Dense(EMBEDDING_DIMENSION, name="embedding")(x)
+    return keras.Model(trunk.input, UnitLength(name="unit_embedding")(x), name="identifier")
+
+
+def mirror_symmetric(identifier: keras.Model) -> keras.Model:
+    """The mean of a picture's embedding and its mirror image's: left and right eye look alike to it."""
+    inputs = keras.Input(identifier.input_shape[1:], name="rgb")
+    both = keras.layers.Add()([identifier(inputs), identifier(Mirrored()(inputs))])
+    return keras.Model(inputs, UnitLength(name="unit_mean")(both), name="mirror_symmetric")

@@ -1,0 +1,137 @@
+"""One run from data to model folder: train, calibrate on validation subjects, export, check, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from shared.images.recipes import build_recipe
+from shared.modalities import load_registry
+from shared.modalities.registry import OTHER
+from shared.models.contracts import NETWORK_SIZE
+from shared.models.folder import ModelManifest, file_digest
+from training.calibration import fit_calibration
+from training.cards import write_folder
+from training.classification import LabelledRows, fit_rejection, train_classifier, validation_pictures
+from training.configuration import ClassifierConfiguration, Configuration, IdentifierConfiguration
+from training.curves import plot_curves
+from training.datasets.manifest import Row
+from training.datasets.pictures import load_pictures
+from training.export import at_network_size, export_litert, golden
+from training.identification import Data, train_identifier
+from training.networks import build_classifier, build_identifier, mirror_symmetric
+from training.trunks import build_trunk
+from training.validation import embedder
+
+COMPA = "compa"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder of pictures with its manifest, and the folder of pretrained weights (None: Keras fetches its own)."""
+
+    root: Path
+    rows: Sequence[Row]
+    weights: Path | None
+
+    def training_rows(self) -> list[Row]:
+        """Everything that may be learned from."""
+        return [row for row in self.rows if row.split == "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished network and what is to be said of it; `described` holds further members of the manifest."""
+
+    name: str
+    network: keras.Model
+    configuration: Configuration
+    rows: Sequence[Row]
+    figures: Mapping[str, float]
+    described: Mapping[str, Any]
+
+
+def train_modality(
+    name: str, bundle: Bundle, configuration: IdentifierConfiguration, folder: Path, run: Path
+) -> ModelManifest:
+    """Train, export and describe the identification model of one modality; ValueError where the data is too little."""
+    rows = _identified_rows(name, bundle, configuration)
+    recipe = load_registry()[name].recipe
+    data = Data(rows, load_pictures(bundle.root, rows), build_recipe(recipe), configuration.validation_share)
+    trained, validation = train_identifier(data, configuration, bundle.weights, run)
+    network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
+    scored = validation.scored(validation.embeddings(embedder(trained)))
+    figures = {
+        f"{s.track}, {s.queries} probes of {s.subjects} subjects: {figure}": value
+        for s in (track.score for track in scored)
+        for figure, value in (("rank-1", s.rank1), ("mean average precision", s.mean_average_precision))
+    }
+    described = {"recipe": recipe, "calibration": fit_calibration(scored, configuration.seed)}
+    return _ship(Trained(name, network, configuration, rows, figures, described), folder, run)
+
+
+def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:
+    """Train, export and describe COMPA over the modalities of the registry."""
+    rows = bundle.training_rows()
+    labels = (*load_registry().names, OTHER)
+    pictures = load_pictures(bundle.root, rows)
+    data = LabelledRows(labels, rows)
+    trained = train_classifier(data, pictures, configuration, bundle.weights, run)
+    trunk = build_trunk(configuration.trunk, NETWORK_SIZE, bundle.weights)
+    rebuilt = build_classifier(trunk, len(labels), dense=configuration.dense, dropout=configuration.dropout)
+    network = at_network_size(trained, rebuilt)
+    images, truth = validation_pictures(data, pictures, configuration)
+    probabilities = np.asarray(network.predict(images, batch_size=64, verbose=0), np.float32)
+    rejection, figures = fit_rejection(probabilities, truth, configuration.accepted_loss)
+    described = {"rejection": rejection, "labels": labels}
+    return _ship(Trained(COMPA, network, configuration, rows, figures, described), folder, run)
+
+
+def _identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
+    rows = [
+        row
+        for row in bundle.training_rows()
+        if row.modality == name
+        and row.role == "train"
+        and row.subject
+        and (not configuration.sources or row.source in configuration.sources)
+    ]
+    if len({row.subject for row in rows}) < 4:
+        raise ValueError(
+            f"the manifest has fewer than four subjects with modality {name}, split train and role train; "
+            "a network cannot learn to tell people apart from them"
+        )
+    return rows
+
+
+def _rebuilt_identifier(configuration: IdentifierConfiguration, weights: Path | None) -> keras.Model:
+    trunk = build_trunk(configuration.trunk, NETWORK_SIZE, weights)
+    network = build_identifier(
+        trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
+    )
+    return mirror_symmetric(network) if configuration.mirrored else network
+
+
+def _ship(trained: Trained, folder: Path, run: Path) -> ModelManifest:
+    folder.mkdir(parents=True, exist_ok=True)
+    trained.network.save(run / "model.keras")
+    path = export_litert(trained.network, folder)
+    plot_curves(run / "log.csv", run / "curves.png")
+    configuration = trained.configuration.model_dump(mode="json")
+    manifest = ModelManifest(
+        kind="classifier" if trained.name == COMPA else "identifier",
+        name=trained.name,
+        digest=file_digest(path),
+        output_size=trained.network.output_shape[-1],
+        trunk=trained.configuration.trunk,
+        golden=golden(trained.network),
+        training={"seed": configuration["seed"], "configuration": configuration, "validation": dict(trained.figures)},
+        **trained.described,
+    )
+    write_folder(folder, manifest, trained.rows, trained.figures)
+    return manifest

@@ -1,0 +1,85 @@
+"""How well an embedder finds the validation subjects: what checkpoints are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.datasets.manifest import Row
+from training.datasets.pictures import Pictures
+from training.datasets.split import Probes, validation_protocols
+
+Embeddings = NDArray[np.float32]
+"""float32 (n, d), L2-normalised."""
+Embed = Callable[[NDArray[np.float32]], Embeddings]
+"""From float32 (n, h, w, 3), RGB 0-255 after the recipe."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Figures of one validation track."""
+
+    track: str
+    queries: int
+    subjects: int
+    rank1: float
+    mean_average_precision: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery."""
+
+    track: str
+    subjects: Sequence[str]
+    truth: NDArray[np.intp]
+    similarities: NDArray[np.float32]
+
+    @property
+    def score(self) -> Score:
+        """Rank-1 and mean average precision; with one relevant subject a query's precision is 1 / rank."""
+        own = self.similarities[np.arange(len(self.truth)), self.truth]
+        ranks = (self.similarities >= own[:, np.newaxis]).sum(axis=1)  # ties count against the patient
+        return Score(
+            self.track, len(self.truth), len(self.subjects), float(np.mean(ranks == 1)), float(np.mean(1 / ranks))
+        )
+
+
+class ValidationSet:
+    """The validation pictures after the recipe, and the protocols over them."""
+
+    def __init__(
+        self, rows: Sequence[Row], pictures: Pictures, recipe: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    ) -> None:
+        self.protocols = validation_protocols(rows)
+        self.paths = sorted({r.path for p in self.protocols for r in (*p.gallery, *p.queries)})
+        self.images = np.stack([recipe(pictures[path]) for path in self.paths])
+        self._index = {path: i for i, path in enumerate(self.paths)}
+
+    def embeddings(self, embed: Embed, batch: int = 64) -> Embeddings:
+        """float32 (n, d) of all pictures, in the order of `paths`."""
+        starts = range(0, len(self.images), batch)
+        return np.concatenate([embed(self.images[i : i + batch].astype(np.float32)) for i in starts])
+
+    def scored(self, embeddings: Embeddings) -> list[Scored]:
+        """Similarities of every track's probes to its gallery."""
+        return [self._scored(protocol, embeddings) for protocol in self.protocols]
+
+    def _scored(self, protocol: Probes, embeddings: Embeddings) -> Scored:
+        subjects = sorted({row.subject for row in protocol.gallery})
+        gallery = embeddings[[self._index[row.path] for row in protocol.gallery]]
+        queries = embeddings[[self._index[row.path] for row in protocol.queries]]
+        cosine = queries @ gallery.T
+        owner = np.array([row.subject for row in protocol.gallery])
+        best = np.stack([cosine[:, owner == subject].max(axis=1) for subject in subjects], axis=1)
+        truth = np.array([subjects.index(row.subject) for row in protocol.queries])
+        return Scored(protocol.track, subjects, truth, best)
+
+
+def embedder(network: keras.Model) -> Embed:
+    """The network as a function of pictures."""
+    return lambda images: np.asarray(network.predict_on_batch(images), np.float32)
