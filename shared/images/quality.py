@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -10,35 +10,36 @@ from numpy.typing import NDArray
 
 from shared.images.views import Image, standard_view
 
-_FULL_CONTRAST: Final = 40.0
-"""Standard deviation of grey levels from which contrast counts as full; a uniform histogram has 74."""
-_FULL_SHARPNESS: Final = 200.0
-"""Variance of the Laplacian at which sharpness is one half; below about 100 photographs look out of focus."""
-_FLAT_RANGE: Final = 2
-"""Range of grey levels in a 3 x 3 neighbourhood up to which it counts as flat."""
-_SATURATED: Final = (2, 253)
-"""Grey levels up to which, and from which, a pixel counts as black or white."""
+_TILES: Final = 8
+"""Tiles along each side of the standard view; each is 28 pixels square."""
+_FULL_CONTRAST: Final = 12.0
+"""Standard deviation of grey in a tile from which its contrast counts as full."""
+_HALF_SHARPNESS: Final = 50.0
+"""Variance of the Laplacian in a tile at which its sharpness is one half; smooth skin in focus has about that."""
+_ROUNDING: Final = 3 * 20 / 12
+"""Three times the variance that rounding to 8 bits gives the Laplacian: 1/12 of the sum of its squared weights."""
 
 
 def quality(image: Image) -> float:
     """0 (blank) to 1 (good) for uint8 (h, w, 3) RGB, measured on the grey standard view.
 
-    The geometric mean of three figures, so that any of them alone can refuse an image:
+    The mean over the better half of 8 x 8 tiles, for a dark background is normal, of the geometric mean of
 
-    - contrast: standard deviation of grey, 1 from 40 levels on;
-    - sharpness: v / (v + 200), v the variance of the Laplacian (Pech-Pacheco et al., ICPR 2000);
-    - content: the share of pixels that are neither saturated nor in a flat neighbourhood (background, glare, border),
-      1 from a half on, because a dark background is normal.
+    - contrast: standard deviation of grey, 1 from 12 levels on;
+    - sharpness: v / (v + 50), v the variance of the Laplacian (Pech-Pacheco et al., ICPR 2000) less what
+      rounding to 8 bits may make of it.
+
+    Tiles that are flat or saturated (background, glare, border) have neither and count as 0.
     """
-    grey = cv2.cvtColor(standard_view(image), cv2.COLOR_RGB2GRAY)
-    contrast = min(1.0, float(grey.std()) / _FULL_CONTRAST)
-    detail = float(cv2.Laplacian(grey, cv2.CV_64F).var())
-    sharpness = detail / (detail + _FULL_SHARPNESS)
-    return float(np.cbrt(contrast * sharpness * _content(np.asarray(grey, dtype=np.uint8))))
+    grey = cv2.cvtColor(standard_view(image), cv2.COLOR_RGB2GRAY).astype(np.float64)
+    contrast = np.minimum(1.0, np.sqrt(_variance_by_tile(grey)) / _FULL_CONTRAST)
+    detail = np.maximum(0, _variance_by_tile(cv2.Laplacian(grey, cv2.CV_64F)) - _ROUNDING)
+    tiles = np.sort(np.sqrt(contrast * detail / (detail + _HALF_SHARPNESS)), axis=None)
+    return float(tiles[tiles.size // 2 :].mean())
 
 
-def _content(grey: NDArray[np.uint8]) -> float:
-    neighbourhood = np.ones((3, 3), dtype=np.uint8)
-    flat = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, neighbourhood) <= _FLAT_RANGE
-    saturated = (grey <= _SATURATED[0]) | (grey >= _SATURATED[1])
-    return min(1.0, 2 * (1 - float((flat | saturated).mean())))
+def _variance_by_tile(values: NDArray[Any]) -> NDArray[np.float64]:
+    """float64 (8, 8): the variance inside each tile of values (h, w), h and w multiples of 8."""
+    height, width = values.shape
+    tiles = values.reshape(_TILES, height // _TILES, _TILES, width // _TILES)
+    return np.asarray(tiles.var(axis=(1, 3)), dtype=np.float64)

@@ -41,7 +41,7 @@ _REFUSED: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = tuple(
         ("a PDF", rb"%PDF-"),
         ("a GIF", rb"GIF8[79]a"),
         ("a HEIC, AVIF or MP4 file", rb".{4}ftyp"),
-        ("an SVG drawing", rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]"),
+        ("an SVG drawing", rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg[\s/>]"),
         ("an HTML page", rb"\s*<(!doctype )?html"),
         ("XML", rb"\s*<\?xml"),
         ("a zip archive or an Office document", rb"PK(\x03\x04|\x05\x06|\x07\x08)"),
@@ -59,6 +59,9 @@ _REFUSED: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = tuple(
 )
 
 
+_HEAD: Final = 1024
+
+
 def sniff(data: bytes) -> Kind:
     """The accepted type of a file.
 
@@ -67,10 +70,11 @@ def sniff(data: bytes) -> Kind:
     """
     if not data:
         raise InvalidInput("The file is empty. Send an image.")
+    head = data[:_HEAD]
     for kind, signature in _ACCEPTED:
-        if signature.match(data):
+        if signature.match(head):
             return kind
     for name, signature in _REFUSED:
-        if signature.match(data):
+        if signature.match(head):
             raise UnsupportedMediaType(f"The file is {name}. {UnsupportedMediaType.default_detail}")
     raise UnreadableImage

@@ -28,7 +28,7 @@ def stretch(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Ton
     sample = sample[:: 1 + sample.size // _SAMPLE]
     if sample.size == 0:
         return np.zeros(values.shape, dtype=np.float32)
-    low, high = np.percentile(sample, PERCENTILES)
+    low, high = (float(level) for level in np.percentile(sample, PERCENTILES))
     if low == high:
         low, high = float(sample.min()), float(sample.max())
     if low == high:
