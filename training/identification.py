@@ -142,9 +142,10 @@ def _at_size(recipe: Recipe, size: int) -> Preprocess:
     return lambda image: square_view(recipe(image), size)
 
 
-def _in_batches(
+def in_batches(
     function: keras.Model, paths: Sequence[str], data: Data, size: int, batch: int = 64
 ) -> NDArray[np.float32]:
+    """Outputs of `function` for the pictures at `paths`, after the recipe and at `size`: float32 (n, d)."""
     preprocess = _at_size(data.recipe, size)
     chunks = [paths[i : i + batch] for i in range(0, len(paths), batch)]
     images = (np.stack([preprocess(data.pictures[p]) for p in chunk]).astype(np.float32) for chunk in chunks)
@@ -155,7 +156,7 @@ def _start_from_whitening(network: keras.Model, data: Data, configuration: Ident
     paths = sorted({row.path for row in data.fitting})
     drawn = np.random.default_rng(configuration.seed).permutation(paths)[:WHITENING_PICTURES]
     features = keras.Model(network.input, network.get_layer("unit_features").output)
-    whiten_head(network, _in_batches(features, list(drawn), data, configuration.size))
+    whiten_head(network, in_batches(features, list(drawn), data, configuration.size))
 
 
 def _start_from_class_means(
@@ -163,7 +164,7 @@ def _start_from_class_means(
 ) -> None:
     """Class directions start as the mean embedding of their pictures, so that the first steps do not tear the trunk."""
     label = {subject: i for i, subject in enumerate(batches.subjects)}
-    embeddings = _in_batches(learner.network, [r.path for r in data.fitting], data, configuration.size)
+    embeddings = in_batches(learner.network, [r.path for r in data.fitting], data, configuration.size)
     means = np.zeros((len(label), embeddings.shape[1]), np.float32)
     np.add.at(means, [label[r.subject] for r in data.fitting], embeddings)
     learner.head.directions.assign(means / np.linalg.norm(means, axis=1, keepdims=True))

@@ -60,7 +60,7 @@ def train_modality(
     name: str, bundle: Bundle, configuration: IdentifierConfiguration, folder: Path, run: Path
 ) -> ModelManifest:
     """Train, export and describe the identification model of one modality; ValueError where the data is too little."""
-    rows = _identified_rows(name, bundle, configuration)
+    rows = identified_rows(name, bundle, configuration)
     recipe = load_registry()[name].recipe
     data = Data(rows, load_pictures(bundle.root, rows), build_recipe(recipe), configuration.validation_share)
     trained, validation = train_identifier(data, configuration, bundle.weights, run)
@@ -92,7 +92,8 @@ def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: 
     return _ship(Trained(COMPA, network, configuration, rows, figures, described), folder, run)
 
 
-def _identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
+def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
+    """What a modality's network learns from; ValueError where that is too little."""
     rows = [
         row
         for row in bundle.training_rows()

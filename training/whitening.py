@@ -21,7 +21,7 @@ def whiten_head(identifier: keras.Model, features: NDArray[np.float32], shrinkag
     projection = np.zeros((features.shape[1], dense.units), np.float32)
     projection[:, :kept] = directions[:kept].T
     dense.set_weights([projection, -mean @ projection])
-    variances = np.square(singular[: embedding.units]) / len(features)
+    variances = np.square(singular[: min(kept, embedding.units)]) / len(features)
     scales = 1.0 / np.sqrt(variances + shrinkage * variances[0])
     whitening = np.zeros((dense.units, embedding.units), np.float32)
     diagonal = np.arange(len(scales))

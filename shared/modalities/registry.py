@@ -38,11 +38,10 @@ class RecipeSpec(BaseModel):
     size: Annotated[int, Field(ge=224, le=512)] = 224
     steps: tuple[StepSpec, ...] = ()
 
-    def without(self, *names: str) -> RecipeSpec:
-        """The same recipe with the named steps switched off (ablations)."""
+    def only(self, *names: str) -> RecipeSpec:
+        """The same recipe with the named steps switched on and all others off (ablations)."""
         return RecipeSpec(
-            size=self.size,
-            steps=tuple(s.model_copy(update={"enabled": s.enabled and s.name not in names}) for s in self.steps),
+            size=self.size, steps=tuple(s.model_copy(update={"enabled": s.name in names}) for s in self.steps)
         )
 
 

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from shared.identification.calibration import posterior
+from shared.models.folder import Calibration
+from training.calibration import STRANGER_PRIOR, fit_calibration
+from training.validation import Scored
+
+SUBJECTS = [f"p{i}" for i in range(200)]
+
+
+def normal_scores(queries: int, rng: np.random.Generator) -> Scored:
+    """Genuine cosines N(0.7, 0.1), impostors N(0.2, 0.1): log LR is linear, slope 50, zero at 0.45."""
+    similarities = rng.normal(0.2, 0.1, (queries, len(SUBJECTS)))
+    truth = rng.integers(0, len(SUBJECTS), queries)
+    similarities[np.arange(queries), truth] = rng.normal(0.7, 0.1, queries)
+    return Scored("t", SUBJECTS, truth, similarities.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Calibration:
+    return fit_calibration([normal_scores(600, np.random.default_rng(0))], seed=1)
+
+
+def test_the_fit_recovers_the_log_likelihood_ratio(fitted: Calibration) -> None:
+    assert fitted.scale == pytest.approx(50, rel=0.25)
+    assert -fitted.offset / fitted.scale == pytest.approx(0.45, abs=0.05)
+
+
+def test_fitted_probabilities_are_calibrated_on_fresh_probes(fitted: Calibration) -> None:
+    fresh = normal_scores(1000, np.random.default_rng(7))
+    tops, hits = [], []
+    for i, (scores, truth) in enumerate(zip(fresh.similarities, fresh.truth, strict=True)):
+        stranger = i < STRANGER_PRIOR * len(fresh.truth)
+        asked = np.delete(scores, truth) if stranger else scores
+        probabilities, _ = posterior(asked, len(asked), fitted)
+        tops.append(probabilities.max())
+        hits.append(not stranger and int(probabilities.argmax()) == truth)
+    assert np.mean(tops) == pytest.approx(np.mean(hits), abs=0.03)
+
+
+def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
+    rng = np.random.default_rng(3)
+    unknown = [posterior(rng.normal(0.2, 0.1, 200), 200, fitted)[1] for _ in range(300)]
+    assert np.mean(np.array(unknown) > 0.5) > 0.9
