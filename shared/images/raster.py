@@ -66,6 +66,12 @@ def _to_rgb(image: Pillow.Image) -> Image:
         tones = stretch(np.asarray(image))
         return grey_to_rgb(to_8_bit(1 - tones if white_is_zero else tones))
     if image.has_transparency_data:
-        black = Pillow.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Pillow.alpha_composite(black, image.convert("RGBA"))
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+        image = _over_black(image if image.mode == "RGBA" else image.convert("RGBA"))
+    # Pillow copies on every conversion, which for 100 megapixels are 400 MB
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+
+
+def _over_black(image: Pillow.Image) -> Pillow.Image:
+    black = Pillow.new("RGB", image.size)
+    black.paste(image, mask=image)
+    return black
