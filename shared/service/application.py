@@ -1,0 +1,111 @@
+"""The one application factory: every service is this frame with routes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import Response
+
+from shared.contracts.public import Problem
+from shared.errors import InternalError, responses
+from shared.service.health import Check, health_routes
+from shared.service.logs import configure_logs
+from shared.service.metrics import Metrics
+from shared.service.middleware import RequestFrame
+from shared.service.problems import install_problems, pages
+from shared.service.settings import ServiceSettings
+
+VERSION = "0.1.0"
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
+"""Opens what the service needs and yields it as the state of its requests."""
+
+
+@dataclass
+class ServiceFrame:
+    """What the frame of one application knows: its settings, its metrics, and whether it is up or going down."""
+
+    settings: ServiceSettings
+    metrics: Metrics = field(default_factory=Metrics)
+    started: bool = False
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class ServiceDescription:
+    """What makes a service of the frame."""
+
+    name: str
+    title: str
+    description: str
+    lifespan: Lifespan
+    routers: Sequence[APIRouter]
+    checks: Mapping[str, Check]
+    metrics_guard: Sequence[Any] = ()
+    """Dependencies of `/metrics`: none on the internal network."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of FastAPI."""
+
+
+def create_service(description: ServiceDescription, frame: ServiceFrame) -> FastAPI:
+    """The application: health, metrics, problems, request frame, and the service's own routes."""
+    app = FastAPI(
+        title=description.title,
+        description=description.description,
+        version=VERSION,
+        lifespan=_lifespan(description, frame),
+        responses=responses(InternalError),
+        **description.options,
+    )
+    app.state.frame = frame
+    app.include_router(health_routes(lambda: frame.started, lambda: frame.draining, description.checks))
+    app.include_router(_metrics_route(frame, description.metrics_guard))
+    app.include_router(pages)
+    for router in description.routers:
+        app.include_router(router)
+    install_problems(app)
+    app.add_middleware(RequestFrame, settings=frame.settings, metrics=frame.metrics, draining=lambda: frame.draining)
+    app.openapi = _with_problem_schema(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(description: ServiceDescription, frame: ServiceFrame) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        configure_logs(description.name, frame.settings.log_level)
+        async with description.lifespan(app) as state:
+            frame.started = True
+            yield {**state, "frame": frame}
+            frame.draining = True
+
+    return lifespan
+
+
+def _metrics_route(frame: ServiceFrame, guard: Sequence[Any]) -> APIRouter:
+    router = APIRouter(tags=["operations"], dependencies=[Depends(dependency) for dependency in guard])
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Prometheus metrics in the text exposition format."""
+        return Response(frame.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _with_problem_schema(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    return openapi

@@ -1,0 +1,89 @@
+"""The one HTTP client between services: four timeouts, the request's identity passed on, errors translated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER
+from shared.errors import BadUpstream, DeadlineExceeded, InternalError, MedReIDError, ServiceUnavailable
+from shared.service.context import Deadline, current_request
+from shared.service.problems import problem_types
+
+CONNECT_S, WRITE_S, POOL_S = 1.0, 5.0, 2.0
+KEPT_ALIVE_S = 15.0
+"""Idle connections are dropped early, so that new replicas get their share."""
+
+
+def create_client(base_url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """A client for one service; `transport` lets tests call an application without a network."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        transport=transport,
+        timeout=httpx.Timeout(10.0, connect=CONNECT_S, write=WRITE_S, pool=POOL_S),
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=KEPT_ALIVE_S),
+        trust_env=False,
+    )
+
+
+class ServiceClient:
+    """Calls one model service; everything that goes wrong is an error of the tree."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def post_npy(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> httpx.Response:
+        """POST an `application/x-npy` body."""
+        return await self._send("POST", path, content=body, params=params, headers={"content-type": NPY_MEDIA_TYPE})
+
+    async def get(self, path: str, timeout_s: float | None = None) -> httpx.Response:
+        """GET, within `timeout_s` where that is less than the request's own deadline."""
+        return await self._send("GET", path, timeout_s=timeout_s)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **rest: Any,
+    ) -> httpx.Response:
+        context = current_request.get()
+        deadline = context.deadline if context else Deadline.after(10_000)
+        deadline.check()
+        remaining = min(deadline.remaining_s, timeout_s) if timeout_s else deadline.remaining_s
+        passed = {DEADLINE_HEADER: str(max(1, round(1000 * remaining))), **(headers or {})}
+        if context:
+            passed |= {REQUEST_ID_HEADER: context.request_id, "traceparent": context.traceparent}
+        timeout = httpx.Timeout(remaining, connect=min(CONNECT_S, remaining), pool=min(POOL_S, remaining))
+        try:
+            response = await self._client.request(method, path, headers=passed, timeout=timeout, **rest)
+        except (httpx.ReadTimeout, httpx.WriteTimeout):
+            raise DeadlineExceeded from None
+        except httpx.TransportError:
+            raise ServiceUnavailable from None
+        if response.is_success:
+            return response
+        raise _translated(response)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _translated(response: httpx.Response) -> MedReIDError:
+    """The service's problem as our exception; an error of its own making is a bad upstream."""
+    try:
+        body = response.json()
+        kind = problem_types()[str(body["type"]).rsplit("/", 1)[-1]]
+    except (ValueError, KeyError, TypeError):
+        return ServiceUnavailable() if response.status_code == 503 else BadUpstream()
+    if issubclass(kind, InternalError) or kind is MedReIDError:
+        return BadUpstream()
+    error = kind(str(body.get("detail")))
+    retry_after = response.headers.get("retry-after", "")
+    error.retry_after_s = int(retry_after) if retry_after.isdigit() else error.retry_after_s
+    return error

@@ -1,0 +1,68 @@
+"""What belongs to one request wherever it is handled: its id, its trace, its deadline."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from shared.errors import DeadlineExceeded
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, version 00, section 3.2."""
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point in time after which nobody waits for the answer."""
+
+    at: float = field(metadata={"unit": "seconds of time.monotonic()"})
+
+    @classmethod
+    def after(cls, milliseconds: float) -> Deadline:
+        """That many milliseconds from now."""
+        return cls(time.monotonic() + milliseconds / 1000)
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left, negative when it has passed."""
+        return self.at - time.monotonic()
+
+    def check(self) -> None:
+        """Raise DeadlineExceeded when it has passed."""
+        if self.remaining_s <= 0:
+            raise DeadlineExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One request's identity and deadline."""
+
+    request_id: str
+    traceparent: str
+    deadline: Deadline
+
+
+current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
+
+
+def new_request_id() -> str:
+    """A ULID: 48 bits of milliseconds and 80 random bits, in Crockford's base 32, 26 characters."""
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join(CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def valid_request_id(value: str | None) -> str:
+    """The caller's request id where it is harmless, otherwise a new one."""
+    return value if value and REQUEST_ID.fullmatch(value) else new_request_id()
+
+
+def valid_traceparent(value: str | None) -> str:
+    """The caller's `traceparent` where it is one, otherwise the start of a new trace."""
+    if value and TRACEPARENT.fullmatch(value):
+        return value
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

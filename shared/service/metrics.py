@@ -1,0 +1,36 @@
+"""Prometheus metrics of one application; a registry of its own, so that several live in one process."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """Counters and histograms. Labels are closed sets: route templates, statuses, modalities, decisions."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.requests = Counter(
+            "medreid_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "medreid_request_seconds", "Time to answer.", ["method", "route"], buckets=SECONDS, registry=self.registry
+        )
+        self.in_flight = Gauge("medreid_requests_in_flight", "Requests being answered.", registry=self.registry)
+        self.queue_depth = Gauge("medreid_queue_depth", "Requests waiting for the model.", registry=self.registry)
+        self.queue_wait = Histogram(
+            "medreid_queue_wait_seconds", "Time spent waiting for the model.", buckets=SECONDS, registry=self.registry
+        )
+        self.inference = Histogram(
+            "medreid_inference_seconds", "Time spent in the model.", buckets=SECONDS, registry=self.registry
+        )
+        self.rejected = Counter("medreid_queue_rejected_total", "Requests refused: queue full.", registry=self.registry)
+        self.decisions = Counter(
+            "medreid_decisions_total", "Decisions.", ["modality", "decision"], registry=self.registry
+        )
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self.registry)

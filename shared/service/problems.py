@@ -1,0 +1,109 @@
+"""Problem details (RFC 9457) for everything that goes wrong, and the pages that their types resolve to."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from shared import errors
+from shared.errors import PROBLEM_MEDIA_TYPE, InternalError, InvalidInput, MedReIDError, NotFound
+from shared.service.context import current_request, new_request_id
+from shared.service.logs import describe
+
+PAGES = "/docs/problems"
+
+log = structlog.get_logger()
+
+
+def problem_types() -> dict[str, type[MedReIDError]]:
+    """Every class of the tree by its slug."""
+
+    def walk(root: type[MedReIDError]) -> Iterator[type[MedReIDError]]:
+        yield root
+        for child in root.__subclasses__():
+            yield from walk(child)
+
+    return {error.slug: error for error in reversed(list(walk(MedReIDError))) if error.__module__ == errors.__name__}
+
+
+def problem_response(error: MedReIDError, instance: str) -> Response:
+    """The answer for an error; `instance` is the path that the caller asked for."""
+    context = current_request.get()
+    body: dict[str, Any] = {
+        **error.extra,
+        "type": f"{PAGES}/{error.slug}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "request_id": context.request_id if context else new_request_id(),
+    }
+    headers = {"retry-after": str(error.retry_after_s)} if error.retry_after_s is not None else {}
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(body, error.status, headers, PROBLEM_MEDIA_TYPE)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every exception of the application with a problem."""
+    app.add_exception_handler(MedReIDError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    if not isinstance(error, MedReIDError):
+        raise TypeError(type(error).__name__)
+    return problem_response(error, request.url.path)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    said = [f"{'.'.join(str(part) for part in fault['loc'] if part != 'body')}: {_reason(fault)}" for fault in faults]
+    return problem_response(InvalidInput("; ".join(said) or None), request.url.path)
+
+
+def _reason(fault: dict[str, Any]) -> str:
+    """What is wrong, without the value: that may be an identifier."""
+    return {"missing": "is missing", "value_error": "has a value that is not allowed"}.get(
+        fault["type"], str(fault["msg"])
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    known = {401: errors.Unauthenticated, 404: NotFound, 405: errors.MethodNotAllowed, 413: errors.PayloadTooLarge}
+    kind = known.get(status, InvalidInput if 400 <= status < 500 else InternalError)
+    response = problem_response(kind(), request.url.path)
+    if isinstance(error, HTTPException) and error.headers and "allow" in {k.lower() for k in error.headers}:
+        response.headers.update({k.lower(): v for k, v in error.headers.items()})
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected exception", **describe(error))
+    return problem_response(InternalError(), request.url.path)
+
+
+pages = APIRouter(prefix=PAGES, include_in_schema=False)
+
+
+@pages.get("/{slug}")
+async def problem_page(slug: str) -> Response:
+    """What a problem type means and what to do about it."""
+    error = problem_types().get(slug)
+    if error is None:
+        raise NotFound
+    title, meaning, advice = (html.escape(text) for text in (error.title, error.__doc__ or "", error.default_detail))
+    return HTMLResponse(
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        f"<h1>{title}</h1><p>Status {error.status}. {meaning}</p><p>{advice}</p></html>"
+    )

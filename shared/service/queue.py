@@ -1,0 +1,85 @@
+"""The bounded queue before a model: short when all is well, and an honest 503 when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from shared.errors import DeadlineExceeded, QueueFull
+from shared.service.context import Deadline
+from shared.service.metrics import Metrics
+
+Resource = TypeVar("Resource")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Timed(Generic[Result]):
+    """A result with the milliseconds it waited and took."""
+
+    value: Result
+    waited_ms: float
+    took_ms: float
+
+
+class InferenceQueue(Generic[Resource]):
+    """Runs functions on resources (model sessions), one thread for each.
+
+    Inference holds the core for milliseconds and is no coroutine: on the event loop it would stop every other request,
+    and the loop's default pool has more threads than there are sessions, which must not be shared.
+    """
+
+    def __init__(self, resources: list[Resource], capacity: int, metrics: Metrics) -> None:
+        self._free = list(resources)
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(len(resources), thread_name_prefix="inference")
+        self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
+
+    async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Timed[Result]:
+        """Wait for a free resource and call `function` with it.
+
+        Raises QueueFull where `capacity` requests wait already, DeadlineExceeded where the deadline passes first; work
+        whose deadline has passed is never begun.
+        """
+        if self._waiting >= self._capacity + self._running:
+            self._metrics.rejected.inc()
+            raise QueueFull(retry_after_s=1)
+        deadline.check()
+        self._count(1)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(
+                self._pool, self._call, function, deadline, time.perf_counter()
+            )
+            return await asyncio.wait_for(future, deadline.remaining_s)
+        except TimeoutError:
+            raise DeadlineExceeded from None
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._waiting += change
+        self._metrics.queue_depth.set(max(0, self._waiting - self._running))
+
+    def _call(self, function: Callable[[Resource], Result], deadline: Deadline, queued: float) -> Timed[Result]:
+        begun = time.perf_counter()
+        deadline.check()
+        with self._lock:
+            resource = self._free.pop()
+        try:
+            value = function(resource)
+        finally:
+            with self._lock:
+                self._free.append(resource)
+        waited, took = begun - queued, time.perf_counter() - begun
+        self._metrics.queue_wait.observe(waited)
+        self._metrics.inference.observe(took)
+        return Timed(value, 1000 * waited, 1000 * took)
+
+    async def close(self) -> None:
+        """Finish what is running; what still waits is dropped."""
+        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)

@@ -1,0 +1,39 @@
+"""Settings that every service has; each is an environment variable `MEDREID_<NAME>`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Where a service listens, how much it takes on, how it stops."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
+
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on.")] = 8000
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged.")
+    ] = "info"
+    deadline_ms: Annotated[
+        int, Field(gt=0, description="Time for one request where the caller states none, in milliseconds.")
+    ] = 10_000
+    queue_capacity: Annotated[int, Field(ge=1, description="Requests that may wait for the model; more get 503.")] = 32
+    workers: Annotated[int, Field(ge=1, le=64, description="Threads, each with its own session of the model.")] = 1
+    drain_seconds: Annotated[
+        float, Field(ge=0, description="Time for requests in flight after SIGTERM, in seconds.")
+    ] = 10.0
+    max_request_bytes: Annotated[int, Field(gt=0, description="Largest request body, in bytes.")] = 64 * 2**20
+
+
+def settings_table(settings: type[BaseSettings]) -> str:
+    """A Markdown table of a settings class: variable, default, meaning."""
+    prefix = settings.model_config.get("env_prefix", "")
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in settings.model_fields.items():
+        default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+        lines.append(f"| `{(prefix + name).upper()}` | {default} | {field.description or ''} |")
+    return "\n".join(lines)
