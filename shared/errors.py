@@ -191,9 +191,7 @@ class DatabaseUnavailable(Unavailable):
 
     slug = "database-unavailable"
     title = "Gallery unavailable"
-    default_detail = (
-        "The gallery is not available at the moment, so nobody can be searched. Try again later."
-    )
+    default_detail = "The gallery is not available at the moment, so nobody can be searched. Try again later."
 
 
 class DeadlineExceeded(MedReIDError):

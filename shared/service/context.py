@@ -9,11 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from shared.errors import DeadlineExceeded
+from shared.ulid import new_ulid
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, version 00, section 3.2."""
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,9 @@ class RequestContext:
 current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
 
 
-def new_request_id() -> str:
-    """A ULID: 48 bits of milliseconds and 80 random bits, in Crockford's base 32, 26 characters."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    return "".join(CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
-
-
 def valid_request_id(value: str | None) -> str:
     """The caller's request id where it is harmless, otherwise a new one."""
-    return value if value and REQUEST_ID.fullmatch(value) else new_request_id()
+    return value if value and REQUEST_ID.fullmatch(value) else new_ulid()
 
 
 def valid_traceparent(value: str | None) -> str:

@@ -14,8 +14,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from shared import errors
 from shared.errors import PROBLEM_MEDIA_TYPE, InternalError, InvalidInput, MedReIDError, NotFound
-from shared.service.context import current_request, new_request_id
+from shared.service.context import current_request
 from shared.service.logs import describe
+from shared.ulid import new_ulid
 
 PAGES = "/docs/problems"
 
@@ -43,7 +44,7 @@ def problem_response(error: MedReIDError, instance: str) -> Response:
         "status": error.status,
         "detail": error.detail,
         "instance": instance,
-        "request_id": context.request_id if context else new_request_id(),
+        "request_id": context.request_id if context else new_ulid(),
     }
     headers = {"retry-after": str(error.retry_after_s)} if error.retry_after_s is not None else {}
     if error.status == 401:

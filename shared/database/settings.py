@@ -1,0 +1,34 @@
+"""Where the database is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DatabaseSettings(BaseSettings):
+    """One of the two must be set; the file is for container secrets."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
+
+    database_url: Annotated[SecretStr | None, Field(description="postgresql:// URL of the database.")] = None
+    database_url_file: Annotated[Path | None, Field(description="File that holds the URL (a container secret).")] = None
+    database_connections: Annotated[int, Field(ge=1, le=100, description="Connections that this process may hold.")] = 8
+
+    @model_validator(mode="after")
+    def _one_is_set(self) -> DatabaseSettings:
+        if self.database_url is None and self.database_url_file is None:
+            raise ValueError("set MEDREID_DATABASE_URL or MEDREID_DATABASE_URL_FILE")
+        return self
+
+    @property
+    def url(self) -> str:
+        """The URL, from wherever it is set."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        if self.database_url_file is None:
+            raise ValueError("no database URL")
+        return self.database_url_file.read_text(encoding="utf-8").strip()

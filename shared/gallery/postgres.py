@@ -1,0 +1,220 @@
+"""The gallery on PostgreSQL with pgvector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.database.connections import Connection, Database
+from shared.errors import Conflict, NotFound
+from shared.gallery.contracts import (
+    Embedding,
+    Erasure,
+    IdempotencyClaim,
+    ImageRecord,
+    ModalityCount,
+    Neighbour,
+    PatientLine,
+    PatientRecord,
+    SearchResult,
+    Template,
+)
+from shared.ulid import new_ulid
+
+# Embeddings have unit length, so the inner product is the cosine; <#> is its negative, for ascending order.
+SEARCH = """
+WITH best AS (
+    SELECT DISTINCT ON (patient_key) patient_key, image_id, local, -(embedding <#> %(probe)s) AS similarity
+    FROM templates
+    WHERE modality = %(modality)s AND model_digest = %(digest)s
+    ORDER BY patient_key, embedding <#> %(probe)s, image_id
+)
+SELECT patient_id, image_id, similarity, local, (SELECT count(*) FROM best)
+FROM best JOIN patients USING (patient_key)
+ORDER BY similarity DESC, patient_id
+LIMIT %(limit)s
+"""
+FIND = """
+SELECT patient_id, image_id, -(embedding <#> %(probe)s), local
+FROM templates JOIN patients USING (patient_key)
+WHERE patient_id = %(patient)s AND modality = %(modality)s AND model_digest = %(digest)s
+ORDER BY embedding <#> %(probe)s, image_id
+LIMIT 1
+"""
+IMAGE_COLUMNS = "image_id, modality, model_digest, quality, reference, acquired_at, enrolled_at"
+IDEMPOTENCY_HOURS = 24
+
+
+class PostgresGallery:
+    """Implements `shared.gallery.contracts.Gallery`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ping(self) -> None:
+        """Return where the store answers and is migrated."""
+        await self._database.ping()
+
+    async def search(self, modality: str, model_digest: str, embedding: Embedding, limit: int) -> SearchResult:
+        """Exact search; the count is of the same snapshot."""
+        rows = await self._database.fetch(
+            SEARCH, {"probe": embedding, "modality": modality, "digest": model_digest, "limit": limit}
+        )
+        return SearchResult([Neighbour(*row[:4]) for row in rows], rows[0][4] if rows else 0)
+
+    async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
+        """The patient's best image against the probe."""
+        rows = await self._database.fetch(
+            FIND, {"probe": embedding, "modality": modality, "digest": model_digest, "patient": patient_id}
+        )
+        return Neighbour(*rows[0]) if rows else None
+
+    async def enrol(
+        self,
+        patient_id: str,
+        templates: Sequence[Template],
+        *,
+        reference: str | None = None,
+        acquired_at: datetime | None = None,
+        idempotency: IdempotencyClaim | None = None,
+    ) -> Sequence[ImageRecord]:
+        """One transaction; a claim that another request made meanwhile rolls this one back and replays that one."""
+        try:
+            async with self._database.connection() as connection:
+                key = await _patient_key(connection, patient_id)
+                image_ids = [new_ulid() for _ in templates]
+                if idempotency is not None:
+                    await _claim(connection, idempotency, key, image_ids)
+                rows = [
+                    (i, key, t.modality, t.model_digest, t.embedding, t.local, t.quality, reference, acquired_at)
+                    for i, t in zip(image_ids, templates, strict=True)
+                ]
+                await connection.cursor().executemany(
+                    "INSERT INTO templates (image_id, patient_key, modality, model_digest, embedding, local, quality,"
+                    " reference, acquired_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    rows,
+                )
+                return await _images(connection, image_ids)
+        except _ClaimedBefore:
+            replayed = await self.replay(idempotency) if idempotency is not None else None
+            return replayed or ()
+
+    async def replay(self, claim: IdempotencyClaim) -> Sequence[ImageRecord] | None:
+        """What this claim stored before."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => %s)", [IDEMPOTENCY_HOURS]
+            )
+            cursor = await connection.execute(
+                "SELECT fingerprint, image_ids FROM idempotency WHERE caller = %s AND key = %s",
+                [claim.caller, claim.key],
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                return None
+            if bytes(row[0]) != claim.fingerprint:
+                raise Conflict
+            return await _images(connection, row[1])
+
+    async def patients(self, after: str | None, limit: int) -> Sequence[PatientLine]:
+        """Keyset paging by the bytes of patient_id."""
+        rows = await self._database.fetch(
+            """
+            SELECT p.patient_id, p.created_at, count(t.image_id),
+                   coalesce(array_agg(DISTINCT t.modality) FILTER (WHERE t.modality IS NOT NULL), '{}')
+            FROM (SELECT * FROM patients WHERE patient_id > %s ORDER BY patient_id LIMIT %s) p
+            LEFT JOIN templates t USING (patient_key)
+            GROUP BY p.patient_id, p.created_at
+            ORDER BY p.patient_id
+            """,
+            [after or "", limit],
+        )
+        return [PatientLine(*row) for row in rows]
+
+    async def patient(self, patient_id: str) -> PatientRecord:
+        """One patient with the history."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT patient_key, created_at FROM patients WHERE patient_id = %s", [patient_id]
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                raise NotFound("There is no patient with that id.")
+            cursor = await connection.execute(
+                f"SELECT {IMAGE_COLUMNS} FROM templates WHERE patient_key = %s"  # noqa: S608 - a constant
+                " ORDER BY coalesce(acquired_at, enrolled_at), image_id",
+                [row[0]],
+            )
+            images = [ImageRecord(*image) for image in await cursor.fetchall()]
+        return PatientRecord(patient_id, row[1], images)
+
+    async def erase(self, patient_id: str) -> Erasure:
+        """Delete the patient; templates and idempotency records go with it, audit events no longer name anybody."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT patient_key FROM patients WHERE patient_id = %s FOR UPDATE", [patient_id]
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                raise NotFound("There is no patient with that id.")
+            images = (await connection.execute("DELETE FROM templates WHERE patient_key = %s", row)).rowcount
+            await connection.execute("DELETE FROM patients WHERE patient_key = %s", row)
+            receipt = new_ulid()
+            cursor = await connection.execute(
+                "INSERT INTO erasures (receipt_id, images_erased) VALUES (%s, %s) RETURNING erased_at",
+                [receipt, images],
+            )
+            erased = await cursor.fetchone()
+        return Erasure(receipt, images, erased[0] if erased else datetime.now().astimezone())
+
+    async def erase_image(self, patient_id: str, image_id: str) -> None:
+        """Remove one image; a patient without images stays, with an empty history, until erased."""
+        rows = await self._database.fetch(
+            "DELETE FROM templates USING patients WHERE templates.patient_key = patients.patient_key"
+            " AND patient_id = %s AND image_id = %s RETURNING image_id",
+            [patient_id, image_id],
+        )
+        if not rows:
+            raise NotFound("The patient has no image with that id.")
+
+    async def counts(self) -> Sequence[ModalityCount]:
+        """Enrolled patients and images per modality and digest."""
+        rows = await self._database.fetch(
+            "SELECT modality, model_digest, count(DISTINCT patient_key), count(*) FROM templates GROUP BY 1, 2"
+        )
+        return [ModalityCount(*row) for row in rows]
+
+
+class _ClaimedBefore(Exception):
+    """Rolls an enrolment back whose claim another one holds."""
+
+
+async def _patient_key(connection: Connection, patient_id: str) -> Any:
+    """The key of a patient who is created where needed; the row stays locked, so that no erasure comes between."""
+    cursor = await connection.execute(
+        "INSERT INTO patients (patient_id) VALUES (%s)"
+        " ON CONFLICT (patient_id) DO UPDATE SET patient_id = excluded.patient_id RETURNING patient_key",
+        [patient_id],
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def _claim(connection: Connection, claim: IdempotencyClaim, key: Any, image_ids: Sequence[str]) -> None:
+    cursor = await connection.execute(
+        "INSERT INTO idempotency (caller, key, fingerprint, patient_key, image_ids) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT DO NOTHING",
+        [claim.caller, claim.key, claim.fingerprint, key, list(image_ids)],
+    )
+    if cursor.rowcount == 0:
+        raise _ClaimedBefore
+
+
+async def _images(connection: Connection, image_ids: Sequence[str]) -> list[ImageRecord]:
+    cursor = await connection.execute(
+        f"SELECT {IMAGE_COLUMNS} FROM templates"  # noqa: S608 - a constant
+        " WHERE image_id = ANY(%s) ORDER BY array_position(%s::text[], image_id)",
+        [list(image_ids), list(image_ids)],
+    )
+    return [ImageRecord(*row) for row in await cursor.fetchall()]

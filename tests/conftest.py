@@ -1,0 +1,65 @@
+"""One embedded PostgreSQL for the whole run; every test that asks for `database` finds its tables empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from shared.database.connections import Database, open_database
+from shared.database.embedded import EmbeddedServer
+from shared.database.migrate import migrate
+from shared.database.settings import DatabaseSettings
+from shared.gallery.postgres import PostgresGallery
+
+TABLES = "patients, templates, idempotency, api_keys, audit_events, erasures"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The running server."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("pg") / "data")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: EmbeddedServer) -> str:
+    """URL of a database with the current schema."""
+    migrate(postgres.url)
+    return postgres.url
+
+
+@pytest.fixture
+def database_url(migrated_url: str) -> str:
+    """The same, its tables emptied."""
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute(f"TRUNCATE {TABLES}".encode())
+    return migrated_url
+
+
+@pytest.fixture
+def database_settings(database_url: str) -> DatabaseSettings:
+    """Settings that point at it."""
+    return DatabaseSettings.model_validate({"database_url": database_url})
+
+
+@pytest.fixture
+async def database(database_settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """Connections to it."""
+    async with open_database(database_settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gallery(database: Database) -> PostgresGallery:
+    """The real gallery, empty."""
+    return PostgresGallery(database)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).parent.parent
