@@ -1,0 +1,1 @@
+"""COMPA, the classifier of modalities, as a service."""

@@ -85,3 +85,10 @@ class Templates(Message):
     model: Digest
     templates: list[TemplateMessage]
     timings_ms: ServiceTimings
+
+
+class ModelDescription(Message):
+    """Answer of `GET /v1/model`."""
+
+    modality: str
+    model: Digest

@@ -1,0 +1,1 @@
+"""The gallery: templates of enrolled patients, searched by modality and model digest."""

@@ -1,0 +1,1 @@
+"""Identification: from an image to candidate patients with calibrated probabilities."""

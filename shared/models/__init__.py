@@ -1,0 +1,1 @@
+"""Exported networks and the runtimes that run them."""

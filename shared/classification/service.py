@@ -1,0 +1,74 @@
+"""compa-service: which modality is this image, or none of them?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, FastAPI, Request
+from numpy.typing import NDArray
+
+from shared.contracts.internal import Classification
+from shared.errors import InvalidInput, responses
+from shared.models.contracts import NETWORK_SIZE
+from shared.models.folder import ModelManifest, Rejection
+from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.model import LoadedModel, ModelServiceSettings
+from shared.service.npy import MODEL_ERRORS, NPY_BODY, Images, deadline_of_request
+
+router = APIRouter(prefix="/v1", tags=["classification"])
+
+
+def _model(request: Request) -> LoadedModel:
+    model: LoadedModel = request.state.model
+    return model
+
+
+@router.post("/classify", responses=responses(*MODEL_ERRORS), openapi_extra=NPY_BODY)
+async def classify(images: Images, model: Annotated[LoadedModel, Depends(_model)]) -> Classification:
+    """Probabilities over the modalities and `other`, per image; `accepted` is false where it should be refused."""
+    if images.shape[1:3] != (NETWORK_SIZE, NETWORK_SIZE):
+        raise InvalidInput(f"Send images of {NETWORK_SIZE} x {NETWORK_SIZE} pixels.")
+    answered = await model.queue.run(lambda session: session.run(images), deadline_of_request())
+    return to_classification(answered.value, model.manifest)
+
+
+def to_classification(outputs: NDArray[np.float32], manifest: ModelManifest) -> Classification:
+    """The network's probabilities, float (n, labels) with `other` last, tempered and judged."""
+    rejection = manifest.rejection or Rejection()
+    logits = np.log(np.clip(outputs.astype(np.float64), 1e-9, 1.0)) / rejection.temperature
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return Classification(
+        model=manifest.digest,
+        labels=list(manifest.labels),
+        probabilities=probabilities.round(6).tolist(),
+        accepted=(probabilities[:, -1] < rejection.threshold).tolist(),
+    )
+
+
+def create_classification_app(folder: Path, settings: ModelServiceSettings | None = None) -> FastAPI:
+    """The application over a model folder; ValueError where the folder holds no classifier."""
+    settings = settings or ModelServiceSettings()
+    frame = ServiceFrame(settings)
+    model = LoadedModel(folder, frame, settings)
+    if model.manifest.kind != "classifier":
+        raise ValueError(f"{folder.name}/ holds no classifier")
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with model.loading():
+            yield {"model": model}
+
+    description = ServiceDescription(
+        name="compa-service",
+        title="compa-service",
+        description="Tells the modality of an image. Internal: the gateway calls it.",
+        lifespan=lifespan,
+        routers=[router],
+        checks={"model": model.check},
+    )
+    return create_service(description, frame)

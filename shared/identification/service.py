@@ -1,0 +1,112 @@
+"""ct-, mri-, fundus-, skin-service: whose image is it?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from starlette.responses import Response
+
+from shared.contracts.internal import NPY_MEDIA_TYPE, Matches, ModelDescription, PatientMatch, Templates
+from shared.contracts.public import PatientId
+from shared.database.connections import open_database
+from shared.database.settings import DatabaseSettings
+from shared.errors import NotFound, responses
+from shared.gallery.postgres import PostgresGallery
+from shared.identification.matching import Matcher
+from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.model import LoadedModel, ModelServiceSettings
+from shared.service.npy import (
+    GALLERY_ERRORS,
+    MODEL_ERRORS,
+    NPY_BODY,
+    Images,
+    deadline_of_request,
+    npy_response,
+)
+
+router = APIRouter(prefix="/v1", tags=["identification"])
+
+
+def _matcher(request: Request) -> Matcher:
+    matcher: Matcher = request.state.matcher
+    return matcher
+
+
+def _model(request: Request) -> LoadedModel:
+    model: LoadedModel = request.state.model
+    return model
+
+
+TheMatcher = Annotated[Matcher, Depends(_matcher)]
+
+
+@router.post(
+    "/embed",
+    responses={**responses(*MODEL_ERRORS), 200: {"content": {NPY_MEDIA_TYPE: {}}}},
+    openapi_extra=NPY_BODY,
+    response_class=Response,
+)
+async def embed(images: Images, matcher: TheMatcher) -> Response:
+    """Embeddings, npy float32 (n, 256), L2-normalised."""
+    return npy_response((await matcher.embed(images, deadline_of_request())).value)
+
+
+@router.post("/identify", responses=responses(*GALLERY_ERRORS), openapi_extra=NPY_BODY)
+async def identify(images: Images, matcher: TheMatcher, top_k: Annotated[int, Query(ge=1, le=10)] = 3) -> Matches:
+    """Candidates for one probe (all images of the body), with the probability of nobody enrolled."""
+    return await matcher.identify(images, top_k, deadline_of_request())
+
+
+@router.post("/verify", responses=responses(*GALLERY_ERRORS, NotFound), openapi_extra=NPY_BODY)
+async def verify(images: Images, patient_id: Annotated[PatientId, Query()], matcher: TheMatcher) -> PatientMatch:
+    """The claim that the probe is this patient."""
+    return await matcher.verify(images, patient_id, deadline_of_request())
+
+
+@router.post("/templates", responses=responses(*MODEL_ERRORS), openapi_extra=NPY_BODY)
+async def templates(images: Images, matcher: TheMatcher) -> Templates:
+    """One template per image; the gateway enrols them."""
+    return await matcher.templates(images, deadline_of_request())
+
+
+@router.get("/model")
+async def model(loaded: Annotated[LoadedModel, Depends(_model)]) -> ModelDescription:
+    """Which model answers."""
+    return ModelDescription(modality=loaded.manifest.name, model=loaded.manifest.digest)
+
+
+def create_identification_app(
+    folder: Path,
+    settings: ModelServiceSettings | None = None,
+    database_settings: DatabaseSettings | None = None,
+) -> FastAPI:
+    """The application over a model folder; ValueError where the folder holds no identifier."""
+    settings = settings or ModelServiceSettings()
+    frame = ServiceFrame(settings)
+    loaded = LoadedModel(folder, frame, settings)
+    if loaded.manifest.kind != "identifier":
+        raise ValueError(f"{folder.name}/ holds no identification model")
+    database_settings = database_settings or DatabaseSettings()
+    checks: dict[str, Any] = {"model": loaded.check}
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with open_database(database_settings) as database, loaded.loading():
+            gallery = PostgresGallery(database)
+            checks["database"] = gallery.ping
+            yield {"model": loaded, "matcher": Matcher(loaded, gallery)}
+
+    name = f"{loaded.manifest.name}-service"
+    description = ServiceDescription(
+        name=name,
+        title=name,
+        description="Finds whose image it is among enrolled patients. Internal: the gateway calls it.",
+        lifespan=lifespan,
+        routers=[router],
+        checks=checks,
+    )
+    return create_service(description, frame)

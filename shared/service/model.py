@@ -1,0 +1,85 @@
+"""A service with a model: loading it behind the live endpoint, its queue, its readiness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import structlog
+from pydantic import Field
+
+from shared.errors import ServiceUnavailable
+from shared.models.contracts import ModelSession
+from shared.models.folder import ModelManifest, read_manifest
+from shared.models.sessions import Runtime, check_golden, open_session
+from shared.service.application import ServiceFrame
+from shared.service.logs import describe
+from shared.service.queue import InferenceQueue
+from shared.service.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+
+class ModelServiceSettings(ServiceSettings):
+    """What a service with a model has besides."""
+
+    runtime: Annotated[Runtime, Field(description="litert, or tensorflow for comparisons (extra `tensorflow`).")] = (
+        "litert"
+    )
+    threads: Annotated[int, Field(ge=1, le=64, description="Threads of one session inside one inference.")] = 1
+
+
+class LoadedModel:
+    """The model of one folder; `queue` raises ServiceUnavailable until loading is done."""
+
+    def __init__(self, folder: Path, frame: ServiceFrame, settings: ModelServiceSettings) -> None:
+        self.manifest: ModelManifest = read_manifest(folder)
+        self._folder, self._frame, self._settings = folder, frame, settings
+        self._queue: InferenceQueue[ModelSession] | None = None
+        self._failed = False
+
+    @property
+    def queue(self) -> InferenceQueue[ModelSession]:
+        """The way to the sessions."""
+        if self._queue is None:
+            raise ServiceUnavailable("The model is still loading.", retry_after_s=1)
+        return self._queue
+
+    async def check(self) -> None:
+        """Readiness: the model is loaded and answered the golden image correctly."""
+        if self._failed:
+            raise ServiceUnavailable("The model could not be loaded; the log of the service says why.")
+        _ = self.queue
+
+    @asynccontextmanager
+    async def loading(self) -> AsyncIterator[LoadedModel]:
+        """Load in the background, so that `/health/live` answers at once; close at the end."""
+        task = asyncio.create_task(self._load())
+        try:
+            yield self
+        finally:
+            await asyncio.gather(task, return_exceptions=True)
+            if self._queue is not None:
+                await self._queue.close()
+
+    async def _load(self) -> None:
+        try:
+            sessions = await asyncio.to_thread(self._open)
+        except Exception as error:
+            self._failed = True
+            log.error("model failed to load", model=self.manifest.name, **describe(error))
+        else:
+            self._queue = InferenceQueue(sessions, self._settings.queue_capacity, self._frame.metrics)
+            log.info("model loaded", model=self.manifest.name, digest=self.manifest.digest)
+
+    def _open(self) -> list[ModelSession]:
+        cv2.setNumThreads(1)  # one core per request: parallelism comes from workers and replicas
+        settings = self._settings
+        sessions = [open_session(self._folder, settings.runtime, settings.threads) for _ in range(settings.workers)]
+        for session in sessions:
+            check_golden(session, self.manifest)
+        return sessions
