@@ -1,0 +1,92 @@
+# Every verb of daily work. Variables come from the environment or the command line: `make up PORT=9000`.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+PORT ?= 8000
+SPLIT ?= test
+OUT ?= report
+PYTHON ?=
+export PYTHON
+
+python := .venv/bin/python
+on = $(filter-out 0 no false,$(1))
+data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manifest.csv: make $@ DATA=<bundle>))
+local = $(python) -m deploy.local
+
+.PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
+        evaluate samples secrets lock clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@printf '\nVariables: PORT (8000), FRESH=1 (empty gallery), DEMO_EXIT=1 (stop after the table), DATA=<bundle>,\n'
+	@printf '           MODALITY=compa|ct|mri|fundus|skin, SPLIT (test), OUT (report), PYTHON=/path/to/python3.11\n'
+
+##@ Run it on this machine
+
+demo: .venv/local.stamp ## Start all, enrol sample patients, identify others; DATA=<bundle>: real patients
+	@$(local) demo --port $(PORT) $(if $(call on,$(FRESH)),--fresh) $(if $(call on,$(DEMO_EXIT)),--exit) \
+		$(if $(DATA),--data "$(DATA)")
+
+up: .venv/local.stamp ## Start the system in the background; state, logs and the admin key under .run/
+	@$(local) up --port $(PORT) $(if $(call on,$(FRESH)),--fresh)
+
+down: .venv/local.stamp ## Stop it; the gallery stays
+	@$(local) down
+
+status: .venv/local.stamp ## Show every process, its state and its memory
+	@$(local) status
+
+##@ Change it
+
+test: .venv/dev.stamp ## Run all tests with branch coverage
+	@$(python) -m pytest --cov --cov-report=term:skip-covered
+
+check: .venv/dev.stamp ## Formatter, linter, types, import rules, documents, identifiers out of logs
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(python) -m deploy.checks
+
+format: .venv/dev.stamp ## Format and sort imports
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+coverage: test ## Write the coverage of the last `make test` as pages to htmlcov/
+	@.venv/bin/coverage html
+
+test-containers: .venv/local.stamp ## Build the images and test the compose system (needs a Docker engine)
+	@deploy/containers/test.sh
+
+##@ Train and measure
+
+train: .venv/train.stamp ## Train, export and write the card of one model: MODALITY=ct DATA=<bundle>
+	@:$(data_needed)
+	@:$(if $(MODALITY),,$(error MODALITY is not set: make train MODALITY=ct DATA=<bundle>))
+	@$(python) -m training --modality $(MODALITY) --data "$(DATA)"
+
+train-all: .venv/train.stamp ## The same for COMPA and every modality: DATA=<bundle>
+	@:$(data_needed)
+	@for modality in compa ct mri fundus skin; do $(python) -m training --modality $$modality --data "$(DATA)" || exit; done
+
+evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT=test] OUT=<dir>
+	@:$(data_needed)
+	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)"
+
+##@ Keep house
+
+install: .venv/dev.stamp ## Install everything for development into .venv
+
+secrets: ## Make the secrets of compose.yaml under .secrets/, once
+	@deploy/containers/secrets.sh
+
+lock: .venv/dev.stamp ## Pin and hash the newest versions of everything: requirements/*.lock
+	@deploy/lock.sh --upgrade
+
+clean: down ## Remove .venv, .run and what tests and tools left
+	@rm -rf .venv .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+
+.venv/%.stamp: requirements/%.lock
+	@deploy/install.sh $*

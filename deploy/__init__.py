@@ -1,0 +1,1 @@
+"""Ways to run the system: on one machine without containers, in containers; and the checks of the tree."""

@@ -1,0 +1,1 @@
+"""The whole system on one machine without containers: `python -m deploy.local up | down | status | demo`."""

@@ -1,0 +1,84 @@
+"""`python -m deploy.local up | down | status | demo`; `make help` shows the same as targets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.local.places import Places
+from deploy.local.supervision import SupervisionError
+from deploy.local.system import System
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0, 1 where the demo went wrong, 2 with a sentence on what to do where it could not run."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        return int(options.verb(options, console))
+    except SupervisionError as error:
+        console.print(f"[red]{error}[/red]", soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def up(options: argparse.Namespace, console: Console) -> int:
+    """Start the system in the background."""
+    system = System(Places(options.place), console)
+    started = system.up(options.port, fresh=options.fresh)
+    console.print("MedReID is up." if started else "MedReID is up already.", *addresses(system), sep="\n")
+    return 0
+
+
+def down(options: argparse.Namespace, console: Console) -> int:
+    """Stop it."""
+    stopped = System(Places(options.place), console).down()
+    console.print("MedReID is down." if stopped else "MedReID was not running.")
+    return 0
+
+
+def status(options: argparse.Namespace, console: Console) -> int:
+    """Show processes and memory."""
+    system = System(Places(options.place), console)
+    console.print(system.status() if system.supervisor.is_running() else "MedReID is not running.")
+    return 0
+
+
+def demo(options: argparse.Namespace, console: Console) -> int:
+    """Enrol, identify, show."""
+    from deploy.local.demo import run_demo  # noqa: PLC0415 - images and tables only where they are shown
+
+    return run_demo(options, console)
+
+
+def addresses(system: System) -> list[str]:
+    """What a person opens next."""
+    return [
+        f"  web page   {system.address}/",
+        f"  API        {system.address}/docs",
+        f"  admin key  {system.places.admin_key}",
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    parser.add_argument("--place", type=Path, default=Places().root, help="folder of the state (default: .run)")
+    verbs = parser.add_subparsers(required=True)
+    for verb in (up, demo, down, status):
+        added = verbs.add_parser(verb.__name__, help=verb.__doc__)
+        added.set_defaults(verb=verb)
+        if verb in (up, demo):
+            added.add_argument("--port", type=int, default=8000)
+            added.add_argument("--fresh", action="store_true", help="begin with an empty gallery")
+        if verb is demo:
+            added.add_argument("--exit", action="store_true", help="stop after the table")
+            added.add_argument("--data", type=Path, help="bundle whose test split is identified")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Which processes make up the system, and how each is started."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deploy.local.places import REPOSITORY, Places
+from deploy.local.processes import mark
+from shared.modalities import load_registry
+
+HOST = "127.0.0.1"
+DATABASE, MODELS, GATEWAY = "database", "models", "gateway"
+"""Groups, in the order in which they start; they stop the other way round."""
+
+FRUGAL = {
+    # One request at a time is inferred per process: threads of the numeric libraries would fight for the same cores.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+    # Two arenas instead of eight per core: most of what a long-lived service holds is otherwise freed memory.
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process."""
+
+    name: str
+    group: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+    """Where it answers `/health/ready`; None for the database."""
+    autostart: bool = False
+
+
+def programs(places: Places, port: int) -> list[Program]:
+    """The database, one process per model, and the gateway on `port`."""
+    models = [_model(places, name, free_port()) for name in ("compa", *load_registry().names)]
+    return [_database(places), *models, _gateway(places, port, models)]
+
+
+def _database(places: Places) -> Program:
+    command = [sys.executable, "-m", "shared.database", "serve"]
+    command += ["--data", str(places.data), "--url-file", str(places.database_url)]
+    return Program(DATABASE, DATABASE, command, mark(places, DATABASE), autostart=True)
+
+
+def _model(places: Places, name: str, port: int) -> Program:
+    folder = REPOSITORY / f"{name}-service"
+    environment = _environment(places, folder.name, port)
+    return Program(folder.name, MODELS, [sys.executable, str(folder / "app.py")], environment, address(port))
+
+
+def _gateway(places: Places, port: int, models: Sequence[Program]) -> Program:
+    environment = _environment(places, GATEWAY, port)
+    return Program(GATEWAY, GATEWAY, [sys.executable, "-m", "gateway"], environment, address(port))
+
+
+def _environment(places: Places, name: str, port: int) -> dict[str, str]:
+    return {
+        **mark(places, name),
+        **FRUGAL,
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONUNBUFFERED": "1",
+        "MEDREID_HOST": HOST,
+        "MEDREID_PORT": str(port),
+        "MEDREID_DATABASE_URL_FILE": str(places.database_url),
+    }
+
+
+def address(port: int) -> str:
+    """URL of a port of this machine."""
+    return f"http://{HOST}:{port}"
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether the gateway could listen on `port`."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True

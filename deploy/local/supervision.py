@@ -1,0 +1,143 @@
+"""Keeping the processes up: a supervisord of our own, configured, started, asked and stopped."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from deploy.local.places import REPOSITORY, Places
+from deploy.local.programs import Program
+
+STOP_SECONDS = 20
+"""What a process may take after SIGTERM: the drain of a service (10 s) with room to spare."""
+
+
+class SupervisionError(Exception):
+    """The supervisor does not start, or does not do as it is told; says what to do."""
+
+
+@dataclass(frozen=True)
+class ProgramState:
+    """What the supervisor says about one process."""
+
+    group: str
+    name: str
+    state: str
+    pid: int
+
+    @property
+    def failed(self) -> bool:
+        """It died again and again, and is no longer started."""
+        return self.state == "FATAL"
+
+
+class Supervisor:
+    """The supervisor of one place. It restarts a process that dies, whatever the reason."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def start(self, programs: Sequence[Program]) -> None:
+        """Start the supervisor and the programs of the group `database`; it survives this process."""
+        self._places.configuration.write_text(configuration(self._places, programs), encoding="utf-8")
+        self._places.configuration.chmod(0o600)
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._places.configuration)]
+        started = subprocess.run(  # noqa: S603
+            command, cwd=REPOSITORY, capture_output=True, text=True, check=False, start_new_session=True
+        )
+        if started.returncode:
+            raise SupervisionError(f"The supervisor does not start: {started.stderr or started.stdout}")
+
+    def start_group(self, group: str) -> None:
+        """Start a group of programs without waiting for them."""
+        wait = False
+        self._call("startProcessGroup", group, wait)
+
+    def states(self) -> list[ProgramState]:
+        """All programs; empty where no supervisor runs."""
+        try:
+            answer = self._call("getAllProcessInfo")
+        except SupervisionError:
+            return []
+        return [ProgramState(p["group"], p["name"], p["statename"], p["pid"]) for p in answer]
+
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        return bool(self.states())
+
+    def stop(self) -> None:
+        """Ask it to stop everything: gateway first, then the models, then the database; returns at once."""
+        self._call("shutdown")
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._places.socket}")
+        try:
+            with ServerProxy("http://127.0.0.1", transport=transport) as server:
+                return getattr(server.supervisor, method)(*arguments)
+        except (OSError, HTTPException, Fault) as error:
+            raise SupervisionError(f"The supervisor does not answer: {error}") from None
+
+
+def configuration(places: Places, programs: Sequence[Program]) -> str:
+    """The supervisor's configuration file. Groups start and stop in the order of the programs (stopping: reversed)."""
+    sections: dict[str, dict[str, object]] = {
+        "unix_http_server": {"file": places.socket, "chmod": "0600"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "supervisord": {
+            "logfile": places.logs / "supervisor.log",
+            "pidfile": places.pid,
+            "childlogdir": places.logs,
+            "directory": REPOSITORY,
+            "minfds": 1024,
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        },
+    }
+    groups = list(dict.fromkeys(program.group for program in programs))
+    for program in programs:
+        sections[f"program:{program.name}"] = _section(places, program)
+    for priority, group in enumerate(groups):
+        members = ",".join(program.name for program in programs if program.group == group)
+        sections[f"group:{group}"] = {"programs": members, "priority": priority}
+    return _ini(sections)
+
+
+def _section(places: Places, program: Program) -> dict[str, object]:
+    return {
+        "command": " ".join(_quoted(part) for part in program.command),
+        "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
+        "autostart": str(program.autostart).lower(),
+        "autorestart": "true",
+        "startretries": 5,
+        "stopwaitsecs": STOP_SECONDS,
+        "redirect_stderr": "true",
+        "stdout_logfile": places.logs / f"{program.name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 1,
+    }
+
+
+def _quoted(text: str) -> str:
+    """Quoted as the supervisor's parser (shlex) reads it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _ini(sections: dict[str, dict[str, object]]) -> str:
+    parser = configparser.RawConfigParser()
+    for name, options in sections.items():
+        # the supervisor expands %(name)s in every value
+        parser[name] = {key: str(value).replace("%", "%%") for key, value in options.items()}
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()

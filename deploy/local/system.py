@@ -1,0 +1,113 @@
+"""Starting, stopping and describing the system of one place."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+import httpx
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.places import Places
+from deploy.local.processes import find, memory, stop_leftovers
+from deploy.local.programs import GATEWAY, MODELS, address, is_free, programs
+from deploy.local.readiness import is_ready, wait_for_services, wait_until
+from deploy.local.supervision import STOP_SECONDS, SupervisionError, Supervisor
+
+LOG_LINES = 15
+
+
+class System:
+    """The six services and the database, with their state below `places.root`."""
+
+    def __init__(self, places: Places, console: Console) -> None:
+        self.places = places
+        self.console = console
+        self.supervisor = Supervisor(places)
+
+    @property
+    def address(self) -> str:
+        """URL of the gateway."""
+        return self.places.address.read_text(encoding="utf-8")
+
+    @property
+    def admin_key(self) -> str:
+        """The key with every scope."""
+        return self.places.admin_key.read_text(encoding="utf-8").strip()
+
+    def up(self, port: int, *, fresh: bool = False) -> bool:
+        """Return when everything is ready; False where it was so already. `fresh` begins with an empty gallery."""
+        if self.supervisor.is_running():
+            if not fresh:
+                self._wait_for_gateway()
+                return False
+            self.down()
+        stop_leftovers(self.places, STOP_SECONDS)
+        if not is_free(port):
+            raise SupervisionError(f"Port {port} is taken. Choose another: PORT={port + 1}")
+        if fresh:
+            self.places.forget()
+        try:
+            self._start(port)
+        except BaseException:
+            self._show_logs()
+            self.down()
+            raise
+        return True
+
+    def _start(self, port: int) -> None:
+        self.places.create()
+        self.places.database_url.unlink(missing_ok=True)
+        self.places.address.write_text(address(port), encoding="utf-8")
+        all_programs = programs(self.places, port)
+        self.supervisor.start(all_programs)
+        wait_until(self.places.database_url.is_file, "the database", self.supervisor)
+        self.places.close()
+        for group in (MODELS, GATEWAY):
+            self.supervisor.start_group(group)
+        self._prepare_database()
+        wait_for_services(all_programs, self.supervisor, self.console)
+
+    def _prepare_database(self) -> None:
+        """Migrate, and make the admin key once; meanwhile the services load their models."""
+
+    def _wait_for_gateway(self) -> None:
+        with httpx.Client(timeout=1.0, trust_env=False) as client:
+            wait_until(lambda: is_ready(client, self.address), "the gateway", self.supervisor)
+
+    def down(self) -> bool:
+        """Stop everything gracefully, whatever state it is in; False where nothing ran."""
+        was_running = self.supervisor.is_running()
+        if was_running:
+            self.supervisor.stop()
+            self._wait_for_end()
+        return bool(stop_leftovers(self.places, STOP_SECONDS)) or was_running
+
+    def _wait_for_end(self) -> None:
+        deadline = time.monotonic() + 3 * STOP_SECONDS
+        while self.supervisor.is_running() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def status(self) -> Table:
+        """Every process with its state and the memory it takes (proportional set size)."""
+        used: defaultdict[str, int] = defaultdict(int)
+        for name, process in find(self.places):
+            try:
+                used[name] += memory(process)
+            except (OSError, psutil.Error):
+                continue
+        table = Table("process", "state", "pid", "PSS MB", caption=f"{sum(used.values()) / 1e6:.0f} MB in all")
+        for state in self.supervisor.states():
+            table.add_row(state.name, state.state.lower(), str(state.pid), f"{used.pop(state.name, 0) / 1e6:.0f}")
+        for name, size in used.items():
+            table.add_row(name, "", "", f"{size / 1e6:.0f}")
+        return table
+
+    def _show_logs(self) -> None:
+        """The end of every log that has one, where something went wrong."""
+        for log in sorted(self.places.logs.glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+            if lines:
+                self.console.print(f"[bold]{log}[/bold]", *lines, sep="\n", highlight=False)

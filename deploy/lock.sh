@@ -1,0 +1,20 @@
+#!/bin/sh
+# Write requirements/*.lock from pyproject.toml: every version pinned, every file hashed, no index named.
+# `deploy/lock.sh --upgrade` takes the newest versions; without it, what is locked stays where it still fits.
+set -eu
+cd "$(dirname "$0")/.."
+uv=${UV:-.venv/bin/uv}
+
+compile() { # compile EXTRA [ARGUMENT...]: one lock
+    extra=$1; shift
+    env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS "$uv" pip compile --quiet \
+        --python-version 3.11 --python-platform linux --extra "$extra" --generate-hashes --no-emit-index-url --no-annotate --no-header \
+        --output-file "requirements/$extra.lock" "$@" pyproject.toml
+    echo "requirements/$extra.lock: $(grep -c == "requirements/$extra.lock") packages"
+}
+
+mkdir -p requirements
+compile dev "$@"
+for extra in gateway model migrate local train; do # the same versions in every role
+    compile "$extra" --constraint requirements/dev.lock
+done
