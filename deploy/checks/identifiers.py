@@ -1,7 +1,7 @@
 """No patient identifier, file name or DICOM content may reach a logger, a metric label or the message of an exception.
 
-The check is syntactic: it looks at the names inside the arguments of such calls. What it cannot see, an identifier under
-another name, is what reviews are for.
+The check is syntactic: it looks at the names inside the arguments of such calls. It cannot see an identifier under
+another name; reviews can.
 """
 
 from __future__ import annotations

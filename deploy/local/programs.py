@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,13 @@ def _model(places: Places, name: str, port: int) -> Program:
 
 
 def _gateway(places: Places, port: int, models: Sequence[Program]) -> Program:
-    environment = _environment(places, GATEWAY, port)
+    compa, *identifiers = models
+    urls = {program.name.removesuffix("-service"): program.address for program in identifiers}
+    environment = {
+        **_environment(places, GATEWAY, port),
+        "MEDREID_COMPA_URL": str(compa.address),
+        "MEDREID_SERVICE_URLS": json.dumps(urls),
+    }
     return Program(GATEWAY, GATEWAY, [sys.executable, "-m", "gateway"], environment, address(port))
 
 

@@ -56,7 +56,7 @@ def is_ready(client: httpx.Client, address: str | None) -> bool:
 
 
 def _check(states: Sequence[ProgramState]) -> None:
-    failed = [state.name for state in states if state.failed]
+    failed = [state.name for state in states if state.given_up]
     if failed:
         raise SupervisionError(f"{', '.join(failed)} died at every start. See the logs.")
     if not states:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from deploy.local.programs import Program
 STOP_SECONDS = 20
 """What a process may take after SIGTERM: the drain of a service (10 s) with room to spare."""
 
+START_SECONDS = 5
+"""A process that dies sooner has failed to start: it is tried again with growing pauses, and then given up."""
+
 
 class SupervisionError(Exception):
     """The supervisor does not start, or does not do as it is told; says what to do."""
@@ -36,9 +40,14 @@ class ProgramState:
     pid: int
 
     @property
-    def failed(self) -> bool:
-        """It died again and again, and is no longer started."""
+    def given_up(self) -> bool:
+        """It died at every start, and is no longer started."""
         return self.state == "FATAL"
+
+    @property
+    def in_trouble(self) -> bool:
+        """It died, and is to be started again or has been given up."""
+        return self.state in {"BACKOFF", "EXITED", "FATAL"}
 
 
 class Supervisor:
@@ -115,11 +124,12 @@ def configuration(places: Places, programs: Sequence[Program]) -> str:
 
 def _section(places: Places, program: Program) -> dict[str, object]:
     return {
-        "command": " ".join(_quoted(part) for part in program.command),
+        "command": shlex.join(program.command),
         "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
         "autostart": str(program.autostart).lower(),
         "autorestart": "true",
-        "startretries": 5,
+        "startsecs": START_SECONDS,
+        "startretries": 3,
         "stopwaitsecs": STOP_SECONDS,
         "redirect_stderr": "true",
         "stdout_logfile": places.logs / f"{program.name}.log",
@@ -128,9 +138,12 @@ def _section(places: Places, program: Program) -> dict[str, object]:
     }
 
 
-def _quoted(text: str) -> str:
-    """Quoted as the supervisor's parser (shlex) reads it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _quoted(value: str) -> str:
+    """Quoted for the supervisor's list of variables, which knows both quotes but no way to escape one."""
+    quote = "'" if '"' in value else '"'
+    if quote in value:
+        raise SupervisionError(f"The supervisor cannot pass on a value with both kinds of quotes: {value}")
+    return f"{quote}{value}{quote}"
 
 
 def _ini(sections: dict[str, dict[str, object]]) -> str:

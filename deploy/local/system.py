@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 
@@ -15,6 +16,11 @@ from deploy.local.processes import find, memory, stop_leftovers
 from deploy.local.programs import GATEWAY, MODELS, address, is_free, programs
 from deploy.local.readiness import is_ready, wait_for_services, wait_until
 from deploy.local.supervision import STOP_SECONDS, SupervisionError, Supervisor
+from gateway.auth.keys import KeyRepository
+from gateway.auth.scopes import Scope
+from shared.database.connections import open_database
+from shared.database.migrate import migrate
+from shared.database.settings import DatabaseSettings
 
 LOG_LINES = 15
 
@@ -72,6 +78,12 @@ class System:
 
     def _prepare_database(self) -> None:
         """Migrate, and make the admin key once; meanwhile the services load their models."""
+        settings = DatabaseSettings(database_url_file=self.places.database_url)
+        migrate(settings.url)
+        if not self.places.admin_key.exists():
+            key = asyncio.run(_create_key(settings))
+            self.places.admin_key.touch(mode=0o600)
+            self.places.admin_key.write_text(f"{key}\n", encoding="utf-8")
 
     def _wait_for_gateway(self) -> None:
         with httpx.Client(timeout=1.0, trust_env=False) as client:
@@ -106,8 +118,13 @@ class System:
         return table
 
     def _show_logs(self) -> None:
-        """The end of every log that has one, where something went wrong."""
-        for log in sorted(self.places.logs.glob("*.log")):
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-            if lines:
-                self.console.print(f"[bold]{log}[/bold]", *lines, sep="\n", highlight=False)
+        """The end of the log of every process that died."""
+        for name in (state.name for state in self.supervisor.states() if state.in_trouble):
+            log = self.places.logs / f"{name}.log"
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+            self.console.print(str(log), *lines[-LOG_LINES:], sep="\n", markup=False, highlight=False, soft_wrap=True)
+
+
+async def _create_key(settings: DatabaseSettings) -> str:
+    async with open_database(settings) as database:
+        return await KeyRepository(database).create("admin of the local system", list(Scope))
