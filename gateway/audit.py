@@ -1,0 +1,49 @@
+"""The audit trail: who asked what and what came out; never a patient's id, only the random key behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.database.connections import Database
+from shared.service.context import current_request
+from shared.ulid import new_ulid
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One event; `patient_id` is only used to look the random key up."""
+
+    caller: str
+    action: str
+    outcome: str
+    modality: str | None = None
+    model_digest: str | None = None
+    confidence: float | None = None
+    patient_id: str | None = None
+
+
+class AuditTrail:
+    """The table `audit_events`. An answer is only given once its event is stored."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, event: AuditEvent) -> None:
+        """Store an event; raises DatabaseUnavailable."""
+        context = current_request.get()
+        await self._database.fetch(
+            "INSERT INTO audit_events"
+            " (event_id, request_id, caller, action, outcome, modality, model_digest, confidence, patient_key)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, (SELECT patient_key FROM patients WHERE patient_id = %s))",
+            [
+                new_ulid(),
+                context.request_id if context else "",
+                event.caller,
+                event.action,
+                event.outcome,
+                event.modality,
+                event.model_digest,
+                event.confidence,
+                event.patient_id,
+            ],
+        )

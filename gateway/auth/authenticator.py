@@ -1,0 +1,77 @@
+"""From the Authorization header to a caller."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import jwt
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from gateway.auth.keys import PREFIX, KeyRepository
+from gateway.auth.scopes import Caller, Scope
+from gateway.settings import GatewaySettings
+from shared.errors import RateLimited, Unauthenticated
+
+REMEMBERED_S = 5.0
+"""How long a checked key is not looked up again; also how long a revoked key may still work."""
+REMEMBERED_KEYS = 4096
+
+
+class Authenticator:
+    """Checks API keys against the database and JWTs against the issuer's key; counts each caller's requests.
+
+    The rate limit holds per gateway process: with n replicas a caller gets up to n times as much.
+    """
+
+    def __init__(self, keys: KeyRepository, settings: GatewaySettings) -> None:
+        self._keys, self._settings = keys, settings
+        self._remembered: dict[str, tuple[float, Caller]] = {}
+        self._public_key = _read(settings.jwt_public_key_file)
+        if self._public_key and not settings.jwt_issuer:
+            raise ValueError("MEDREID_JWT_ISSUER must be set where MEDREID_JWT_PUBLIC_KEY_FILE is")
+        self._limit = RateLimitItemPerMinute(settings.requests_per_minute)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    async def authenticate(self, token: str) -> Caller:
+        """The caller behind a bearer token; Unauthenticated, RateLimited, or DatabaseUnavailable."""
+        caller = await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
+        if not self._limiter.hit(self._limit, caller.caller_id):
+            reset = self._limiter.get_window_stats(self._limit, caller.caller_id).reset_time
+            raise RateLimited(retry_after_s=max(1, round(reset - time.time())))
+        return caller
+
+    async def _by_key(self, key: str) -> Caller:
+        until, caller = self._remembered.get(key, (0.0, None))
+        if caller is None or until < time.monotonic():
+            caller = await self._keys.find(key)
+            if caller is None:
+                self._remembered.pop(key, None)
+                raise Unauthenticated
+            if len(self._remembered) >= REMEMBERED_KEYS:
+                self._remembered.clear()
+            self._remembered[key] = (time.monotonic() + REMEMBERED_S, caller)
+        return caller
+
+    def _by_jwt(self, token: str) -> Caller:
+        if self._public_key is None:
+            raise Unauthenticated
+        try:
+            claims = jwt.decode(
+                token,
+                self._public_key,
+                algorithms=[self._settings.jwt_algorithm],
+                audience=self._settings.jwt_audience,
+                issuer=self._settings.jwt_issuer,
+                options={"require": ["exp", "sub"]},
+            )
+        except jwt.PyJWTError:
+            raise Unauthenticated from None
+        granted = set(str(claims.get("scope", "")).split())
+        return Caller(f"jwt:{claims['sub']}", frozenset(scope for scope in Scope if scope.value in granted))
+
+
+def _read(path: Path | None) -> str | None:
+    return path.read_text(encoding="utf-8") if path else None

@@ -1,0 +1,43 @@
+"""Authentication as a type in an endpoint's signature: `caller: Annotated[Caller, requires(Scope.IDENTIFY)]`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.scopes import Caller, Scope
+from shared.errors import DatabaseUnavailable, Forbidden, MedReIDError, RateLimited, Unauthenticated
+
+AUTH_ERRORS: tuple[type[MedReIDError], ...] = (Unauthenticated, Forbidden, RateLimited, DatabaseUnavailable)
+bearer = HTTPBearer(auto_error=False, description="An API key (`mrid_…`) or a JWT of the configured issuer.")
+
+
+async def any_caller(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Caller:
+    """Whoever has a valid credential."""
+    if credentials is None:
+        raise Unauthenticated
+    authenticator: Authenticator = request.state.authenticator
+    return await authenticator.authenticate(credentials.credentials)
+
+
+def scope_check(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that wants one of `scopes`."""
+
+    async def check(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
+        if not caller.scopes.intersection(scopes):
+            names = " or ".join(f"`{scope.value}`" for scope in scopes)
+            raise Forbidden(f"This key lacks the scope {names}.")
+        return caller
+
+    return check
+
+
+def requires(*scopes: Scope) -> Any:
+    """`scope_check` for use inside Annotated."""
+    return Depends(scope_check(*scopes))

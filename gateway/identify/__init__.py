@@ -1,0 +1,1 @@
+"""Whose image is it?"""

@@ -1,0 +1,1 @@
+"""The registry as the gateway sees it."""

@@ -1,0 +1,47 @@
+"""`GET /v1/modalities`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from gateway.auth.dependencies import any_caller
+from gateway.auth.scopes import Caller
+from gateway.errors import STORE_ERRORS
+from gateway.state import State
+from shared.contracts.internal import ModelDescription
+from shared.contracts.public import ModalityList, ModalityStatus
+from shared.errors import responses
+from shared.gallery.contracts import ModalityCount
+from shared.modalities import Modality
+
+router = APIRouter(prefix="/v1", tags=["modalities"])
+
+
+@router.get("/modalities", responses=responses(*STORE_ERRORS))
+async def list_modalities(_caller: Annotated[Caller, Depends(any_caller)], state: State) -> ModalityList:
+    """Every modality: whether its service is ready, with which model, and how much is enrolled under it."""
+    entries = list(state.registry)
+    models = await asyncio.gather(*(state.services.identifiers[entry.name].model() for entry in entries))
+    counts = await state.gallery.counts()
+    return ModalityList(items=[_status(e, m, counts) for e, m in zip(entries, models, strict=True)])
+
+
+def _status(entry: Modality, model: ModelDescription | None, counts: Sequence[ModalityCount]) -> ModalityStatus:
+    """Counts of the model that answers; while none does, of the one that most was enrolled with."""
+    own = [count for count in counts if count.modality == entry.name]
+    digest = model.model if model else max(own, key=lambda c: c.images).model_digest if own else None
+    current = next((count for count in own if count.model_digest == digest), None)
+    return ModalityStatus(
+        name=entry.name,
+        title=entry.title,
+        ready=model is not None,
+        threshold=entry.threshold,
+        model=model.model if model else None,
+        enrolled_patients=current.patients if current else 0,
+        enrolled_images=current.images if current else 0,
+        outdated_images=sum(count.images for count in own if count is not current),
+    )

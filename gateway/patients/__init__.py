@@ -1,0 +1,1 @@
+"""Enrolment, imaging history and erasure."""

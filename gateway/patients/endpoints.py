@@ -1,0 +1,152 @@
+"""`/v1/patients`: enrolment, list, history, erasure."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Header, Path, Query
+from pydantic import AwareDatetime
+
+from gateway.audit import AuditEvent
+from gateway.auth.dependencies import requires
+from gateway.auth.scopes import Caller, Scope
+from gateway.errors import STORE_ERRORS, UPLOAD_ERRORS
+from gateway.patients.enrolment import enrol, make_claim, prepare, to_enrolment
+from gateway.state import State
+from gateway.uploads import Uploads, only_fields
+from shared.contracts.public import (
+    Enrolment,
+    ErasureReceipt,
+    ImageMetadata,
+    Patient,
+    PatientId,
+    PatientPage,
+    PatientSummary,
+)
+from shared.errors import Conflict, NotFound, responses
+from shared.gallery.contracts import ImageRecord
+
+router = APIRouter(prefix="/v1/patients", tags=["patients"])
+
+PatientInPath = Annotated[PatientId, Path(description="The hospital's identifier of the patient; opaque here.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same request enrols once; remembered for 24 hours.",
+    ),
+]
+
+
+@router.post(
+    "/{patient_id}/images",
+    status_code=201,
+    responses=responses(*UPLOAD_ERRORS, Conflict),
+    dependencies=[Depends(only_fields("modality", "reference", "acquired_at"))],
+)
+async def enrol_images(
+    patient_id: PatientInPath,
+    file: Uploads,
+    caller: Annotated[Caller, requires(Scope.ENROL)],
+    state: State,
+    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
+    reference: Annotated[str | None, Form(max_length=200, description="Opaque: where the image can be found.")] = None,
+    acquired_at: Annotated[AwareDatetime | None, Form(description="When it was taken; RFC 3339 with a zone.")] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Enrolment:
+    """Enrol images of one patient, who need not be known before; searchable when this returns. All or none."""
+    claim = None
+    if idempotency_key is not None:
+        asked = (modality, reference, acquired_at)
+        claim = make_claim(caller.caller_id, idempotency_key, patient_id, file, *asked)
+        stored = await state.gallery.replay(claim)
+        if stored is not None:
+            return to_enrolment(patient_id, stored)
+    prepared = await prepare(state, file, modality)
+    answer = await enrol(state, patient_id, prepared, _no_nul(reference), acquired_at, claim)
+    modalities = ",".join(sorted({image.modality for image in answer.images}))
+    await state.audit.record(
+        AuditEvent(caller.caller_id, "enrol", f"{len(answer.images)} images", modalities, patient_id=patient_id)
+    )
+    return answer
+
+
+def _no_nul(text: str | None) -> str | None:
+    """PostgreSQL's text holds every character but NUL."""
+    return text.replace("\0", "") if text else text
+
+
+@router.get("", responses=responses(*STORE_ERRORS))
+async def list_patients(
+    _caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)],
+    state: State,
+    after: Annotated[PatientId | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> PatientPage:
+    """One page of the enrolled patients, by identifier."""
+    lines = await state.gallery.patients(after, limit + 1)
+    items = [
+        PatientSummary(
+            patient_id=line.patient_id,
+            images=line.images,
+            modalities=list(line.modalities),
+            created_at=line.created_at,
+        )
+        for line in lines[:limit]
+    ]
+    return PatientPage(items=items, next=items[-1].patient_id if len(lines) > limit else None)
+
+
+@router.get("/{patient_id}", responses=responses(*STORE_ERRORS, NotFound))
+async def get_patient(
+    patient_id: PatientInPath, _caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)], state: State
+) -> Patient:
+    """One patient with the imaging history in time order."""
+    record = await state.gallery.patient(patient_id)
+    return Patient(
+        patient_id=record.patient_id,
+        created_at=record.created_at,
+        images=[_metadata(image) for image in record.images],
+    )
+
+
+@router.delete("/{patient_id}", responses=responses(*STORE_ERRORS, NotFound))
+async def erase_patient(
+    patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ERASE)], state: State
+) -> ErasureReceipt:
+    """Erase everything about a patient; the receipt is the only time that this erasure is named."""
+    erasure = await state.gallery.erase(patient_id)
+    await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))
+    return ErasureReceipt(
+        patient_id=patient_id,
+        images_erased=erasure.images_erased,
+        receipt_id=erasure.receipt_id,
+        erased_at=erasure.erased_at,
+    )
+
+
+@router.delete("/{patient_id}/images/{image_id}", status_code=204, responses=responses(*STORE_ERRORS, NotFound))
+async def erase_image(
+    patient_id: PatientInPath,
+    image_id: Annotated[str, Path(pattern=r"^[0-9A-Z]{26}$", description="As enrolment returned it.")],
+    caller: Annotated[Caller, requires(Scope.ERASE)],
+    state: State,
+) -> None:
+    """Erase one image; the patient stays, even without images."""
+    await state.gallery.erase_image(patient_id, image_id)
+    await state.audit.record(AuditEvent(caller.caller_id, "erase", "1 image", patient_id=patient_id))
+
+
+def _metadata(image: ImageRecord) -> ImageMetadata:
+    return ImageMetadata(
+        image_id=image.image_id,
+        modality=image.modality,
+        quality=image.quality,
+        reference=image.reference,
+        acquired_at=image.acquired_at,
+        enrolled_at=image.enrolled_at,
+        model=image.model_digest,
+    )

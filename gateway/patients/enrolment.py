@@ -1,0 +1,67 @@
+"""Enrolling the images of one request: all or none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from gateway.pipeline import Prepared, Stopwatch
+from gateway.state import GatewayState
+from shared.contracts.public import EnrolledImage, Enrolment
+from shared.gallery.contracts import IdempotencyClaim, ImageRecord, Template
+from shared.identification.matching import decode_embedding
+
+
+def make_claim(
+    caller_id: str, key: str, patient_id: str, uploads: Sequence[bytes], *fields: object
+) -> IdempotencyClaim:
+    """A claim whose fingerprint covers everything that the request asks for."""
+    digest = hashlib.sha256(repr((patient_id, *fields)).encode())
+    for data in uploads:
+        digest.update(hashlib.sha256(data).digest())
+    return IdempotencyClaim(caller_id, key, digest.digest())
+
+
+async def enrol(
+    state: GatewayState,
+    patient_id: str,
+    prepared: Sequence[Prepared],
+    reference: str | None,
+    acquired_at: datetime | None,
+    claim: IdempotencyClaim | None,
+) -> Enrolment:
+    """Templates of every modality first, then one transaction for all of them."""
+    templates = await _templates(state, prepared)
+    images = await state.gallery.enrol(
+        patient_id, templates, reference=reference, acquired_at=acquired_at, idempotency=claim
+    )
+    return to_enrolment(patient_id, images)
+
+
+def to_enrolment(patient_id: str, images: Sequence[ImageRecord]) -> Enrolment:
+    """The answer, also of a replayed request."""
+    enrolled = [EnrolledImage(image_id=i.image_id, modality=i.modality, quality=i.quality) for i in images]
+    return Enrolment(patient_id=patient_id, images=enrolled)
+
+
+async def prepare(state: GatewayState, uploads: Sequence[bytes], modality: str | None) -> list[Prepared]:
+    """The uploads prepared; they may be of several modalities."""
+    return await state.pipeline.prepare(uploads, modality, Stopwatch())
+
+
+async def _templates(state: GatewayState, prepared: Sequence[Prepared]) -> list[Template]:
+    """In the order of the uploads."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, image in enumerate(prepared):
+        groups[image.modality.name].append(index)
+    templates: dict[int, Template] = {}
+    for modality, indexes in groups.items():
+        answer = await state.services.identifiers[modality].templates([prepared[i].view for i in indexes])
+        for index, message in zip(indexes, answer.templates, strict=True):
+            local = message.local.data if message.local else None
+            templates[index] = Template(
+                modality, answer.model, decode_embedding(message.embedding), message.quality, local
+            )
+    return [templates[index] for index in range(len(prepared))]

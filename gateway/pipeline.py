@@ -1,0 +1,148 @@
+"""The way of an upload: decode, tell the modality, apply its recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.services import Compa
+from shared.contracts.internal import Classification
+from shared.contracts.public import ModalityVerdict, Timings
+from shared.errors import InvalidInput, UnsupportedModality
+from shared.images.decoding import DecodedImage, decode_image
+from shared.images.recipes import Recipe, build_recipe
+from shared.images.views import standard_view
+from shared.modalities import Modality, Registry
+from shared.service.npy import deadline_of_request
+from shared.service.queue import InferenceQueue
+
+SURE = 0.9
+"""From this probability on COMPA contradicts a DICOM header."""
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Stopwatch:
+    """Milliseconds by part of the way."""
+
+    begun: float = field(default_factory=time.perf_counter)
+    spent: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, part: str) -> None:
+        """Everything since the last lap was `part`."""
+        now = time.perf_counter()
+        self.spent[part] = self.spent.get(part, 0.0) + 1000 * (now - self._last)
+        self._last = now
+
+    def timings(self) -> Timings:
+        """What has been measured, and the total until now."""
+        parts = {part: round(self.spent.get(part, 0.0), 2) for part in ("decode", "classify", "preprocess", "identify")}
+        return Timings(**parts, total=round(1000 * (time.perf_counter() - self.begun), 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One upload, ready for its identification service: uint8 (size, size, 3) after the recipe."""
+
+    modality: Modality
+    verdict: ModalityVerdict
+    view: NDArray[np.uint8]
+    compa_digest: str | None
+
+
+class Pipeline:
+    """Decoding and recipes run in a few threads of their own: they hold a core, and a large image much memory."""
+
+    def __init__(self, registry: Registry, compa: Compa, threads: InferenceQueue[None]) -> None:
+        self._registry, self._compa, self._threads = registry, compa, threads
+        self._recipes: Mapping[str, Recipe] = {m.name: build_recipe(m.recipe) for m in registry}
+
+    async def prepare(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
+        """Every upload prepared; raises what `decode_image` raises, InvalidInput and UnsupportedModality."""
+        named = self._named(modality)
+        images = [await self._in_thread(partial(decode_image, data)) for data in uploads]
+        watch.lap("decode")
+        verdicts, digest = await self._verdicts(images, named)
+        watch.lap("classify")
+        prepared = [
+            Prepared(self._registry[verdict.label], verdict, await self._preprocess(image, verdict.label), digest)
+            for image, verdict in zip(images, verdicts, strict=True)
+        ]
+        watch.lap("preprocess")
+        return prepared
+
+    async def prepare_probe(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
+        """The same for several images of one probe, which must be of one modality."""
+        prepared = await self.prepare(uploads, modality, watch)
+        if len({image.modality.name for image in prepared}) > 1:
+            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
+        return prepared
+
+    def _named(self, modality: str | None) -> Modality | None:
+        if modality is None:
+            return None
+        try:
+            return self._registry[modality]
+        except KeyError:
+            raise InvalidInput(f"modality: must be one of {', '.join(self._registry.names)}.") from None
+
+    async def _verdicts(
+        self, images: Sequence[DecodedImage], named: Modality | None
+    ) -> tuple[list[ModalityVerdict], str | None]:
+        if named is not None:
+            verdict = ModalityVerdict(
+                label=named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
+            )
+            return [verdict] * len(images), None
+        views = [await self._in_thread(partial(standard_view, image.pixels)) for image in images]
+        answer = await self._compa.classify(views)
+        return [self._verdict(image, answer, i) for i, image in enumerate(images)], answer.model
+
+    def _verdict(self, image: DecodedImage, answer: Classification, index: int) -> ModalityVerdict:
+        probabilities = dict(zip(answer.labels, answer.probabilities[index], strict=True))
+        likeliest = max(probabilities, key=lambda label: probabilities[label])
+        declared = self._registry.for_dicom(image.dicom_modality) if image.dicom_modality else None
+        if declared is not None:
+            return ModalityVerdict(
+                label=declared.name,
+                confidence=probabilities.get(declared.name, 0.0),
+                source="dicom",
+                probabilities=probabilities,
+                conflict=likeliest != declared.name and probabilities[likeliest] >= SURE,
+            )
+        if not answer.accepted[index] or likeliest not in self._registry.names:
+            raise UnsupportedModality(extra={"probabilities": probabilities})
+        return ModalityVerdict(
+            label=likeliest,
+            confidence=probabilities[likeliest],
+            source="compa",
+            probabilities=probabilities,
+            conflict=False,
+        )
+
+    async def _preprocess(self, image: DecodedImage, modality: str) -> NDArray[np.uint8]:
+        return await self._in_thread(partial(self._recipes[modality], image.pixels))
+
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        return (await self._threads.run(lambda _: function(), deadline_of_request())).value
+
+
+def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:
+    """One verdict for a probe of several images: mean probabilities; in conflict where one image is."""
+    verdicts = [image.verdict for image in prepared]
+    labels = verdicts[0].probabilities
+    return verdicts[0].model_copy(
+        update={
+            "confidence": float(np.mean([verdict.confidence for verdict in verdicts])),
+            "probabilities": {x: float(np.mean([v.probabilities.get(x, 0.0) for v in verdicts])) for x in labels},
+            "conflict": any(verdict.conflict for verdict in verdicts),
+        }
+    )

@@ -1,0 +1,40 @@
+"""`POST /v1/preview`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import cv2
+from fastapi import APIRouter, Depends, Form
+from starlette.responses import Response
+
+from gateway.auth.dependencies import requires
+from gateway.auth.scopes import Caller, Scope
+from gateway.errors import UPLOAD_ERRORS
+from gateway.pipeline import Stopwatch
+from gateway.state import State
+from gateway.uploads import Uploads, only_fields
+from shared.errors import InvalidInput, responses
+
+router = APIRouter(prefix="/v1", tags=["preview"])
+
+
+@router.post(
+    "/preview",
+    response_class=Response,
+    responses={**responses(*UPLOAD_ERRORS), 200: {"content": {"image/png": {}}}},
+    dependencies=[Depends(only_fields("modality"))],
+)
+async def preview(
+    file: Uploads,
+    _caller: Annotated[Caller, requires(Scope.IDENTIFY)],
+    state: State,
+    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
+) -> Response:
+    """The one image of the request as a PNG after the recipe; the header `x-medreid-modality` names the modality."""
+    if len(file) != 1:
+        raise InvalidInput("Send one part named `file`.")
+    (prepared,) = await state.pipeline.prepare(file, modality, Stopwatch())
+    _, data = cv2.imencode(".png", cv2.cvtColor(prepared.view, cv2.COLOR_RGB2BGR))
+    headers = {"x-medreid-modality": prepared.modality.name, "cache-control": "no-store"}
+    return Response(data.tobytes(), media_type="image/png", headers=headers)

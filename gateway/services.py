@@ -1,0 +1,109 @@
+"""The model services as the gateway calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from gateway.settings import GatewaySettings
+from shared.contracts.internal import Classification, Matches, ModelDescription, PatientMatch, Templates
+from shared.errors import BadUpstream, InternalError, MedReIDError
+from shared.images import npy
+from shared.modalities import Registry
+from shared.service.client import ServiceClient, create_client
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Image = NDArray[np.uint8]
+Transport = Callable[[str], httpx.AsyncBaseTransport | None]
+"""From a service's name to how it is reached; None is the network. Tests hand applications in here."""
+
+STATUS_S = 1.5
+"""How long the gateway waits for a service when it only asks whether it is there."""
+
+
+def over_network(_name: str) -> None:
+    """The transport of production."""
+    return
+
+
+class Compa:
+    """compa-service."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    async def classify(self, views: Sequence[Image]) -> Classification:
+        """Probabilities of uint8 (224, 224, 3) views."""
+        response = await self._client.post_npy("/v1/classify", npy.encode(np.stack(views)))
+        answer = _parse(Classification, response)
+        if len(answer.probabilities) != len(views):
+            raise BadUpstream
+        return answer
+
+    async def ready(self) -> None:
+        """Return where it is ready to serve."""
+        await self._client.get("/health/ready", STATUS_S)
+
+
+class Identifier:
+    """The identification service of one modality."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    async def identify(self, views: Sequence[Image], top_k: int) -> Matches:
+        """Candidates for one probe of one or more views after the recipe."""
+        body = npy.encode(np.stack(views))
+        return _parse(Matches, await self._client.post_npy("/v1/identify", body, {"top_k": str(top_k)}))
+
+    async def verify(self, views: Sequence[Image], patient_id: str) -> PatientMatch:
+        """The claim that the probe is this patient."""
+        body = npy.encode(np.stack(views))
+        return _parse(PatientMatch, await self._client.post_npy("/v1/verify", body, {"patient_id": patient_id}))
+
+    async def templates(self, views: Sequence[Image]) -> Templates:
+        """One template per view."""
+        answer = _parse(Templates, await self._client.post_npy("/v1/templates", npy.encode(np.stack(views))))
+        if len(answer.templates) != len(views):
+            raise BadUpstream
+        return answer
+
+    async def model(self) -> ModelDescription | None:
+        """Which model answers; None where the service is not ready."""
+        try:
+            await self._client.get("/health/ready", STATUS_S)
+            return _parse(ModelDescription, await self._client.get("/v1/model", STATUS_S))
+        except InternalError:
+            raise
+        except MedReIDError:
+            return None
+
+
+class Services:
+    """All model services behind the gateway."""
+
+    def __init__(self, settings: GatewaySettings, registry: Registry, transport: Transport = over_network) -> None:
+        urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
+        self._clients = {
+            name: ServiceClient(create_client(url, transport(name)))
+            for name, url in {"compa": settings.compa_url, **urls}.items()
+        }
+        self.compa = Compa(self._clients["compa"])
+        self.identifiers: Mapping[str, Identifier] = {m.name: Identifier(self._clients[m.name]) for m in registry}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.close()
+
+
+def _parse(kind: type[Answer], response: httpx.Response) -> Answer:
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError:
+        raise BadUpstream from None

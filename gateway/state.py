@@ -1,0 +1,36 @@
+"""What the gateway's endpoints share, opened once by the lifespan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from gateway.audit import AuditTrail
+from gateway.pipeline import Pipeline
+from gateway.services import Services
+from shared.gallery.contracts import Gallery
+from shared.modalities import Registry
+from shared.service.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class GatewayState:
+    """Everything an endpoint needs."""
+
+    registry: Registry
+    services: Services
+    pipeline: Pipeline
+    gallery: Gallery
+    audit: AuditTrail
+    metrics: Metrics
+
+
+def _state(request: Request) -> GatewayState:
+    state: GatewayState = request.state.gateway
+    return state
+
+
+State = Annotated[GatewayState, Depends(_state)]
+"""The state as an endpoint's parameter."""

@@ -1,0 +1,1 @@
+"""Is it the patient that the chart says?"""

@@ -1,0 +1,61 @@
+"""`POST /v1/verify`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form
+
+from gateway.audit import AuditEvent
+from gateway.auth.dependencies import requires
+from gateway.auth.scopes import Caller, Scope
+from gateway.errors import UPLOAD_ERRORS
+from gateway.pipeline import Stopwatch, joint_verdict
+from gateway.state import State
+from gateway.uploads import Uploads, only_fields
+from shared.contracts.public import ModelDigests, PatientId, Probability, Verification
+from shared.errors import NotFound, responses
+from shared.service.context import current_request
+
+router = APIRouter(prefix="/v1", tags=["verify"])
+
+
+@router.post(
+    "/verify",
+    responses=responses(*UPLOAD_ERRORS, NotFound),
+    dependencies=[Depends(only_fields("patient_id", "modality", "threshold"))],
+)
+async def verify(
+    file: Uploads,
+    patient_id: Annotated[PatientId, Form(description="The patient that the chart says.")],
+    caller: Annotated[Caller, requires(Scope.VERIFY)],
+    state: State,
+    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
+    threshold: Annotated[Probability | None, Form(description="Confidence from which it is a match.")] = None,
+) -> Verification:
+    """Whether the image shows the patient that the chart says; all parts named `file` are one probe."""
+    watch = Stopwatch()
+    prepared = await state.pipeline.prepare_probe(file, modality, watch)
+    entry = prepared[0].modality
+    answer = await state.services.identifiers[entry.name].verify([image.view for image in prepared], patient_id)
+    watch.lap("identify")
+    wanted = entry.verify_threshold if threshold is None else threshold
+    match = answer.match.probability >= wanted
+    outcome = "match" if match else "no match"
+    event = AuditEvent(
+        caller.caller_id, "verify", outcome, entry.name, answer.model, answer.match.probability, patient_id
+    )
+    await state.audit.record(event)
+    context = current_request.get()
+    return Verification(
+        request_id=context.request_id if context else "",
+        match=match,
+        patient_id=patient_id,
+        confidence=answer.match.probability,
+        similarity=answer.match.similarity,
+        inliers=answer.match.inliers,
+        threshold=wanted,
+        modality=joint_verdict(prepared),
+        model=ModelDigests(compa=prepared[0].compa_digest, identifier=answer.model),
+        timings_ms=watch.timings(),
+    )

@@ -1,0 +1,156 @@
+// The page at `/`: asks the API what anybody could ask it, and shows the answer.
+
+const $ = (id) => document.getElementById(id);
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const KEY = "medreid-key";
+
+const EXPLANATIONS = {
+  identified: "The confidence of the best candidate is at or over the threshold.",
+  candidates: "No candidate reaches the threshold. Choose among these only after looking at the images yourself.",
+  unknown: "Most likely nobody who is enrolled. The candidates below are the nearest, not the person.",
+};
+const TITLES = {
+  identified: (answer) => `Identified: ${answer.patient_id}`,
+  candidates: () => "Candidates: please choose",
+  unknown: () => "Unknown: not enrolled",
+};
+
+async function ask(path, body) {
+  const headers = { authorization: `Bearer ${$("key").value.trim()}` };
+  const response = await fetch(path, { method: body ? "POST" : "GET", headers, body });
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({ title: "The gateway does not answer", detail: "" }));
+  throw Object.assign(new Error(problem.title), { problem });
+}
+
+function form(files) {
+  const data = new FormData();
+  for (const file of files) data.append("file", file, "image"); // the file's name stays here
+  if ($("modality").value) data.append("modality", $("modality").value);
+  return data;
+}
+
+async function identify(files) {
+  if (!files.length) return;
+  show("state", "Asking…");
+  try {
+    const answer = await (await ask("/v1/identify", form(files))).json();
+    showAnswer(answer);
+    await showPreview(files[0]);
+  } catch (error) {
+    showProblem(error.problem ?? { title: "The gateway cannot be reached", detail: "Is it running?" });
+  }
+}
+
+async function showPreview(file) {
+  const picture = await (await ask("/v1/preview", form([file]))).blob();
+  const image = $("preview").querySelector("img");
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(picture);
+  $("preview").hidden = false;
+}
+
+function show(id, text = "") {
+  for (const part of ["state", "problem", "result"]) $(part).hidden = part !== id;
+  if (id === "state") $("state").textContent = text;
+}
+
+function showProblem(problem) {
+  show("problem");
+  const [title, detail, hint] = $("problem").children;
+  title.textContent = problem.title;
+  detail.textContent = problem.detail;
+  hint.textContent = problem.request_id ? `Request ${problem.request_id}` : "";
+}
+
+function showAnswer(answer) {
+  show("result");
+  $("decision").textContent = TITLES[answer.decision](answer);
+  $("decision").className = answer.decision;
+  $("explanation").textContent = EXPLANATIONS[answer.decision];
+  fill($("confidence"), answer.confidence, answer.threshold);
+  const said = `confidence ${percent(answer.confidence)}, threshold ${percent(answer.threshold)}, `
+    + `nobody enrolled ${percent(answer.unknown_probability)}`;
+  $("confidence").ariaLabel = said;
+  $("confidence-text").textContent = said;
+  $("candidates").tBodies[0].replaceChildren(...answer.candidates.map(candidateRow));
+  showModality(answer.modality);
+  showTimings(answer.timings_ms);
+}
+
+function candidateRow(candidate) {
+  const row = document.createElement("tr");
+  for (const text of [candidate.patient_id, percent(candidate.confidence), candidate.similarity.toFixed(3)]) {
+    row.insertCell().textContent = text;
+  }
+  return row;
+}
+
+function showModality(modality) {
+  const source = { compa: "recognised from the image", dicom: "from the DICOM header", caller: "as you said" };
+  const doubt = modality.conflict ? ", but the image looks like something else" : "";
+  $("modality-text").textContent = `${modality.label}, ${source[modality.source]}${doubt}`;
+  $("probabilities").replaceChildren(...Object.entries(modality.probabilities).map(([label, value]) => {
+    const row = element("div", "row", element("span", "", label), element("div", "meter", element("span", "fill")),
+      element("span", "value", percent(value)));
+    fill(row.children[1], value);
+    return row;
+  }));
+}
+
+function showTimings(timings) {
+  const parts = ["decode", "classify", "preprocess", "identify"];
+  $("timings").replaceChildren(...parts.map((part) => {
+    const bar = element("span", "");
+    bar.style.flexGrow = timings[part];
+    bar.title = part;
+    return bar;
+  }));
+  $("timings-text").textContent = parts.map((part) => `${part} ${timings[part].toFixed(1)} ms`).join(", ")
+    + `; in all ${timings.total.toFixed(1)} ms`;
+}
+
+function fill(meter, value, mark) {
+  meter.querySelector(".fill").style.width = percent(value).replace(" ", "");
+  if (mark !== undefined) meter.querySelector(".mark").style.left = percent(mark).replace(" ", "");
+}
+
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+async function listModalities() {
+  if (!$("key").value.trim()) return;
+  try {
+    const { items } = await (await ask("/v1/modalities")).json();
+    $("modality").replaceChildren(new Option("recognise it", ""), ...items.map((item) =>
+      new Option(item.ready ? item.title : `${item.title} (not available)`, item.name)));
+  } catch (error) {
+    if (error.problem) showProblem(error.problem);
+  }
+}
+
+$("key").value = sessionStorage.getItem(KEY) ?? "";
+$("key").addEventListener("change", () => {
+  sessionStorage.setItem(KEY, $("key").value.trim());
+  listModalities();
+});
+$("file").addEventListener("change", (event) => identify([...event.target.files]));
+$("modality").addEventListener("change", () => identify([...$("file").files]));
+$("drop").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" || event.key === " ") $("file").click();
+});
+for (const type of ["dragover", "dragleave", "drop"]) {
+  $("drop").addEventListener(type, (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", type === "dragover");
+    if (type === "drop") {
+      $("file").files = event.dataTransfer.files;
+      identify([...event.dataTransfer.files]);
+    }
+  });
+}
+listModalities();
