@@ -225,7 +225,7 @@ def responses(*errors: type[MedReIDError]) -> dict[int | str, dict[str, Any]]:
                 "title": error.title,
                 "status": error.status,
                 "detail": error.default_detail,
-                "instance": "/v1/identify",
+                "instance": "/requests/01JD3Q4M9T7V2X5Z8B1C6F0GHK",
                 "request_id": "01JD3Q4M9T7V2X5Z8B1C6F0GHK",
             },
         }

@@ -20,6 +20,10 @@ GALLERY_SIZES = (5, 10, 20, 50, 100, 200, 500)
 STRANGER_PRIOR = 0.3
 """Share of strangers among the probes that the calibration is fitted for: the loss is weighted to it."""
 
+PULL = 0.02
+"""Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: small validation sets cannot
+tell."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -53,7 +57,7 @@ def fit_calibration(tracks: Sequence[Scored], seed: int) -> Calibration:
     groups = draw_trials(tracks, np.random.default_rng(seed))
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        return float(np.mean([_loss(trials, parameters) for trials in groups])) + 1e-3 * float((parameters[2] - 1) ** 2)
+        return float(np.mean([_loss(trials, parameters) for trials in groups])) + PULL * float((parameters[2] - 1) ** 2)
 
     start = np.array([np.log(20.0), -8.0, 1.0])
     found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 2000, "xatol": 1e-3, "fatol": 1e-6}).x

@@ -142,12 +142,12 @@ def train_classifier(
 def fit_rejection(
     probabilities: NDArray[np.float32], labels: NDArray[np.intp], accepted_loss: float
 ) -> tuple[Rejection, dict[str, float]]:
-    """Temperature by likelihood; threshold on P(other) so that at most `accepted_loss` of good pictures are refused.
+    """Temperature by likelihood, never sharper than trained; threshold on P(other) so that at most `accepted_loss` of good pictures are refused.
 
     `probabilities` is float (n, labels), `other` last. Also returns the figures of the card.
     """
     logs = np.log(np.clip(probabilities.astype(np.float64), 1e-9, 1.0))
-    temperature = min(np.geomspace(0.5, 4.0, 40), key=lambda t: _negative_log_likelihood(logs / t, labels))
+    temperature = min(np.geomspace(1.0, 4.0, 40), key=lambda t: _negative_log_likelihood(logs / t, labels))
     tempered = np.exp(logs / temperature)
     tempered /= tempered.sum(axis=1, keepdims=True)
     foreign = labels == probabilities.shape[1] - 1

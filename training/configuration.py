@@ -50,6 +50,9 @@ class IdentifierConfiguration(Configuration):
 
     kind: Literal["identifier"]
     sources: Annotated[tuple[str, ...], Field(description="sources of the manifest to learn from; empty: all")] = ()
+    instance_sources: Annotated[
+        tuple[str, ...], Field(description="sources without identities whose pictures are a class each")
+    ] = ()
     identities: Annotated[int, Field(gt=1, description="P of a batch")] = 16
     pictures_each: Annotated[int, Field(gt=1, description="K of a batch")] = 2
     steps: Annotated[int, Field(gt=0, description="batches per epoch")] = 100

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +94,13 @@ def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: 
 
 def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
     """What a modality's network learns from; ValueError where that is too little."""
+    candidates = [row for row in bundle.training_rows() if row.modality == name]
     rows = [
         row
-        for row in bundle.training_rows()
-        if row.modality == name
-        and row.role == "train"
-        and row.subject
-        and (not configuration.sources or row.source in configuration.sources)
+        for row in candidates
+        if row.role == "train" and row.subject and (not configuration.sources or row.source in configuration.sources)
     ]
+    rows += [replace(r, subject=r.path, track="") for r in candidates if r.source in configuration.instance_sources]
     if len({row.subject for row in rows}) < 4:
         raise ValueError(
             f"the manifest has fewer than four subjects with modality {name}, split train and role train; "

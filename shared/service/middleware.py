@@ -79,7 +79,7 @@ class RequestFrame:
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            await problem_response(refusal, scope["path"])(scope, receive, send)
+            await problem_response(refusal)(scope, receive, send)
             return
         limit, received = self._settings.max_request_bytes, 0
 

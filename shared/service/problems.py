@@ -34,17 +34,18 @@ def problem_types() -> dict[str, type[MedReIDError]]:
     return {error.slug: error for error in reversed(list(walk(MedReIDError))) if error.__module__ == errors.__name__}
 
 
-def problem_response(error: MedReIDError, instance: str) -> Response:
-    """The answer for an error; `instance` is the path that the caller asked for."""
+def problem_response(error: MedReIDError) -> Response:
+    """The answer for an error. `instance` names the request by its id: its path may hold a patient's identifier."""
     context = current_request.get()
+    request_id = context.request_id if context else new_ulid()
     body: dict[str, Any] = {
         **error.extra,
         "type": f"{PAGES}/{error.slug}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": instance,
-        "request_id": context.request_id if context else new_ulid(),
+        "instance": f"/requests/{request_id}",
+        "request_id": request_id,
     }
     headers = {"retry-after": str(error.retry_after_s)} if error.retry_after_s is not None else {}
     if error.status == 401:
@@ -60,16 +61,16 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(request: Request, error: Exception) -> Response:
+async def _known(_request: Request, error: Exception) -> Response:
     if not isinstance(error, MedReIDError):
         raise TypeError(type(error).__name__)
-    return problem_response(error, request.url.path)
+    return problem_response(error)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _invalid(_request: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     said = [f"{'.'.join(str(part) for part in fault['loc'] if part != 'body')}: {_reason(fault)}" for fault in faults]
-    return problem_response(InvalidInput("; ".join(said) or None), request.url.path)
+    return problem_response(InvalidInput("; ".join(said) or None))
 
 
 def _reason(fault: dict[str, Any]) -> str:
@@ -79,19 +80,19 @@ def _reason(fault: dict[str, Any]) -> str:
     )
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _http(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     known = {401: errors.Unauthenticated, 404: NotFound, 405: errors.MethodNotAllowed, 413: errors.PayloadTooLarge}
     kind = known.get(status, InvalidInput if 400 <= status < 500 else InternalError)
-    response = problem_response(kind(), request.url.path)
+    response = problem_response(kind())
     if isinstance(error, HTTPException) and error.headers and "allow" in {k.lower() for k in error.headers}:
         response.headers.update({k.lower(): v for k, v in error.headers.items()})
     return response
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _unexpected(_request: Request, error: Exception) -> Response:
     log.error("unexpected exception", **describe(error))
-    return problem_response(InternalError(), request.url.path)
+    return problem_response(InternalError())
 
 
 pages = APIRouter(prefix=PAGES, include_in_schema=False)
