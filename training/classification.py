@@ -142,7 +142,9 @@ def train_classifier(
 def fit_rejection(
     probabilities: NDArray[np.float32], labels: NDArray[np.intp], accepted_loss: float
 ) -> tuple[Rejection, dict[str, float]]:
-    """Temperature by likelihood, never sharper than trained; threshold on P(other) so that at most `accepted_loss` of good pictures are refused.
+    """Temperature by likelihood, never sharper than trained; a threshold on P(other).
+
+    The threshold refuses at most the share `accepted_loss` of good pictures.
 
     `probabilities` is float (n, labels), `other` last. Also returns the figures of the card.
     """

@@ -30,7 +30,13 @@ def up(options: argparse.Namespace, console: Console) -> int:
     """Start the system in the background."""
     system = System(Places(options.place), console)
     started = system.up(options.port, fresh=options.fresh)
-    console.print("MedReID is up." if started else "MedReID is up already.", *addresses(system), sep="\n")
+    console.print(
+        "MedReID is up." if started else "MedReID is up already.",
+        *system.description(),
+        sep="\n",
+        highlight=False,
+        soft_wrap=True,
+    )
     return 0
 
 
@@ -55,15 +61,6 @@ def demo(options: argparse.Namespace, console: Console) -> int:
     return run_demo(options, console)
 
 
-def addresses(system: System) -> list[str]:
-    """What a person opens next."""
-    return [
-        f"  web page   {system.address}/",
-        f"  API        {system.address}/docs",
-        f"  admin key  {system.places.admin_key}",
-    ]
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("--place", type=Path, default=Places().root, help="folder of the state (default: .run)")
@@ -77,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         if verb is demo:
             added.add_argument("--exit", action="store_true", help="stop after the table")
             added.add_argument("--data", type=Path, help="bundle whose test split is identified")
+            added.add_argument("--url", help="a gateway that runs elsewhere; its key in MEDREID_KEY")
     return parser
 
 

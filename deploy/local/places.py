@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +71,14 @@ class Places:
         """Make the folders, for this user only."""
         for folder in (self.root, self.logs, self.socket.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One at a time starts or stops the system of this place; the others wait."""
+        self.create()
+        with (self.root / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def close(self) -> None:
         """Keep others out again: as root the database's own user must pass through, so starting it opens the folder."""

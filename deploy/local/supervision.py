@@ -17,6 +17,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local.places import REPOSITORY, Places
+from deploy.local.processes import mark
 from deploy.local.programs import Program
 
 STOP_SECONDS = 20
@@ -62,7 +63,13 @@ class Supervisor:
         self._places.configuration.chmod(0o600)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._places.configuration)]
         started = subprocess.run(  # noqa: S603
-            command, cwd=REPOSITORY, capture_output=True, text=True, check=False, start_new_session=True
+            command,
+            cwd=REPOSITORY,
+            env=os.environ | mark(self._places, "supervisor"),
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
         )
         if started.returncode:
             raise SupervisionError(f"The supervisor does not start: {started.stderr or started.stdout}")

@@ -43,13 +43,30 @@ class System:
         """The key with every scope."""
         return self.places.admin_key.read_text(encoding="utf-8").strip()
 
+    def description(self) -> list[str]:
+        """What a person opens next."""
+        return [
+            f"  web page   {self.address}/",
+            f"  API        {self.address}/docs",
+            f"  admin key  {self.places.admin_key}",
+        ]
+
     def up(self, port: int, *, fresh: bool = False) -> bool:
         """Return when everything is ready; False where it was so already. `fresh` begins with an empty gallery."""
+        with self.places.lock():
+            return self._up(port, fresh=fresh)
+
+    def down(self) -> bool:
+        """Stop everything gracefully, whatever state it is in; False where nothing ran."""
+        with self.places.lock():
+            return self._down()
+
+    def _up(self, port: int, *, fresh: bool) -> bool:
         if self.supervisor.is_running():
             if not fresh:
                 self._wait_for_gateway()
                 return False
-            self.down()
+            self._down()
         stop_leftovers(self.places, STOP_SECONDS)
         if not is_free(port):
             raise SupervisionError(f"Port {port} is taken. Choose another: PORT={port + 1}")
@@ -59,12 +76,11 @@ class System:
             self._start(port)
         except BaseException:
             self._show_logs()
-            self.down()
+            self._down()
             raise
         return True
 
     def _start(self, port: int) -> None:
-        self.places.create()
         self.places.database_url.unlink(missing_ok=True)
         self.places.address.write_text(address(port), encoding="utf-8")
         all_programs = programs(self.places, port)
@@ -89,8 +105,7 @@ class System:
         with httpx.Client(timeout=1.0, trust_env=False) as client:
             wait_until(lambda: is_ready(client, self.address), "the gateway", self.supervisor)
 
-    def down(self) -> bool:
-        """Stop everything gracefully, whatever state it is in; False where nothing ran."""
+    def _down(self) -> bool:
         was_running = self.supervisor.is_running()
         if was_running:
             self.supervisor.stop()
