@@ -1,0 +1,114 @@
+"""What a model must beat: frozen ImageNet features, plain and whitened, and keypoints under a geometric model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from shared.images.decoding import decode_image
+from shared.images.views import Image, square_view, standard_view
+from training.datasets.manifest import Row
+from training.evaluation.protocol import Track
+from training.evaluation.scorers import EmbeddingScorer, Similarities
+from training.trunks import build_trunk
+
+WHITENED = 128
+WHITENING_PICTURES = 1000
+KEYPOINTS = 500
+RATIO = 0.8
+"""Lowe's ratio of nearest to second nearest descriptor (IJCV 2004, section 7.1)."""
+
+
+class FrozenFeatures(EmbeddingScorer):
+    """Cosine of a trunk's average-pooled ImageNet features, no recipe."""
+
+    def __init__(self, trunk: str, weights: Path | None, root: Path) -> None:
+        super().__init__(f"frozen {trunk}", root)
+        network = build_trunk(trunk, 224, weights)
+        pooled = keras.layers.GlobalAveragePooling2D()(network.output)
+        self._network = keras.Model(network.input, pooled)
+
+    def embed(self, image: Image) -> NDArray[np.float32]:
+        """Pooled features of the standard view, unit length."""
+        features = self._network.predict_on_batch(standard_view(image)[np.newaxis].astype(np.float32))[0]
+        return np.asarray(features / np.linalg.norm(features), np.float32)
+
+
+class WhitenedFeatures(EmbeddingScorer):
+    """The same, projected on the 128 strongest directions of the training pictures and whitened."""
+
+    def __init__(self, frozen: FrozenFeatures, train: Sequence[Row], root: Path) -> None:
+        super().__init__(f"{frozen.name}, whitened", root)
+        self._frozen = frozen
+        drawn = np.random.default_rng(0).permutation(len(train))[:WHITENING_PICTURES]
+        features = frozen.embeddings([train[i] for i in drawn])
+        self._mean = features.mean(axis=0)
+        _, singular, directions = np.linalg.svd(features - self._mean, full_matrices=False)
+        kept = min(WHITENED, int(np.sum(singular > 1e-6)))
+        self._projection = directions[:kept].T / singular[:kept] * np.sqrt(len(features))
+
+    def embeddings(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """Of the frozen features."""
+        white = (self._frozen.embeddings(rows) - self._mean) @ self._projection
+        return np.asarray(white / np.linalg.norm(white, axis=1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Positions float32 (n, 2) and descriptors float32 (n, 128)."""
+
+    positions: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+
+
+class KeypointScorer:
+    """Inliers of SIFT matches under a similarity transform found by RANSAC."""
+
+    def __init__(self, root: Path, cache: Path) -> None:
+        self.name = "SIFT + RANSAC"
+        self._root, self._cache = root, cache
+        self._sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.02)
+        self._matcher = cv2.BFMatcher(cv2.NORM_L2)
+        self._known: dict[str, Keypoints] = {}
+
+    def similarities(self, track: Track) -> Similarities:
+        """Numbers of inliers; kept in the cache folder, row by row, so that an interrupted run goes on."""
+        rows = []
+        self._cache.mkdir(parents=True, exist_ok=True)
+        for probe in tqdm(track.probes, desc=f"{self.name} {track.name}", unit="probe"):
+            stored = self._cache / f"{track.name}-{Path(probe.path).stem}.npy"
+            if not stored.is_file():
+                np.save(stored, [self._inliers(probe, row) for row in track.gallery])
+            rows.append(np.load(stored, allow_pickle=False))
+        return np.stack(rows).astype(np.float64)
+
+    def _keypoints(self, row: Row) -> Keypoints:
+        if row.path not in self._known:
+            image = square_view(decode_image((self._root / row.path).read_bytes()).pixels, 256)
+            found, descriptors = self._sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
+            positions = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+            empty = np.empty((0, 128), np.float32)
+            self._known[row.path] = Keypoints(positions, empty if descriptors is None else np.asarray(descriptors))
+        return self._known[row.path]
+
+    def _inliers(self, probe: Row, row: Row) -> int:
+        a, b = self._keypoints(probe), self._keypoints(row)
+        if min(len(a.positions), len(b.positions)) < 2:
+            return 0
+        nearest: Any = self._matcher.knnMatch(a.descriptors, b.descriptors, k=2)
+        good = [m for m, n in nearest if m.distance < RATIO * n.distance]
+        if len(good) < 3:
+            return len(good)
+        source = a.positions[[m.queryIdx for m in good]]
+        target = b.positions[[m.trainIdx for m in good]]
+        cv2.setRNGSeed(0)
+        _, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=4.0)
+        return 0 if inliers is None else int(inliers.sum())

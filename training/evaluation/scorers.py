@@ -1,0 +1,90 @@
+"""Methods that compare probes with a gallery; each gives float (probes, gallery pictures) similarities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from shared.images.decoding import decode_image
+from shared.images.recipes import Recipe, build_recipe
+from shared.images.views import Image, network_view
+from shared.modalities import Modality
+from shared.models.contracts import ModelSession
+from shared.models.folder import ModelManifest, read_manifest
+from shared.models.sessions import open_session
+from training.datasets.manifest import Row
+from training.evaluation.protocol import Track
+
+Similarities = NDArray[np.float64]
+
+
+class Scorer(Protocol):
+    """One method."""
+
+    name: str
+
+    def similarities(self, track: Track) -> Similarities:
+        """Rows in the order of `track.probes`, columns in that of `track.gallery`."""
+
+
+class EmbeddingScorer:
+    """Cosine of embeddings; each picture is embedded once, whatever the number of tracks that it serves in."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        self.name = name
+        self._root = root
+        self._known: dict[str, NDArray[np.float32]] = {}
+
+    def embed(self, image: Image) -> NDArray[np.float32]:
+        """float32 (d,), L2-normalised, of a decoded picture."""
+        raise TypeError(type(self).__name__)
+
+    def embeddings(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """float32 (n, d)."""
+        new = [row.path for row in rows if row.path not in self._known]
+        for path in tqdm(new, desc=self.name, unit="picture", disable=len(new) < 20):
+            self._known[path] = self.embed(decode_image((self._root / path).read_bytes()).pixels)
+        return np.stack([self._known[row.path] for row in rows])
+
+    def similarities(self, track: Track) -> Similarities:
+        """Cosines."""
+        return (self.embeddings(track.probes) @ self.embeddings(track.gallery).T).astype(np.float64)
+
+
+class ShippedModel(EmbeddingScorer):
+    """The exported model behind its recipe, exactly as gateway and service run it."""
+
+    def __init__(self, folder: Path, modality: Modality, root: Path) -> None:
+        super().__init__("ours", root)
+        self.manifest: ModelManifest = read_manifest(folder)
+        self._recipe: Recipe = build_recipe(modality.recipe)
+        self._session: ModelSession = open_session(folder)
+        self.milliseconds: list[float] = []
+
+    def embed(self, image: Image) -> NDArray[np.float32]:
+        """Recipe, network view, network."""
+        begun = time.perf_counter()
+        embedding = self._session.run(network_view(self._recipe(image)[np.newaxis]))[0]
+        self.milliseconds.append(1000 * (time.perf_counter() - begun))
+        return np.asarray(embedding, np.float32)
+
+
+class RawPixels(EmbeddingScorer):
+    """Correlation of 32 x 32 grey pictures."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__("raw 32x32", root)
+
+    def embed(self, image: Image) -> NDArray[np.float32]:
+        """Zero mean, unit length: the dot product is Pearson's correlation."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+        small -= small.mean()
+        return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
