@@ -44,9 +44,9 @@ class Places:
         return self.root / "database.url"
 
     @property
-    def address(self) -> Path:
-        """Address of the gateway that was started last."""
-        return self.root / "address"
+    def addresses(self) -> Path:
+        """JSON: where each service of the system that was started last answers."""
+        return self.root / "addresses.json"
 
     @property
     def configuration(self) -> Path:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.local.programs import Program
 from deploy.local.supervision import ProgramState, SupervisionError, Supervisor
 
 PATIENCE_S = 120.0
@@ -26,9 +25,9 @@ def wait_until(ready: Callable[[], bool], what: str, supervisor: Supervisor, pat
         time.sleep(POLL_S)
 
 
-def wait_for_services(programs: Sequence[Program], supervisor: Supervisor, console: Console) -> None:
-    """Wait for `/health/ready` of every program that has an address, showing how many are there."""
-    waiting = {program.name: program for program in programs if program.address}
+def wait_for_services(addresses: Mapping[str, str], supervisor: Supervisor, console: Console) -> None:
+    """Wait for `/health/ready` of every service, showing how many are there."""
+    waiting = dict(addresses)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with (
         httpx.Client(timeout=1.0, trust_env=False) as client,
@@ -37,9 +36,9 @@ def wait_for_services(programs: Sequence[Program], supervisor: Supervisor, conso
         task = progress.add_task("starting", total=len(waiting))
 
         def all_ready() -> bool:
-            for program in list(waiting.values()):
-                if is_ready(client, program.address):
-                    del waiting[program.name]
+            for name, address in addresses.items():
+                if name in waiting and is_ready(client, address):
+                    del waiting[name]
                     progress.advance(task)
             progress.update(task, description=f"waiting for {', '.join(waiting)}")
             return not waiting
@@ -47,7 +46,7 @@ def wait_for_services(programs: Sequence[Program], supervisor: Supervisor, conso
         wait_until(all_ready, "the services", supervisor)
 
 
-def is_ready(client: httpx.Client, address: str | None) -> bool:
+def is_ready(client: httpx.Client, address: str) -> bool:
     """Whether a service says that it would serve."""
     try:
         return client.get(f"{address}/health/ready").is_success

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import defaultdict
 
-import httpx
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from deploy.local.places import Places
 from deploy.local.processes import find, memory, stop_leftovers
-from deploy.local.programs import GATEWAY, MODELS, address, is_free, programs
-from deploy.local.readiness import is_ready, wait_for_services, wait_until
+from deploy.local.programs import GATEWAY, MODELS, is_free, programs
+from deploy.local.readiness import wait_for_services, wait_until
 from deploy.local.supervision import STOP_SECONDS, SupervisionError, Supervisor
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
@@ -36,7 +36,12 @@ class System:
     @property
     def address(self) -> str:
         """URL of the gateway."""
-        return self.places.address.read_text(encoding="utf-8")
+        return self.addresses[GATEWAY]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """URL of every service by its name."""
+        return dict(json.loads(self.places.addresses.read_text(encoding="utf-8")))
 
     @property
     def admin_key(self) -> str:
@@ -56,6 +61,10 @@ class System:
         with self.places.lock():
             return self._up(port, fresh=fresh)
 
+    def wait(self) -> None:
+        """Return when every service is ready."""
+        wait_for_services(self.addresses, self.supervisor, self.console)
+
     def down(self) -> bool:
         """Stop everything gracefully, whatever state it is in; False where nothing ran."""
         with self.places.lock():
@@ -64,7 +73,7 @@ class System:
     def _up(self, port: int, *, fresh: bool) -> bool:
         if self.supervisor.is_running():
             if not fresh:
-                self._wait_for_gateway()
+                self.wait()
                 return False
             self._down()
         stop_leftovers(self.places, STOP_SECONDS)
@@ -82,15 +91,16 @@ class System:
 
     def _start(self, port: int) -> None:
         self.places.database_url.unlink(missing_ok=True)
-        self.places.address.write_text(address(port), encoding="utf-8")
         all_programs = programs(self.places, port)
+        addresses = {program.name: program.address for program in all_programs if program.address}
+        self.places.addresses.write_text(json.dumps(addresses), encoding="utf-8")
         self.supervisor.start(all_programs)
         wait_until(self.places.database_url.is_file, "the database", self.supervisor)
         self.places.close()
         for group in (MODELS, GATEWAY):
             self.supervisor.start_group(group)
         self._prepare_database()
-        wait_for_services(all_programs, self.supervisor, self.console)
+        self.wait()
 
     def _prepare_database(self) -> None:
         """Migrate, and make the admin key once; meanwhile the services load their models."""
@@ -100,10 +110,6 @@ class System:
             key = asyncio.run(_create_key(settings))
             self.places.admin_key.touch(mode=0o600)
             self.places.admin_key.write_text(f"{key}\n", encoding="utf-8")
-
-    def _wait_for_gateway(self) -> None:
-        with httpx.Client(timeout=1.0, trust_env=False) as client:
-            wait_until(lambda: is_ready(client, self.address), "the gateway", self.supervisor)
 
     def _down(self) -> bool:
         was_running = self.supervisor.is_running()

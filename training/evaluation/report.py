@@ -140,7 +140,7 @@ def _decision_text(d: Decisions) -> str:
 def _compa_table(compa: ClassifierFigures) -> str:
     summary = (
         f"Accuracy over the modalities {compa.accuracy:.2%} of {compa.good} pictures; refused:"
-        f" {compa.foreign_refused:.1%} of {compa.foreign} foreign pictures, {compa.good_refused:.2%} of the good ones.\n"
+        f" {compa.foreign_refused:.1%} of {compa.foreign} foreign pictures, {compa.good_refused:.2%} of good ones.\n"
     )
     lines = [
         "## COMPA\n",
