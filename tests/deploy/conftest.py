@@ -1,0 +1,59 @@
+"""The local system as `make up` starts it: real processes, real sockets of this machine, the real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from rich.console import Console
+
+from deploy.local.places import Places
+from deploy.local.processes import find
+from deploy.local.programs import free_port
+from deploy.local.system import System
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One system for all tests; it survives what they do to it."""
+    system = System(Places(tmp_path_factory.mktemp("local")), Console(quiet=True))
+    system.up(free_port())
+    yield system
+    system.down()
+
+
+@pytest.fixture
+def system(started: System) -> System:
+    """The system with every process ready."""
+    started.wait()
+    return started
+
+
+@pytest.fixture
+def api(system: System) -> Iterator[httpx.Client]:
+    """A caller with every scope."""
+    headers = {"authorization": f"Bearer {system.admin_key}"}
+    with httpx.Client(base_url=system.address, headers=headers, timeout=20, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def pid_of(system: System) -> Callable[[str], int]:
+    """Process id by name, as the supervisor sees it."""
+    return lambda name: next(state.pid for state in system.supervisor.states() if state.name == name)
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    """PNG of a generated pattern; the tests say which modality it is to be taken for."""
+    y, x = np.mgrid[0:256, 0:256].astype(np.float32) / 255
+    image = 127 + 100 * np.sin(20 * np.hypot(x - 0.4, y - 0.6)) * np.cos(13 * x)
+    return cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()
+
+
+def processes(system: System) -> list[str]:
+    """Names of everything that belongs to the system."""
+    return [name for name, _ in find(system.places)]
