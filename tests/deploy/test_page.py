@@ -1,0 +1,59 @@
+"""The web page as a person uses it, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from deploy.local.system import System
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture
+def page(system: System) -> Iterator[Page]:
+    """The page in Debian's Chromium, in English."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip("needs a Chromium on the PATH (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.goto(system.address)
+        yield page
+        browser.close()
+
+
+def test_a_chosen_image_is_identified_and_shown(
+    page: Page, system: System, api: httpx.Client, picture: bytes, tmp_path: Path
+) -> None:
+    api.post("/v1/patients/PAGE-1/images", files={"file": picture}, data={"modality": "skin"})
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.fill("#key", system.admin_key)
+    page.locator("#key").blur()
+    page.select_option("#modality", "skin")
+    page.set_input_files("#file", {"name": "probe.png", "mimeType": "image/png", "buffer": picture})
+    expect(page.locator("#result")).to_be_visible(timeout=20_000)
+    expect(page.locator("#candidates")).to_contain_text("PAGE-1")
+    expect(page.locator("#preview")).to_be_visible()
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    assert failures == []
+    api.delete("/v1/patients/PAGE-1")
