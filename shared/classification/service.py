@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.internal import Classification
 from shared.errors import InvalidInput, responses
+from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE
 from shared.models.folder import ModelManifest, Rejection
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
@@ -55,8 +56,8 @@ def create_classification_app(folder: Path, settings: ModelServiceSettings | Non
     settings = settings or ModelServiceSettings()
     frame = ServiceFrame(settings)
     model = LoadedModel(folder, frame, settings)
-    if model.manifest.kind != "classifier":
-        raise ValueError(f"{folder.name}/ holds no classifier")
+    if model.manifest.kind != "classifier" or model.manifest.labels[-1:] != (OTHER,):
+        raise ValueError(f"{folder.name}/ holds no classifier whose last label is {OTHER}")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
@@ -70,5 +71,6 @@ def create_classification_app(folder: Path, settings: ModelServiceSettings | Non
         lifespan=lifespan,
         routers=[router],
         checks={"model": model.check},
+        started=model.started,
     )
     return create_service(description, frame)

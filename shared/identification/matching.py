@@ -15,7 +15,7 @@ from shared.gallery.contracts import Embedding, Gallery
 from shared.identification.calibration import posterior, verification_probability
 from shared.images.quality import quality
 from shared.images.views import network_view
-from shared.models.contracts import Pixels
+from shared.models.contracts import ModelSession, Pixels
 from shared.models.folder import Calibration
 from shared.service.context import Deadline
 from shared.service.model import LoadedModel
@@ -76,13 +76,16 @@ class Matcher:
 
     async def templates(self, images: Pixels, deadline: Deadline) -> Templates:
         """One template per image, for the gateway to enrol."""
-        embedded = await self.embed(images, deadline)
-        begun = time.perf_counter()
-        templates = [
-            TemplateMessage(embedding=encode_embedding(row), quality=quality(image))
-            for row, image in zip(embedded.value, images, strict=True)
-        ]
-        return Templates(model=self._digest, templates=templates, timings_ms=_timings(embedded, begun))
+        made = await self._model.queue.run(lambda session: _templates(session, images), deadline)
+        return Templates(model=self._digest, templates=made.value, timings_ms=_timings(made, time.perf_counter()))
+
+
+def _templates(session: ModelSession, images: Pixels) -> list[TemplateMessage]:
+    """Quality is measured here as well, off the event loop: 64 images take longer than other requests should wait."""
+    return [
+        TemplateMessage(embedding=encode_embedding(row), quality=quality(image))
+        for row, image in zip(session.run(network_view(images)), images, strict=True)
+    ]
 
 
 def pool(embeddings: NDArray[np.float32]) -> Embedding:

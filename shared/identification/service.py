@@ -108,5 +108,6 @@ def create_identification_app(
         lifespan=lifespan,
         routers=[router],
         checks=checks,
+        started=loaded.started,
     )
     return create_service(description, frame)

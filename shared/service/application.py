@@ -44,6 +44,8 @@ class ServiceDescription:
     lifespan: Lifespan
     routers: Sequence[APIRouter]
     checks: Mapping[str, Check]
+    started: Callable[[], bool] = lambda: True
+    """Whether what the lifespan began in the background (loading a model) is done."""
     metrics_guard: Sequence[Any] = ()
     """Dependencies of `/metrics`: none on the internal network."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +63,9 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
         **description.options,
     )
     app.state.frame = frame
-    app.include_router(health_routes(lambda: frame.started, lambda: frame.draining, description.checks))
+    app.include_router(
+        health_routes(lambda: frame.started and description.started(), lambda: frame.draining, description.checks)
+    )
     app.include_router(_metrics_route(frame, description.metrics_guard))
     app.include_router(pages)
     for router in description.routers:

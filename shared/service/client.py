@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,13 +59,16 @@ class ServiceClient:
         passed = {DEADLINE_HEADER: str(max(1, round(1000 * remaining))), **(headers or {})}
         if context:
             passed |= {REQUEST_ID_HEADER: context.request_id, "traceparent": context.traceparent}
-        timeout = httpx.Timeout(remaining, connect=min(CONNECT_S, remaining), pool=min(POOL_S, remaining))
+        timeout = httpx.Timeout(remaining, connect=CONNECT_S, write=WRITE_S, pool=POOL_S)
         try:
-            response = await self._client.request(method, path, headers=passed, timeout=timeout, **rest)
-        except (httpx.ReadTimeout, httpx.WriteTimeout):
+            async with asyncio.timeout(remaining):  # httpx limits each read, and there may be many
+                response = await self._client.request(method, path, headers=passed, timeout=timeout, **rest)
+        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             raise DeadlineExceeded from None
         except httpx.TransportError:
             raise ServiceUnavailable from None
+        except httpx.DecodingError:
+            raise BadUpstream from None
         if response.is_success:
             return response
         raise _translated(response)

@@ -58,9 +58,21 @@ def _service(name: str) -> structlog.typing.Processor:
 
 
 class _Bridge(logging.Handler):
-    """The standard library's records as structlog events; of a record's exception only its type and place."""
+    """The standard library's records as structlog events; of a record's exception only its type and place.
+
+    A library's message is shown as the template that it is in the source, without its arguments. Where there are no
+    arguments the text may have been put together before (asyncio quotes whole exceptions so) and is withheld.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         details = describe(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
-        message = record.getMessage() if record.name.startswith("uvicorn") else record.msg
-        structlog.get_logger(record.name).log(record.levelno, str(message), logger=record.name, **details)
+        place = f"{record.module}:{record.lineno}"
+        structlog.get_logger(record.name).log(
+            record.levelno, _harmless(record), logger=record.name, place=place, **details
+        )
+
+
+def _harmless(record: logging.LogRecord) -> str:
+    if record.name.startswith("uvicorn"):  # speaks of processes and addresses; its access log is silenced
+        return record.getMessage().strip()
+    return str(record.msg) if record.args else "(message withheld)"

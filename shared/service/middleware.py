@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.internal import DEADLINE_HEADER, REQUEST_ID_HEADER
-from shared.errors import MedReIDError, PayloadTooLarge, Unavailable
+from shared.errors import InternalError, MedReIDError, PayloadTooLarge, Unavailable
 from shared.service.context import (
     Deadline,
     RequestContext,
@@ -18,19 +18,60 @@ from shared.service.context import (
     valid_request_id,
     valid_traceparent,
 )
+from shared.service.logs import describe
 from shared.service.metrics import Metrics
 from shared.service.problems import problem_response
 from shared.service.settings import ServiceSettings
 
 HEALTH = "/health/"
+LONGEST_DEADLINE_MS = 600_000
+METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"})
 UNKNOWN_ROUTE = "(no route)"
 """Label of requests that match no route: the raw path may hold anything and never becomes a label."""
 
 log = structlog.get_logger()
 
 
+class Answer:
+    """The sending side of one request: adds the frame's headers and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str, draining: Callable[[], bool]) -> None:
+        self._send, self._request_id, self._draining = send, request_id, draining
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a message of the answer on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID_HEADER] = self._request_id
+            if self._draining():  # the caller's next request is for another instance
+                headers["connection"] = "close"
+        await self._send(message)
+
+
+class BoundedBody:
+    """The receiving side of one request: stops reading where the body grows past the limit.
+
+    FastAPI turns what is raised while it reads a form into a 400 of its own, so the frame has to remember.
+    """
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._limit, self._received = receive, limit, 0
+        self.exceeded = False
+
+    async def __call__(self) -> Message:
+        """The next part of the body; PayloadTooLarge past the limit."""
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
+            self.exceeded = True
+            raise _too_large(self._limit)
+        return message
+
+
 class RequestFrame:
-    """Pure ASGI middleware; outermost, so that it sees the answer as the caller does."""
+    """Pure ASGI middleware around the whole application; no exception leaves it before there is an answer."""
 
     def __init__(
         self, app: ASGIApp, *, settings: ServiceSettings, metrics: Metrics, draining: Callable[[], bool]
@@ -50,60 +91,58 @@ class RequestFrame:
         )
         token = current_request.set(context)
         try:
-            await self._timed(scope, receive, send, headers, context)
+            await self._timed(scope, receive, Answer(send, context.request_id, self._draining))
         finally:
             current_request.reset(token)
 
-    def _milliseconds(self, headers: Headers) -> float:
-        value = headers.get(DEADLINE_HEADER, "")
-        return float(min(int(value), 600_000)) if value.isascii() and value.isdigit() else self._settings.deadline_ms
+    def _milliseconds(self, headers: Headers) -> int:
+        stated = _number(headers.get(DEADLINE_HEADER))
+        return self._settings.deadline_ms if stated is None else min(stated, LONGEST_DEADLINE_MS)
 
-    async def _timed(
-        self, scope: Scope, receive: Receive, send: Send, headers: Headers, context: RequestContext
-    ) -> None:
-        begun, status = time.perf_counter(), 500
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = context.request_id
-            await send(message)
-
+    async def _timed(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+        begun = time.perf_counter()
         with self._metrics.in_flight.track_inprogress():
             try:
-                await self._guarded(scope, receive, answer, headers)
+                await self._answered(scope, receive, answer)
             finally:
-                self._record(scope, status, time.perf_counter() - begun)
+                self._record(scope, answer.status or 500, time.perf_counter() - begun)
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        refusal = self._refusal(scope, headers)
+    async def _answered(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+        """Here and not in an exception handler, because Starlette runs that one outside of the request's context."""
+        try:
+            await self._guarded(scope, receive, answer)
+        except Exception as error:
+            log.error("unexpected exception", **describe(error))
+            if answer.status is not None:  # half an answer is out: only breaking the connection says so
+                raise
+            await problem_response(InternalError())(scope, receive, answer)
+
+    async def _guarded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+        refusal = self._refusal(scope)
         if refusal is not None:
-            await problem_response(refusal)(scope, receive, send)
+            await problem_response(refusal)(scope, receive, answer)
             return
-        limit, received = self._settings.max_request_bytes, 0
+        body = BoundedBody(receive, self._settings.max_request_bytes)
 
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise _too_large(limit)
-            return message
+        async def unless_too_large(message: Message) -> None:
+            if not body.exceeded:
+                await answer(message)
 
-        await self._app(scope, bounded, send)
+        await self._app(scope, body, unless_too_large)
+        if body.exceeded and answer.status is None:
+            await problem_response(_too_large(self._settings.max_request_bytes))(scope, receive, answer)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> MedReIDError | None:
+    def _refusal(self, scope: Scope) -> MedReIDError | None:
         if self._draining() and not scope["path"].startswith(HEALTH):
             return Unavailable("This instance is shutting down. Try again; another one will answer.", retry_after_s=1)
-        length = headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length) > self._settings.max_request_bytes:
+        length = _number(Headers(scope=scope).get("content-length"))
+        if length is not None and length > self._settings.max_request_bytes:
             return _too_large(self._settings.max_request_bytes)
         return None
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_template(scope)
-        method = scope["method"] if scope["method"] in {"GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"} else "OTHER"
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.latency.labels(method, route).observe(seconds)
         if not (route.startswith(HEALTH) or route == "/metrics") or status >= 500:
@@ -116,7 +155,14 @@ def route_template(scope: Scope) -> str:
     return str(getattr(route, "path", UNKNOWN_ROUTE))
 
 
+def _number(value: str | None) -> int | None:
+    """A header's whole number; Python refuses to read more than 4300 digits, and 18 are more than enough."""
+    if value is None or not (value.isascii() and value.isdigit()):
+        return None
+    return int(value) if len(value) <= 18 else 10**18
+
+
 def _too_large(limit: int) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"The request is larger than the limit of {limit // 2**20} MB. Send fewer or smaller images."
+        f"The request is larger than the limit of {limit / 2**20:.3g} MB. Send fewer or smaller images."
     )

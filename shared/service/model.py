@@ -45,30 +45,38 @@ class LoadedModel:
     @property
     def queue(self) -> InferenceQueue[ModelSession]:
         """The way to the sessions."""
+        if self._failed:
+            raise ServiceUnavailable("The model could not be loaded; the log of the service says why.")
         if self._queue is None:
             raise ServiceUnavailable("The model is still loading.", retry_after_s=1)
         return self._queue
 
+    def started(self) -> bool:
+        """Whether loading came to its good end."""
+        return self._queue is not None
+
     async def check(self) -> None:
         """Readiness: the model is loaded and answered the golden image correctly."""
-        if self._failed:
-            raise ServiceUnavailable("The model could not be loaded; the log of the service says why.")
         _ = self.queue
 
     @asynccontextmanager
     async def loading(self) -> AsyncIterator[LoadedModel]:
         """Load in the background, so that `/health/live` answers at once; close at the end."""
-        task = asyncio.create_task(self._load())
+        self._queue, self._failed = None, False
+        sessions: list[ModelSession] = []
+        task = asyncio.create_task(self._load(sessions))
         try:
             yield self
         finally:
-            await asyncio.gather(task, return_exceptions=True)
+            await task
             if self._queue is not None:
                 await self._queue.close()
+            for session in sessions:
+                session.close()
 
-    async def _load(self) -> None:
+    async def _load(self, sessions: list[ModelSession]) -> None:
         try:
-            sessions = await asyncio.to_thread(self._open)
+            sessions += await asyncio.to_thread(self._open)
         except Exception as error:
             self._failed = True
             log.error("model failed to load", model=self.manifest.name, **describe(error))

@@ -6,7 +6,6 @@ import html
 from collections.abc import Iterator
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -15,12 +14,27 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from shared import errors
 from shared.errors import PROBLEM_MEDIA_TYPE, InternalError, InvalidInput, MedReIDError, NotFound
 from shared.service.context import current_request
-from shared.service.logs import describe
 from shared.ulid import new_ulid
 
 PAGES = "/docs/problems"
 
-log = structlog.get_logger()
+TELLING = (
+    "bool", "date", "enum", "finite_number", "float", "greater_than", "int", "json_invalid", "less_than", "list",
+    "literal_error", "multiple_of", "string", "time", "too_long", "too_short",
+)  # fmt: skip
+"""Beginnings of the kinds of pydantic errors whose messages state the rule and do not quote the value."""
+
+BY_STATUS: dict[int, type[MedReIDError]] = {
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.PayloadTooLarge,
+    415: errors.UnsupportedMediaType,
+    429: errors.RateLimited,
+    503: errors.Unavailable,
+}
+"""Problems of the exceptions that FastAPI and Starlette raise themselves."""
 
 
 def problem_types() -> dict[str, type[MedReIDError]]:
@@ -54,11 +68,10 @@ def problem_response(error: MedReIDError) -> Response:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Answer every exception of the application with a problem."""
+    """Answer every expected exception of the application with a problem; `RequestFrame` answers the others."""
     app.add_exception_handler(MedReIDError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _known(_request: Request, error: Exception) -> Response:
@@ -69,30 +82,26 @@ async def _known(_request: Request, error: Exception) -> Response:
 
 async def _invalid(_request: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(str(part) for part in fault['loc'] if part != 'body')}: {_reason(fault)}" for fault in faults]
-    return problem_response(InvalidInput("; ".join(said) or None))
+    return problem_response(InvalidInput("; ".join(_fault(fault) for fault in faults) or None))
 
 
-def _reason(fault: dict[str, Any]) -> str:
-    """What is wrong, without the value: that may be an identifier."""
-    return {"missing": "is missing", "value_error": "has a value that is not allowed"}.get(
-        fault["type"], str(fault["msg"])
-    )
+def _fault(fault: dict[str, Any]) -> str:
+    """Where and what is wrong, without anything that the caller sent: that may be an identifier."""
+    kind: str = fault["type"]
+    place = [str(part) for part in fault["loc"] if part != "body"]
+    if kind == "extra_forbidden":  # the last part is the caller's own name for the field
+        return ".".join([*place[:-1], "a field"]) + " is not known here"
+    reason = str(fault["msg"]) if kind.startswith(TELLING) else "has a value that is not allowed"
+    return f"{'.'.join(place) or 'body'}: {'is missing' if kind == 'missing' else reason}"
 
 
 async def _http(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    known = {401: errors.Unauthenticated, 404: NotFound, 405: errors.MethodNotAllowed, 413: errors.PayloadTooLarge}
-    kind = known.get(status, InvalidInput if 400 <= status < 500 else InternalError)
+    kind = BY_STATUS.get(status, InvalidInput if 400 <= status < 500 else InternalError)
     response = problem_response(kind())
     if isinstance(error, HTTPException) and error.headers and "allow" in {k.lower() for k in error.headers}:
         response.headers.update({k.lower(): v for k, v in error.headers.items()})
     return response
-
-
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    log.error("unexpected exception", **describe(error))
-    return problem_response(InternalError())
 
 
 pages = APIRouter(prefix=PAGES, include_in_schema=False)

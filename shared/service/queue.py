@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared.errors import DeadlineExceeded, QueueFull
+from shared.errors import DeadlineExceeded, QueueFull, Unavailable
 from shared.service.context import Deadline
 from shared.service.metrics import Metrics
 
@@ -39,13 +39,16 @@ class InferenceQueue(Generic[Resource]):
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(len(resources), thread_name_prefix="inference")
         self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
+        self._closed = False
 
     async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Timed[Result]:
         """Wait for a free resource and call `function` with it.
 
         Raises QueueFull where `capacity` requests wait already, DeadlineExceeded where the deadline passes first; work
-        whose deadline has passed is never begun.
+        whose deadline has passed is never begun. After `close`: Unavailable.
         """
+        if self._closed:
+            raise Unavailable("This instance is shutting down. Try again; another one will answer.", retry_after_s=1)
         if self._waiting >= self._capacity + self._running:
             self._metrics.rejected.inc()
             raise QueueFull(retry_after_s=1)
@@ -81,5 +84,6 @@ class InferenceQueue(Generic[Resource]):
         return Timed(value, 1000 * waited, 1000 * took)
 
     async def close(self) -> None:
-        """Finish what is running; what still waits is dropped."""
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        """Take nothing more on and finish what was taken on; deadlines bound how long that takes."""
+        self._closed = True
+        await asyncio.to_thread(self._pool.shutdown, wait=True)

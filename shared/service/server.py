@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from types import FrameType
 
@@ -20,13 +21,13 @@ class DrainingServer(uvicorn.Server):
         self._frame = frame
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A second signal ends the drain."""
+        """Begin the drain; a second signal ends it."""
         self._frame.draining = True
         super().handle_exit(signal.SIGINT if self.should_exit else sig, frame)
 
 
 def serve(app: FastAPI) -> None:
-    """Serve until a signal; blocks."""
+    """Serve until a signal; blocks. Then finish the requests in flight, for `drain_seconds` at the most."""
     frame: ServiceFrame = app.state.frame
     settings = frame.settings
     configure_logs(app.title, settings.log_level)
@@ -34,8 +35,10 @@ def serve(app: FastAPI) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        uds=str(settings.unix_socket) if settings.unix_socket else None,
         loop="uvloop",
         http="httptools",
+        ws="none",  # nobody here speaks it, and uvicorn would log the paths of who tries
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -43,4 +46,5 @@ def serve(app: FastAPI) -> None:
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         timeout_keep_alive=30,
     )
-    DrainingServer(config, frame).run()
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when all is done
+        DrainingServer(config, frame).run()
