@@ -6,18 +6,19 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medreid
 WORKDIR /app
 STOPSIGNAL SIGTERM
 
+# One layer per role, from its lock. Nothing can be installed into a running container: pip stays behind.
 FROM base AS packages
-RUN python3 -m venv /opt/venv
-# One layer per role, from its lock; what builds an image stays here.
+RUN python3 -m venv --without-pip /opt/venv
+ENV PIP_PYTHON=/opt/venv/bin/python PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 FROM packages AS gateway-packages
 COPY requirements/gateway.lock .
-RUN pip install --no-cache-dir --require-hashes --requirement gateway.lock
+RUN pip install --require-hashes --requirement gateway.lock
 FROM packages AS model-packages
 COPY requirements/model.lock .
-RUN pip install --no-cache-dir --require-hashes --requirement model.lock
+RUN pip install --require-hashes --requirement model.lock
 FROM packages AS migrate-packages
 COPY requirements/migrate.lock .
-RUN pip install --no-cache-dir --require-hashes --requirement migrate.lock
+RUN pip install --require-hashes --requirement migrate.lock
 
 FROM base AS service
 USER medreid
