@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import Response
 
 from shared.contracts.public import Problem
-from shared.errors import InternalError, responses
+from shared.errors import InternalError, InvalidInput, responses
 from shared.service.health import Check, health_routes
 from shared.service.logs import configure_logs
 from shared.service.metrics import Metrics
@@ -107,9 +107,19 @@ def _with_problem_schema(app: FastAPI) -> Callable[[], dict[str, Any]]:
             schema = generate()
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            _describe_invalid_input(schema)
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)
             app.openapi_schema = schema
         return app.openapi_schema
 
     return openapi
+
+
+def _describe_invalid_input(schema: dict[str, Any]) -> None:
+    """Put our 422 where FastAPI describes its own, which `install_problems` never lets out."""
+    for operations in schema.get("paths", {}).values():
+        for operation in operations.values():
+            content = operation.get("responses", {}).get("422", {}).get("content", {})
+            if "HTTPValidationError" in str(content.get("application/json")):
+                operation["responses"]["422"] = responses(InvalidInput)[422]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from shared.service.context import Deadline, current_request
 from shared.service.problems import problem_types
 
 CONNECT_S, WRITE_S, POOL_S = 1.0, 5.0, 2.0
+SECONDS = re.compile("[0-9]{1,5}")
 KEPT_ALIVE_S = 15.0
 """Idle connections are dropped early, so that new replicas get their share."""
 
@@ -87,7 +89,8 @@ def _translated(response: httpx.Response) -> MedReIDError:
         return ServiceUnavailable() if response.status_code == 503 else BadUpstream()
     if issubclass(kind, InternalError) or kind is MedReIDError:
         return BadUpstream()
-    error = kind(str(body.get("detail")))
-    retry_after = response.headers.get("retry-after", "")
-    error.retry_after_s = int(retry_after) if retry_after.isdigit() else error.retry_after_s
+    detail, retry_after = body.get("detail"), response.headers.get("retry-after", "")
+    error = kind(detail if isinstance(detail, str) else None)
+    if SECONDS.fullmatch(retry_after):
+        error.retry_after_s = int(retry_after)
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -111,6 +112,10 @@ class RequestFrame:
         """Here and not in an exception handler, because Starlette runs that one outside of the request's context."""
         try:
             await self._guarded(scope, receive, answer)
+        except asyncio.CancelledError:  # the time for the drain is over
+            if self._draining() and answer.status is None:
+                await problem_response(_shutting_down())(scope, receive, answer)
+            raise
         except Exception as error:
             log.error("unexpected exception", **describe(error))
             if answer.status is not None:  # half an answer is out: only breaking the connection says so
@@ -128,13 +133,17 @@ class RequestFrame:
             if not body.exceeded:
                 await answer(message)
 
-        await self._app(scope, body, unless_too_large)
+        try:
+            await self._app(scope, body, unless_too_large)
+        except Exception:
+            if not body.exceeded or answer.status is not None:
+                raise
         if body.exceeded and answer.status is None:
             await problem_response(_too_large(self._settings.max_request_bytes))(scope, receive, answer)
 
     def _refusal(self, scope: Scope) -> MedReIDError | None:
         if self._draining() and not scope["path"].startswith(HEALTH):
-            return Unavailable("This instance is shutting down. Try again; another one will answer.", retry_after_s=1)
+            return _shutting_down()
         length = _number(Headers(scope=scope).get("content-length"))
         if length is not None and length > self._settings.max_request_bytes:
             return _too_large(self._settings.max_request_bytes)
@@ -160,6 +169,10 @@ def _number(value: str | None) -> int | None:
     if value is None or not (value.isascii() and value.isdigit()):
         return None
     return int(value) if len(value) <= 18 else 10**18
+
+
+def _shutting_down() -> Unavailable:
+    return Unavailable("This instance is shutting down. Try again; another one will answer.", retry_after_s=1)
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

@@ -75,9 +75,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 async def _known(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, MedReIDError):
-        raise TypeError(type(error).__name__)
-    return problem_response(error)
+    return problem_response(error if isinstance(error, MedReIDError) else InternalError())
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

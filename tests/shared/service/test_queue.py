@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from shared.errors import DeadlineExceeded, QueueFull, Unavailable
+from shared.service.context import Deadline
+from shared.service.metrics import Metrics
+from shared.service.queue import InferenceQueue
+
+SOON = 50
+
+
+def later() -> Deadline:
+    return Deadline.after(30_000)
+
+
+@asynccontextmanager
+async def opened(resources: list[str], capacity: int = 8, metrics: Metrics | None = None) -> AsyncIterator[Queue]:
+    queue = Queue(resources, capacity, metrics or Metrics())
+    try:
+        yield queue
+    finally:
+        queue.gate.set()
+        await queue.close()
+
+
+class Queue(InferenceQueue[str]):
+    """A queue with work that waits for `gate`."""
+
+    def __init__(self, resources: list[str], capacity: int, metrics: Metrics) -> None:
+        super().__init__(resources, capacity, metrics)
+        self.gate = threading.Event()
+        self.begun: list[str] = []
+
+    def blocked(self, name: str) -> asyncio.Task[str]:
+        """Work under way, or waiting for it."""
+
+        def work(resource: str) -> str:
+            self.begun.append(name)
+            self.gate.wait(20)
+            return resource
+
+        async def run() -> str:
+            return (await self.run(work, later())).value
+
+        return asyncio.create_task(run())
+
+    async def until_begun(self, count: int) -> None:
+        while len(self.begun) < count:  # noqa: ASYNC110 - it begins in another thread
+            await asyncio.sleep(0.001)
+
+
+async def test_work_gets_a_resource_and_its_result_comes_with_its_times() -> None:
+    async with opened(["session"]) as queue:
+        result = await queue.run(str.upper, later())
+    assert result.value == "SESSION"
+    assert result.waited_ms >= 0
+    assert result.took_ms >= 0
+
+
+async def test_work_runs_off_the_event_loop() -> None:
+    async with opened(["session"]) as queue:
+        thread = (await queue.run(lambda _: threading.current_thread(), later())).value
+    assert thread is not threading.current_thread()
+
+
+async def test_no_two_pieces_of_work_share_a_resource() -> None:
+    async with opened(["first", "second"]) as queue:
+        tasks = [queue.blocked("a"), queue.blocked("b"), queue.blocked("c")]
+        await queue.until_begun(2)
+        await asyncio.sleep(0.02)
+        assert len(queue.begun) == 2
+        queue.gate.set()
+        assert set(await asyncio.gather(*tasks)) == {"first", "second"}
+
+
+async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+    metrics = Metrics()
+    async with opened(["session"], capacity=1, metrics=metrics) as queue:
+        running = queue.blocked("a")
+        await queue.until_begun(1)
+        waiting = queue.blocked("b")
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull) as refusal:
+            await queue.run(str.upper, later())
+        assert refusal.value.retry_after_s == 1
+        assert sample(metrics, "medreid_queue_rejected_total") == 1
+        assert sample(metrics, "medreid_queue_depth") == 1
+        queue.gate.set()
+        await asyncio.gather(running, waiting)
+        assert sample(metrics, "medreid_queue_depth") == 0
+        assert (await queue.run(str.upper, later())).value == "SESSION"
+
+
+async def test_work_past_its_deadline_is_not_even_queued() -> None:
+    async with opened(["session"]) as queue:
+        with pytest.raises(DeadlineExceeded):
+            await queue.run(str.upper, Deadline.after(0))
+
+
+async def test_work_whose_deadline_passes_while_it_waits_is_never_begun() -> None:
+    async with opened(["session"]) as queue:
+        running = queue.blocked("a")
+        await queue.until_begun(1)
+        with pytest.raises(DeadlineExceeded):
+            await queue.run(lambda _: queue.begun.append("late"), Deadline.after(SOON))
+        queue.gate.set()
+        await running
+    assert queue.begun == ["a"]
+
+
+async def test_a_caller_waits_no_longer_than_the_deadline_for_work_that_runs() -> None:
+    async with opened(["session"]) as queue:
+        with pytest.raises(DeadlineExceeded):
+            await queue.run(lambda _: queue.gate.wait(20), Deadline.after(SOON))
+
+
+async def test_an_error_reaches_the_caller_and_the_resource_is_free_again() -> None:
+    async with opened(["session"]) as queue:
+        with pytest.raises(ZeroDivisionError):
+            await queue.run(lambda _: 1 // 0, later())
+        assert (await queue.run(str.upper, later())).value == "SESSION"
+
+
+async def test_closing_finishes_what_was_taken_on_and_takes_nothing_more() -> None:
+    async with opened(["session"]) as queue:
+        tasks = [queue.blocked("a"), queue.blocked("b")]
+        await queue.until_begun(1)
+        closing = asyncio.create_task(queue.close())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await queue.run(str.upper, later())
+        queue.gate.set()
+        await closing
+        assert await asyncio.gather(*tasks) == ["session", "session"]
+
+
+async def test_waiting_and_inference_are_measured() -> None:
+    metrics = Metrics()
+    async with opened(["session"], metrics=metrics) as queue:
+        await queue.run(str.upper, later())
+    assert sample(metrics, "medreid_queue_wait_seconds_count") == 1
+    assert sample(metrics, "medreid_inference_seconds_count") == 1
+
+
+def sample(metrics: Metrics, name: str) -> float | None:
+    return metrics.registry.get_sample_value(name)
