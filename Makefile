@@ -15,7 +15,7 @@ data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manife
 local = $(python) -m deploy.local
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
-        evaluate samples secrets lock clean
+        evaluate settings-page secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -78,6 +78,9 @@ evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT
 ##@ Keep house
 
 install: .venv/dev.stamp ## Install everything for development into .venv
+
+settings-page: .venv/local.stamp ## Write docs/settings.md from the settings classes
+	@$(python) -m deploy.checks.settings_page
 
 secrets: ## Make the secrets of compose.yaml under .secrets/, once
 	@deploy/containers/secrets.sh
