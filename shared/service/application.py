@@ -80,6 +80,7 @@ def _lifespan(description: ServiceDescription, frame: ServiceFrame) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         configure_logs(description.name, frame.settings.log_level)
+        frame.draining = False
         async with description.lifespan(app) as state:
             frame.started = True
             yield {**state, "frame": frame}
