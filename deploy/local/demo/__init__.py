@@ -1,0 +1,51 @@
+"""The demonstration: enrol people, identify other pictures of them and of strangers, show a table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+
+from rich.console import Console
+
+from deploy.local.demo.bundle import run_bundle
+from deploy.local.demo.client import Api, ApiError
+from deploy.local.demo.sample_patients import run_samples
+from deploy.local.places import Places
+from deploy.local.supervision import SupervisionError
+from deploy.local.system import System
+
+KEY_VARIABLE = "MEDREID_KEY"
+
+
+def run_demo(options: argparse.Namespace, console: Console) -> int:
+    """On the local system, which is started where it does not run, or on the one at `options.url`."""
+    if options.url:
+        return _show(options, console, options.url, os.environ.get(KEY_VARIABLE, ""))
+    # real patients get a gallery of their own, empty each time: nobody else's is touched
+    place = options.place / "bundle-demo" if options.data else options.place
+    system = System(Places(place), console)
+    started = system.up(options.port, fresh=options.fresh or bool(options.data))
+    try:
+        code = _show(options, console, system.address, system.admin_key)
+        if not options.exit:
+            _stay(system, console, started=started)
+    finally:
+        if started:
+            system.down()
+    return code
+
+
+def _show(options: argparse.Namespace, console: Console, url: str, key: str) -> int:
+    try:
+        with Api(url, key) as api:
+            return run_bundle(api, options.data, console) if options.data else run_samples(api, console)
+    except (ApiError, ValueError) as error:
+        raise SupervisionError(str(error)) from None
+
+
+def _stay(system: System, console: Console, *, started: bool) -> None:
+    console.print(*system.description(), sep="\n", highlight=False, soft_wrap=True)
+    if started:
+        console.print("Ctrl-C stops it.")
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})

@@ -1,0 +1,154 @@
+"""Real patients of a bundle's test split: some are enrolled, and other pictures of them and of strangers identified."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from deploy.local.demo.client import REFUSED, Answer, Api
+from shared.modalities import load_registry
+from training.datasets.manifest import Row, read_manifest
+
+PATIENTS = 40
+"""Of each modality at most; as many strangers."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is done with one modality."""
+
+    modality: str
+    gallery: Sequence[Row]
+    queries: Sequence[Row]
+    strangers: Sequence[Row]
+
+
+Tallies = dict[tuple[str, str], Counter[str]]
+"""Outcomes by modality and kind (patients, strangers)."""
+
+
+def run_bundle(api: Api, root: Path, console: Console) -> int:
+    """Identify, and print how often it was right; 0, as accuracy is what is shown, not what is demanded."""
+    rows = read_manifest(root)
+    selections = [s for name in load_registry().names if (s := select(rows, name)).gallery]
+    if not selections:
+        raise ValueError("The manifest has no gallery rows of a known modality in split=test.")
+    tallies = _run(api, root, selections, console)
+    console.print(_patients_table(selections, tallies), _strangers_table(selections, tallies))
+    return 0
+
+
+def select(rows: Sequence[Row], modality: str) -> Selection:
+    """Up to PATIENTS patients and strangers of the test split, every track in turn; always the same ones."""
+    test = [row for row in rows if row.split == "test" and row.modality == modality and row.track]
+    gallery = [row for row in test if row.role == "gallery"]
+    queried = {_key(row) for row in test if row.role == "query"}
+    patients = _choose(_key(row) for row in gallery if _key(row) in queried)
+    strangers = _choose(_key(row) for row in test if row.role == "impostor")
+    one_each = {row.subject: row for row in test if row.role == "impostor" and _key(row) in strangers}
+    return Selection(
+        modality,
+        [row for row in gallery if _key(row) in patients],
+        [row for row in test if row.role == "query" and _key(row) in patients],
+        list(one_each.values()),
+    )
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row.track, row.subject
+
+
+def _choose(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """PATIENTS of them, from the tracks in turn, in an order that has nothing to do with the subjects' names."""
+    tracks: dict[str, list[tuple[str, str]]] = {}
+    for key in sorted(set(keys), key=lambda key: hashlib.sha256(key[1].encode()).digest()):
+        tracks.setdefault(key[0], []).append(key)
+    in_turn = chain.from_iterable(zip_longest(*(tracks[track] for track in sorted(tracks))))
+    one_each = {key[1]: key for key in in_turn if key is not None}
+    return set(list(one_each.values())[:PATIENTS])
+
+
+def _run(api: Api, root: Path, selections: Sequence[Selection], console: Console) -> Tallies:
+    tallies: Tallies = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        total = sum(len(s.gallery) + len(s.queries) + len(s.strangers) for s in selections)
+        task = progress.add_task("", total=total)
+        for selection in selections:
+            progress.update(task, description=f"enrolling {selection.modality}")
+            for patient, rows in _by_patient(selection.gallery).items():
+                # the caller of an enrolment knows what it enrols; who is identified is for COMPA to route
+                api.enrol(patient, [root / row.path for row in rows], selection.modality)
+                progress.advance(task, len(rows))
+            progress.update(task, description=f"identifying {selection.modality}")
+            for kind, rows_of_kind in (("patients", selection.queries), ("strangers", selection.strangers)):
+                tally = tallies[selection.modality, kind] = Counter()
+                for row in rows_of_kind:
+                    tally[outcome(api.identify(root / row.path), selection.modality, row.subject)] += 1
+                    progress.advance(task)
+    return tallies
+
+
+def _by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    patients: dict[str, list[Row]] = {}
+    for row in rows:
+        patients.setdefault(row.subject, []).append(row)
+    return patients
+
+
+def outcome(answer: Answer, modality: str, subject: str) -> str:
+    """One word for what became of a picture of `subject`."""
+    if answer.decision == REFUSED:
+        return REFUSED
+    if answer.modality != modality:
+        return "misrouted"
+    if answer.decision == "candidates":
+        return "candidates" if subject in answer.candidates else "other candidates"
+    if answer.decision == "identified":
+        return "right" if answer.patient_id == subject else "wrong"
+    return answer.decision
+
+
+def _patients_table(selections: Sequence[Selection], tallies: Tallies) -> Table:
+    headings = ("people", "pictures", "right", "wrong", "candidates", "unknown", "misrouted", "refused")
+    table = _table("Other pictures of enrolled patients", "modality", *headings)
+    table.caption = "candidates: the patient is among them in so many of so many"
+    for s in selections:
+        counts = tallies[s.modality, "patients"]
+        people = len({row.subject for row in s.gallery})
+        candidates = f"{counts['candidates']}/{counts['candidates'] + counts['other candidates']}"
+        cells = (people, len(s.queries), counts["right"], counts["wrong"], candidates, *_others(counts))
+        table.add_row(s.modality, *(str(cell) for cell in cells))
+    return table
+
+
+def _strangers_table(selections: Sequence[Selection], tallies: Tallies) -> Table:
+    headings = ("people", "wrong", "candidates", "unknown", "misrouted", "refused")
+    table = _table("Pictures of people who are not enrolled", "modality", *headings)
+    for s in selections:
+        counts = tallies[s.modality, "strangers"]
+        candidates = counts["candidates"] + counts["other candidates"]
+        cells = (len(s.strangers), counts["wrong"], candidates, *_others(counts))
+        table.add_row(s.modality, *(str(cell) for cell in cells))
+    return table
+
+
+def _others(counts: Counter[str]) -> tuple[int, int, int]:
+    return counts["unknown"], counts["misrouted"], counts[REFUSED]
+
+
+def _table(title: str, first: str, *headings: str) -> Table:
+    table = Table(first, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.title_justify = table.caption_justify = "left"
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,109 @@
+"""The sample patients that ship: enrolled from one acquisition, identified from another, strangers between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from deploy.local.demo.client import REFUSED, Answer, Api
+from samples import Role, Sample, sample_set
+
+PREFIX = "DEMO-"
+"""Of every patient that the demonstration enrols, and therefore may erase."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was asked, and what came back."""
+
+    sample: Sample
+    answer: Answer
+
+    @property
+    def routed(self) -> bool:
+        """It went to the service of its modality, or was refused where it has none."""
+        return self.answer.decision == REFUSED if self.sample.refused else self.answer.modality == self.sample.modality
+
+    @property
+    def right(self) -> bool:
+        """An enrolled patient is found, a stranger is unknown, what is no medical picture is refused."""
+        if self.sample.role == "query":
+            return self.routed and self.answer.patient_id == PREFIX + self.sample.patient_id
+        return self.routed and self.answer.decision in {"unknown", REFUSED}
+
+
+def run_samples(api: Api, console: Console) -> int:
+    """Enrol, identify, print; 1 where an answer was wrong."""
+    outcomes = list(_identified(api, console))
+    console.print(_table(outcomes))
+    for wrong in (outcome for outcome in outcomes if not outcome.right):
+        console.print(f"{_name(wrong.sample)} should be {expectation(wrong.sample)}", style="red", highlight=False)
+    console.print(summary(outcomes), highlight=False, soft_wrap=True)
+    return 0 if all(outcome.right for outcome in outcomes) else 1
+
+
+def _identified(api: Api, console: Console) -> Iterator[Outcome]:
+    enrolled = sample_set(role="enrol")
+    asked = [sample for sample in sample_set() if sample.role != "enrol"]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("enrolling", total=len(enrolled) + len(asked))
+        for patient in {sample.patient_id for sample in enrolled}:
+            api.erase(PREFIX + patient)
+        for sample in enrolled:
+            api.enrol(PREFIX + sample.patient_id, [sample.path])
+            progress.advance(task)
+        progress.update(task, description="identifying")
+        for sample in asked:
+            yield Outcome(sample, api.identify(sample.path))
+            progress.advance(task)
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table("file", "kind", "modality", "decision", "patient", box=None, padding=(0, 1, 0, 0))
+    table.add_column("confidence", justify="right")
+    table.add_column("ms", justify="right")
+    table.add_column("")
+    for outcome in outcomes:
+        answer = outcome.answer
+        table.add_row(
+            _name(outcome.sample),
+            outcome.sample.kind,
+            answer.modality,
+            answer.decision,
+            answer.patient_id or "",
+            "" if answer.decision == REFUSED else f"{answer.confidence:.2f}",
+            f"{answer.milliseconds:.0f}",
+            "[green]✓[/green]" if outcome.right else "[red]✗[/red]",
+        )
+    return table
+
+
+def _name(sample: Sample) -> str:
+    return f"{sample.path.parent.name}/{sample.path.name}"
+
+
+def expectation(sample: Sample) -> str:
+    """What the answer to a sample ought to be."""
+    if sample.role == "query":
+        return PREFIX + sample.patient_id
+    return REFUSED if sample.refused else f"unknown ({sample.modality})"
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """One line of counts."""
+    routed = sum(outcome.routed for outcome in outcomes)
+    right = Counter(outcome.sample.role for outcome in outcomes if outcome.right)
+    asked = Counter(outcome.sample.role for outcome in outcomes)
+    parts: list[tuple[Role, str]] = [
+        ("query", "patients found"),
+        ("stranger", "strangers unknown"),
+        ("foreign", "other pictures refused"),
+    ]
+    counts = [f"{right[role]} of {asked[role]} {what}" for role, what in parts]
+    return ", ".join([f"{routed} of {len(outcomes)} routed rightly", *counts])

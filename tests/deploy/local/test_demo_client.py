@@ -1,0 +1,53 @@
+"""The demonstration's client: waits where it is told to, and says what it did not expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.demo.client import REFUSED, Api, ApiError
+
+
+def api(answer: Callable[[httpx.Request], httpx.Response]) -> Api:
+    return Api("", "key", httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer)))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "Jane_Doe.png"
+    path.write_bytes(b"png")
+    return path
+
+
+def test_the_name_of_a_file_is_not_sent(picture: Path) -> None:
+    bodies: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.read())
+        return httpx.Response(201)
+
+    api(answer).enrol("p", [picture])
+    assert b"Jane" not in bodies[0]
+    assert b'filename="image.png"' in bodies[0]
+
+
+def test_it_comes_back_when_it_is_told_to(picture: Path) -> None:
+    answers = iter([httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(201)])
+    api(lambda _: next(answers)).enrol("p", [picture])
+
+
+def test_a_refusal_is_an_answer(picture: Path) -> None:
+    problem = {"type": "/docs/problems/unsupported-modality"}
+    assert api(lambda _: httpx.Response(422, json=problem)).identify(picture).decision == REFUSED
+
+
+def test_anything_else_is_an_error(picture: Path) -> None:
+    with pytest.raises(ApiError, match="422"):
+        api(lambda _: httpx.Response(422, json={"type": "/docs/problems/unreadable-image"})).identify(picture)
+
+
+def test_erasing_nobody_is_no_error() -> None:
+    api(lambda _: httpx.Response(404)).erase("p")
