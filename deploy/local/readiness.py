@@ -28,10 +28,11 @@ def wait_until(ready: Callable[[], bool], what: str, supervisor: Supervisor, pat
 def wait_for_services(addresses: Mapping[str, str], supervisor: Supervisor, console: Console) -> None:
     """Wait for `/health/ready` of every service, showing how many are there."""
     waiting = dict(addresses)
+    quiet = not console.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with (
         httpx.Client(timeout=1.0, trust_env=False) as client,
-        Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress,
+        Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=quiet) as progress,
     ):
         task = progress.add_task("starting", total=len(waiting))
 

@@ -80,7 +80,7 @@ def _choose(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
 def _run(api: Api, root: Path, selections: Sequence[Selection], console: Console) -> Tallies:
     tallies: Tallies = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         total = sum(len(s.gallery) + len(s.queries) + len(s.strangers) for s in selections)
         task = progress.add_task("", total=total)
         for selection in selections:

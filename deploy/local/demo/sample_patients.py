@@ -51,7 +51,7 @@ def _identified(api: Api, console: Console) -> Iterator[Outcome]:
     enrolled = sample_set(role="enrol")
     asked = [sample for sample in sample_set() if sample.role != "enrol"]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("enrolling", total=len(enrolled) + len(asked))
         for patient in {sample.patient_id for sample in enrolled}:
             api.erase(PREFIX + patient)
