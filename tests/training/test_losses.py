@@ -9,7 +9,7 @@ LABELS = np.array([0, 0, 1, 1])
 
 def unit(rows: list[list[float]]) -> np.ndarray:
     values = np.array(rows, np.float32)
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True))
 
 
 APART = unit([[1, 0], [1, 0.05], [0, 1], [0.05, 1]])

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from gateway.auth import authenticator
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.keys import KeyRepository, hash_key
+from gateway.auth.scopes import Scope
+from gateway.settings import GatewaySettings
+from shared.database.connections import Database
+from shared.errors import NotFound, RateLimited, Unauthenticated
+
+PRIVATE = ed25519.Ed25519PrivateKey.generate()
+STRANGER = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def keys(database: Database) -> KeyRepository:
+    return KeyRepository(database)
+
+
+def settings(**values: Any) -> GatewaySettings:
+    return GatewaySettings.model_validate(values)
+
+
+@pytest.fixture
+def jwt_settings(tmp_path: Path) -> GatewaySettings:
+    path = tmp_path / "issuer.pem"
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    path.write_bytes(PRIVATE.public_key().public_bytes(serialization.Encoding.PEM, form))
+    return settings(jwt_public_key_file=path, jwt_algorithm="EdDSA", jwt_issuer="https://issuer.example")
+
+
+def token(key: ed25519.Ed25519PrivateKey = PRIVATE, **changes: Any) -> str:
+    claims = {
+        "iss": "https://issuer.example",
+        "aud": "medreid",
+        "sub": "pacs",
+        "exp": int(time.time()) + 60,
+        "scope": "identify verify dance",
+    }
+    return jwt.encode({k: v for k, v in {**claims, **changes}.items() if v is not None}, key, "EdDSA")
+
+
+async def test_a_key_opens_what_it_was_made_for(keys: KeyRepository) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY, Scope.VERIFY])
+    caller = await Authenticator(keys, settings()).authenticate(key)
+    assert caller.scopes == {Scope.IDENTIFY, Scope.VERIFY}
+
+
+async def test_only_the_hash_of_a_key_is_stored(keys: KeyRepository, database: Database) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    content = str(await database.fetch("SELECT k::text FROM api_keys k"))
+    assert key not in content
+    assert hash_key(key).hex() in content
+
+
+async def test_two_keys_are_never_the_same(keys: KeyRepository) -> None:
+    made = {await keys.create("ward 3", [Scope.IDENTIFY]) for _ in range(10)}
+    assert len(made) == 10
+    assert all(len(key) > 40 for key in made)
+
+
+async def test_an_expired_key_is_worth_nothing(keys: KeyRepository) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY], datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, settings()).authenticate(key)
+
+
+async def test_a_revoked_key_ends_once_it_is_no_longer_remembered(
+    keys: KeyRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticator, "REMEMBERED_S", 0.0)
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    guard = Authenticator(keys, settings())
+    await guard.authenticate(key)
+    await keys.revoke((await keys.list())[0].key_id)
+    with pytest.raises(Unauthenticated):
+        await guard.authenticate(key)
+
+
+async def test_a_remembered_key_is_not_looked_up_again(keys: KeyRepository, database: Database) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    guard = Authenticator(keys, settings())
+    await guard.authenticate(key)
+    await database.fetch("DELETE FROM api_keys")
+    assert (await guard.authenticate(key)).scopes == {Scope.IDENTIFY}
+
+
+async def test_memory_for_keys_is_bounded(keys: KeyRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticator, "REMEMBERED_KEYS", 2)
+    guard = Authenticator(keys, settings())
+    for name in "abc":
+        await guard.authenticate(await keys.create(name, [Scope.IDENTIFY]))
+    assert len(guard._remembered) <= 2
+
+
+async def test_a_key_cannot_be_revoked_twice(keys: KeyRepository) -> None:
+    await keys.create("ward 3", [Scope.IDENTIFY])
+    key_id = (await keys.list())[0].key_id
+    await keys.revoke(key_id)
+    with pytest.raises(NotFound):
+        await keys.revoke(key_id)
+
+
+async def test_each_caller_has_a_limit_of_its_own(keys: KeyRepository) -> None:
+    guard = Authenticator(keys, settings(requests_per_minute=1))
+    first, second = [await keys.create(name, [Scope.IDENTIFY]) for name in "ab"]
+    await guard.authenticate(first)
+    await guard.authenticate(second)
+    with pytest.raises(RateLimited) as caught:
+        await guard.authenticate(first)
+    assert caught.value.retry_after_s is not None
+
+
+async def test_a_jwt_carries_the_scopes_that_are_known_here(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
+    caller = await Authenticator(keys, jwt_settings).authenticate(token())
+    assert (caller.caller_id, caller.scopes) == ("jwt:pacs", {Scope.IDENTIFY, Scope.VERIFY})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"exp": None}, id="no expiry"),
+        pytest.param({"sub": None}, id="no subject"),
+        pytest.param({"iss": "https://other.example"}, id="another issuer"),
+        pytest.param({"aud": "another"}, id="another audience"),
+        pytest.param({"key": STRANGER}, id="another key"),
+    ],
+)
+async def test_a_wrong_jwt_is_refused(
+    keys: KeyRepository, jwt_settings: GatewaySettings, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, jwt_settings).authenticate(token(**wrong))
+
+
+async def test_an_unsigned_jwt_is_refused(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
+    unsigned = jwt.encode({"sub": "pacs", "exp": time.time() + 60, "aud": "medreid"}, None, "none")
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, jwt_settings).authenticate(unsigned)
+
+
+async def test_without_an_issuers_key_no_jwt_is_accepted(keys: KeyRepository) -> None:
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, settings()).authenticate(token())
+
+
+def test_an_issuers_key_without_an_issuer_is_a_mistake(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
+    with pytest.raises(ValueError, match="MEDREID_JWT_ISSUER"):
+        Authenticator(keys, jwt_settings.model_copy(update={"jwt_issuer": None}))

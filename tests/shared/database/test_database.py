@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import ValidationError
+
+from shared.database import migrate as migrate_module
+from shared.database.__main__ import main
+from shared.database.connections import Database, open_database
+from shared.database.embedded import EmbeddedServer
+from shared.database.migrate import migrate
+from shared.database.schema import SCHEMA_VERSION
+from shared.database.settings import DatabaseSettings
+from shared.errors import DatabaseUnavailable
+
+
+@pytest.fixture
+def empty_url(postgres: EmbeddedServer) -> Iterator[str]:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+    yield postgres.url.replace("/postgres?", "/fresh?")
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE fresh WITH (FORCE)")
+
+
+def settings(url: str) -> DatabaseSettings:
+    return DatabaseSettings.model_validate({"database_url": url})
+
+
+def test_the_url_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("postgresql://db/medreid\n")
+    assert DatabaseSettings(database_url_file=tmp_path / "secret").url == "postgresql://db/medreid"
+
+
+def test_without_a_url_the_settings_say_which_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDREID_DATABASE_URL", raising=False)
+    with pytest.raises(ValidationError, match="set MEDREID_DATABASE_URL"):
+        DatabaseSettings()
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "secret" not in repr(settings("postgresql://user:secret@db/medreid"))
+
+
+def test_migrating_at_once_and_again_is_harmless(empty_url: str) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(migrate, [empty_url] * 3))
+    with psycopg.connect(empty_url) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(SCHEMA_VERSION,)]
+
+
+def test_the_newest_migration_is_the_version_that_the_code_needs() -> None:
+    versions = Path(migrate_module.__file__).parent / "migrations" / "versions"
+    newest = max(path.name for path in versions.glob("[0-9]*.py"))
+    assert newest.startswith(SCHEMA_VERSION)
+
+
+def test_the_command_migrates(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDREID_DATABASE_URL", empty_url)
+    assert main(["migrate"]) == 0
+    with psycopg.connect(empty_url) as connection:
+        assert connection.execute("SELECT count(*) FROM patients").fetchone() == (0,)
+
+
+async def test_a_database_without_schema_is_unavailable_not_empty(empty_url: str) -> None:
+    async with open_database(settings(empty_url)) as database:
+        with pytest.raises(DatabaseUnavailable):
+            await database.ping()
+
+
+async def test_an_older_schema_is_named_with_what_to_do(database: Database) -> None:
+    await database.fetch("UPDATE alembic_version SET version_num = '0000'")
+    try:
+        with pytest.raises(DatabaseUnavailable, match=r"shared\.database migrate"):
+            await database.ping()
+    finally:
+        await database.fetch("UPDATE alembic_version SET version_num = %s", [SCHEMA_VERSION])
+    await database.ping()
+
+
+async def test_a_failing_block_is_rolled_back(database: Database) -> None:
+    async def fail_half_way() -> None:
+        async with database.connection() as connection:
+            await connection.execute("INSERT INTO patients (patient_id) VALUES ('P-1')")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_half_way()
+    assert await database.fetch("SELECT 1 FROM patients") == []
+
+
+async def test_a_statement_that_takes_too_long_is_an_outage(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("SET statement_timeout = 50")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await connection.execute("SELECT pg_sleep(1)")
+    with pytest.raises(DatabaseUnavailable):
+        await database.fetch("SET statement_timeout = 50; SELECT pg_sleep(1)")
