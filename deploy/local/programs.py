@@ -48,7 +48,9 @@ def programs(places: Places, port: int) -> list[Program]:
 def _database(places: Places) -> Program:
     command = [sys.executable, "-m", "shared.database", "serve"]
     command += ["--data", str(places.data), "--url-file", str(places.database_url)]
-    return Program(DATABASE, DATABASE, command, mark(places, DATABASE), autostart=True)
+    # the embedded server's lock lies in the temporary folder under one name for all users of the machine
+    environment = {**mark(places, DATABASE), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(places.socket.parent)}
+    return Program(DATABASE, DATABASE, command, environment, autostart=True)
 
 
 def _model(places: Places, name: str, port: int) -> Program:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 
@@ -25,6 +26,7 @@ def run_demo(options: argparse.Namespace, console: Console) -> int:
     # real patients get a gallery of their own, empty each time: nobody else's is touched
     place = options.place / "bundle-demo" if options.data else options.place
     system = System(Places(place), console)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything stopped
     started = system.up(options.port, fresh=options.fresh or bool(options.data))
     try:
         code = _show(options, console, system.address, system.admin_key)
@@ -48,4 +50,5 @@ def _stay(system: System, console: Console, *, started: bool) -> None:
     console.print(*system.description(), sep="\n", highlight=False, soft_wrap=True)
     if started:
         console.print("Ctrl-C stops it.")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
