@@ -15,7 +15,7 @@ data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manife
 local = $(python) -m deploy.local
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
-        evaluate settings-page secrets lock clean
+        evaluate samples settings-page secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -85,10 +85,14 @@ settings-page: .venv/local.stamp ## Write docs/settings.md from the settings cla
 secrets: ## Make the secrets of compose.yaml under .secrets/, once
 	@deploy/containers/secrets.sh
 
+samples: .venv/dev.stamp ## Make the sample pictures under samples/ anew
+	@$(python) -m samples
+
 lock: .venv/dev.stamp ## Pin and hash the newest versions of everything: requirements/*.lock
 	@deploy/lock.sh --upgrade
 
-clean: down ## Remove .venv, .run and what tests and tools left
+clean: ## Remove .venv, .run and what tests and tools left
+	@[ ! -x $(python) ] || $(local) down
 	@rm -rf .venv .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 
 .venv/%.stamp: requirements/%.lock
