@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PORT ?= 8000
 SPLIT ?= test
 OUT ?= report
+CASES ?= 2000
 PYTHON ?=
 export PYTHON
 
@@ -56,6 +57,9 @@ format: .venv/dev.stamp ## Format and sort imports
 
 coverage: test ## Write the coverage of the last `make test` as pages to htmlcov/
 	@.venv/bin/coverage html
+
+schemathesis: .venv/dev.stamp ## The long run against the services' own OpenAPI: CASES=2000
+	@SCHEMATHESIS_CASES=$(CASES) $(python) -m pytest tests/deploy/test_contract.py
 
 test-containers: .venv/local.stamp ## Build the images and test the compose system (needs a Docker engine)
 	@deploy/containers/test.sh
