@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -18,9 +19,19 @@ TABLES = "patients, templates, idempotency, api_keys, audit_events, erasures"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server_folder() -> Iterator[Path]:
+    """A temporary folder for what PostgreSQL keeps.
+
+    Not one of pytest's: each run of pytest closes their parent to other users, and as root PostgreSQL is another user.
+    """
+    with TemporaryDirectory(prefix="medreid-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[EmbeddedServer]:
     """The running server."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("pg") / "data")
+    server = EmbeddedServer(server_folder / "data")
     yield server
     server.stop()
 

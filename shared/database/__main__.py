@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from shared.errors import DatabaseUnavailable
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status of the verb."""
@@ -23,7 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     from shared.database.migrate import migrate  # noqa: PLC0415 - only where the extra `migrate` is installed
     from shared.database.settings import DatabaseSettings  # noqa: PLC0415
 
-    migrate(DatabaseSettings().url)
+    try:
+        migrate(DatabaseSettings().url)
+    except DatabaseUnavailable as error:
+        print(error.detail, file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 

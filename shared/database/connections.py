@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -16,16 +19,12 @@ from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 
 ACQUIRE_S = 2.0
+CHECK_S = 2.0
 STATEMENT_MS = 5000
-OUTAGES = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedObject,
-    PoolClosed,
-    PoolTimeout,
-    TooManyRequests,
-)
+TRANSACTION_S = 8.0
+"""Longer than a statement may take: only a server that no longer keeps its own time is cut off."""
+NOT_MIGRATED = "The database lacks this version's schema. Run `python -m shared.database migrate`."
+OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, PoolClosed, PoolTimeout, TooManyRequests)
 Connection = psycopg.AsyncConnection[TupleRow]
 
 
@@ -33,6 +32,7 @@ class Database:
     """Hands out connections; reconnects by itself after an outage."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        self._migrated = True  # until a connection says otherwise
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.url,
             min_size=1,
@@ -41,9 +41,10 @@ class Database:
             timeout=ACQUIRE_S,
             max_waiting=256,
             reconnect_timeout=1.0,
-            configure=_configure,
-            check=AsyncConnectionPool.check_connection,
-            kwargs={"connect_timeout": 2, "options": f"-c statement_timeout={STATEMENT_MS}"},
+            configure=self._configure,
+            check=_check,
+            # No JIT: it costs more than any of these statements, and starts where a gallery is only fairly large.
+            kwargs={"connect_timeout": 2, "options": f"-c statement_timeout={STATEMENT_MS} -c jit=off"},
         )
 
     async def open(self) -> None:
@@ -59,9 +60,12 @@ class Database:
         """A connection inside a transaction: committed at the end, rolled back where an exception leaves the block."""
         try:
             async with self._pool.connection() as connection:
-                yield connection
+                with _cut_after(TRANSACTION_S, connection):
+                    yield connection
         except OUTAGES:
-            raise DatabaseUnavailable from None
+            raise DatabaseUnavailable(None if self._migrated else NOT_MIGRATED) from None
+        except psycopg.errors.UndefinedTable:
+            raise DatabaseUnavailable(NOT_MIGRATED) from None
 
     async def fetch(self, query: str, parameters: Any = None) -> list[TupleRow]:
         """All rows of one statement, in a transaction of its own."""
@@ -73,7 +77,17 @@ class Database:
         """Return where the database answers and has this version's schema; raise DatabaseUnavailable otherwise."""
         rows = await self.fetch("SELECT version_num FROM alembic_version")
         if not rows or rows[0][0] < SCHEMA_VERSION:
-            raise DatabaseUnavailable("The database has an older schema. Run `python -m shared.database migrate`.")
+            raise DatabaseUnavailable(NOT_MIGRATED)
+
+    async def _configure(self, connection: Connection) -> None:
+        """Teach a new connection vectors; where the type is missing the pool tries again, as after an outage."""
+        try:
+            await register_vector_async(connection)
+        except psycopg.ProgrammingError as error:
+            self._migrated = False
+            raise psycopg.OperationalError(NOT_MIGRATED) from error
+        self._migrated = True
+        await connection.commit()
 
 
 @asynccontextmanager
@@ -87,9 +101,30 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def _configure(connection: Connection) -> None:
+async def _check(connection: Connection) -> None:
+    """Raise where a connection from the pool is dead."""
+    with _cut_after(CHECK_S, connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: Connection) -> Iterator[None]:
+    """Cut the wire unless the block ends in time, so that whoever waits for the server gets an error.
+
+    A server that is frozen, or behind a network that swallows packets, closes nothing and cancels nothing: psycopg
+    would wait for ever, and for ten seconds more when cancelled.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, _cut, connection)
     try:
-        await register_vector_async(connection)
-    except psycopg.ProgrammingError as error:  # not migrated yet: to be retried, as an outage is
-        raise psycopg.OperationalError("the extension vector is missing") from error
-    await connection.commit()
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(connection: Connection) -> None:
+    with (
+        suppress(OSError, psycopg.Error),  # closed in the meantime
+        # the family, which a TCP connection's wire does not have, is of no importance to shutdown
+        socket.socket(socket.AF_UNIX, fileno=os.dup(connection.fileno())) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
+import fasteners
 import psutil
 
 with warnings.catch_warnings():
@@ -17,12 +19,17 @@ with warnings.catch_warnings():
 class EmbeddedServer:
     """A server over the data folder `data`; starts it unless it runs already.
 
-    Runs as an ordinary user. As root it runs as a system user of its own (PostgreSQL refuses root), which is created.
+    Runs as an ordinary user. As root it runs as a system user of its own (PostgreSQL refuses root), which is created
+    and must be able to reach `data`: the folders above it become readable for everybody.
     """
 
     def __init__(self, data: Path) -> None:
+        data = data.resolve()
         data.parent.mkdir(parents=True, exist_ok=True)
+        _forget_reused_pid(data)
         self._server = get_server(data, cleanup_mode=None, start=False)  # remembers servers that were stopped since
+        # The package has one lock for the whole machine, in a file that belongs to whoever came first.
+        self._server._lock = fasteners.InterProcessLock(data.with_name(f".{data.name}.lock"))
         self._server.start()
 
     @property
@@ -43,16 +50,32 @@ class EmbeddedServer:
 def serve(data: Path, url_file: Path) -> int:
     """Run the server in the foreground until SIGTERM or SIGINT; 1 where it dies by itself.
 
-    Its URL is written to `url_file` as soon as it answers.
+    Its URL is written to `url_file` as soon as it answers; the file appears whole.
     """
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
     server = EmbeddedServer(data)
-    url_file.write_text(server.url, encoding="utf-8")
+    written = url_file.with_name(f"{url_file.name}.new")
+    written.write_text(server.url, encoding="utf-8")
+    written.replace(url_file)
     process = server.process
     while not stop.wait(0.5):
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return 1
     server.stop()
     return 0
+
+
+def _forget_reused_pid(data: Path) -> None:
+    """Remove the pid file of a killed server whose number is another process's by now, as after a reboot.
+
+    The package takes any process with that number for the server. Where the number is nobody's, PostgreSQL itself
+    clears up, after a look for what the killed one may have left running.
+    """
+    pid_file = data / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    with suppress(psutil.NoSuchProcess, ValueError, IndexError):
+        if psutil.Process(int(pid_file.read_text().split()[0])).name() != "postgres":
+            pid_file.unlink()

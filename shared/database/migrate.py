@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from shared.errors import DatabaseUnavailable
+
+CONNECT_S = 10
 LOCK = 0x6D656472
 """Key of the advisory lock ("medr"): one migrates, the others wait and find nothing left to do."""
 
 
 def migrate(url: str) -> None:
-    """Run every migration that the database at `url` (postgresql://…) lacks."""
+    """Run every migration that the database at `url` (anything that libpq understands) lacks.
+
+    Raises `shared.errors.DatabaseUnavailable` where it cannot be reached; a failing migration changes nothing.
+    """
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
-    with engine.connect() as connection:
+    scripts = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", scripts.replace("%", "%%"))  # ConfigParser interpolates
+    with _connection(url) as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
         connection.commit()
         config.attributes["connection"] = connection
@@ -26,4 +36,17 @@ def migrate(url: str) -> None:
         connection.commit()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
         connection.commit()
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url, connect_timeout=CONNECT_S), poolclass=NullPool
+    )
+    try:
+        connection = engine.connect()
+    except OperationalError:
+        raise DatabaseUnavailable("The database cannot be reached. Is it started, and its URL right?") from None
+    with connection:
+        yield connection
     engine.dispose()

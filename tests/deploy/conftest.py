@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import httpx
@@ -17,9 +18,9 @@ from deploy.local.system import System
 
 
 @pytest.fixture(scope="session")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def started(server_folder: Path) -> Iterator[System]:
     """One system for all tests; it survives what they do to it."""
-    system = System(Places(tmp_path_factory.mktemp("local")), Console(quiet=True))
+    system = System(Places(server_folder / "local"), Console(quiet=True))
     system.up(free_port())
     yield system
     system.down()

@@ -1,5 +1,6 @@
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -151,8 +152,8 @@ async def test_two_replicas_see_each_others_enrolments(
         assert (await PostgresGallery(other).search("ct", DIGEST, unit(1), 1)).enrolled_patients == 1
 
 
-async def test_an_outage_is_an_error_and_never_an_empty_gallery(tmp_path_factory: pytest.TempPathFactory) -> None:
-    data = tmp_path_factory.mktemp("outage") / "data"
+async def test_an_outage_is_an_error_and_never_an_empty_gallery(server_folder: Path) -> None:
+    data = server_folder / "outage"
     server = EmbeddedServer(data)
     migrate(server.url)
     async with open_database(DatabaseSettings.model_validate({"database_url": server.url})) as database:
