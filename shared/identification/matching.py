@@ -28,11 +28,8 @@ NEIGHBOURS = 100
 class Matcher:
     """One modality's model over its part of the gallery."""
 
-    def __init__(self, model: LoadedModel, gallery: Gallery) -> None:
-        if model.manifest.calibration is None:
-            raise ValueError(f"the model {model.manifest.name} has no calibration; train it again")
-        self._model, self._gallery = model, gallery
-        self._calibration: Calibration = model.manifest.calibration
+    def __init__(self, model: LoadedModel, calibration: Calibration, gallery: Gallery) -> None:
+        self._model, self._calibration, self._gallery = model, calibration, gallery
         self._modality, self._digest = model.manifest.name, model.manifest.digest
 
     async def embed(self, images: Pixels, deadline: Deadline) -> Timed[NDArray[np.float32]]:

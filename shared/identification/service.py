@@ -84,12 +84,15 @@ def create_identification_app(
     settings: ModelServiceSettings | None = None,
     database_settings: DatabaseSettings | None = None,
 ) -> FastAPI:
-    """The application over a model folder; ValueError where the folder holds no identifier."""
+    """The application over a model folder; ValueError where the folder holds no calibrated identifier."""
     settings = settings or ModelServiceSettings()
     frame = ServiceFrame(settings)
     loaded = LoadedModel(folder, frame, settings)
     if loaded.manifest.kind != "identifier":
         raise ValueError(f"{folder.name}/ holds no identification model")
+    calibration = loaded.manifest.calibration
+    if calibration is None:
+        raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
     database_settings = database_settings or DatabaseSettings()
     checks: dict[str, Any] = {"model": loaded.check}
 
@@ -98,7 +101,7 @@ def create_identification_app(
         async with open_database(database_settings) as database, loaded.loading():
             gallery = PostgresGallery(database)
             checks["database"] = gallery.ping
-            yield {"model": loaded, "matcher": Matcher(loaded, gallery)}
+            yield {"model": loaded, "matcher": Matcher(loaded, calibration, gallery)}
 
     name = f"{loaded.manifest.name}-service"
     description = ServiceDescription(

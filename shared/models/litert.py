@@ -25,7 +25,8 @@ class LiteRTSession:
         self._interpreter.allocate_tensors()
         pixels = self._interpreter.get_input_details()[0]
         if tuple(pixels["shape"]) != INPUT_SHAPE or pixels["dtype"] not in (np.uint8, np.float32):
-            raise ValueError(f"{MODEL_FILE} takes {pixels['dtype'].__name__} {pixels['shape']}, not {INPUT_SHAPE}")
+            takes = f"{pixels['dtype'].__name__} {tuple(pixels['shape'].tolist())}"
+            raise ValueError(f"{MODEL_FILE} takes {takes}, not uint8 or float32 {INPUT_SHAPE}")
         self._input, self._input_type = pixels["index"], pixels["dtype"]
         output = self._interpreter.get_output_details()[0]
         self._output, self._size = output["index"], int(output["shape"][-1])

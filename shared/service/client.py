@@ -87,7 +87,7 @@ def _translated(response: httpx.Response) -> MedReIDError:
         kind = problem_types()[str(body["type"]).rsplit("/", 1)[-1]]
     except (ValueError, KeyError, TypeError):
         return ServiceUnavailable() if response.status_code == 503 else BadUpstream()
-    if issubclass(kind, InternalError) or kind is MedReIDError:
+    if kind is InternalError:
         return BadUpstream()
     detail, retry_after = body.get("detail"), response.headers.get("retry-after", "")
     error = kind(detail if isinstance(detail, str) else None)

@@ -38,11 +38,11 @@ BY_STATUS: dict[int, type[MedReIDError]] = {
 
 
 def problem_types() -> dict[str, type[MedReIDError]]:
-    """Every class of the tree by its slug."""
+    """Every class of the tree but its root, by its slug."""
 
     def walk(root: type[MedReIDError]) -> Iterator[type[MedReIDError]]:
-        yield root
         for child in root.__subclasses__():
+            yield child
             yield from walk(child)
 
     return {error.slug: error for error in reversed(list(walk(MedReIDError))) if error.__module__ == errors.__name__}

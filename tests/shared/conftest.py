@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,5 +36,9 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Logged:
 @pytest.fixture(autouse=True)
 def _logs_end_with_the_test() -> Iterator[None]:
     """A service writes to the stdout that it found at its start, and pytest gives every test one of its own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
 
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
@@ -36,3 +38,21 @@ def build(*routers: APIRouter, settings: Mapping[str, Any] | None = None, **part
 
 
 Start = Callable[..., Awaitable[Running]]
+
+
+@asynccontextmanager
+async def calling(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Start a service and call it."""
+    async with LifespanManager(app) as manager:
+        transport = httpx.ASGITransport(manager.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            yield client
+
+
+async def until_ready(client: httpx.AsyncClient, path: str = "/health/ready") -> None:
+    """Wait until the service's model is loaded and its database answers, or what else `path` tells."""
+    for _ in range(2000):
+        if (await client.get(path)).is_success:
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError("the service did not get ready")

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from shared.contracts.internal import EMBEDDING_DIMENSION, Matches, PatientMatch, Templates
+from shared.database.settings import DatabaseSettings
+from shared.gallery.contracts import Template
+from shared.gallery.postgres import PostgresGallery
+from shared.identification.calibration import posterior
+from shared.identification.matching import decode_embedding
+from shared.identification.service import create_identification_app
+from shared.images import npy
+from shared.images.quality import quality
+from shared.images.views import network_view
+from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
+from shared.models.sessions import open_session
+from tests.shared.service.running import calling, until_ready
+from tests.shared.service.test_problems import references
+
+
+@pytest.fixture
+def manifest(identifier_folder: Path) -> ModelManifest:
+    return read_manifest(identifier_folder)
+
+
+@pytest.fixture
+async def client(identifier_folder: Path, database_settings: DatabaseSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of ct-service over the tiny identifier, its gallery empty."""
+    async with calling(create_identification_app(identifier_folder, database_settings=database_settings)) as client:
+        await until_ready(client)
+        yield client
+
+
+@pytest.fixture
+async def elsewhere(identifier_folder: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The same, where no database answers."""
+    nowhere = DatabaseSettings.model_validate({"database_url": f"postgresql:///medreid?host={tmp_path}"})
+    async with calling(create_identification_app(identifier_folder, database_settings=nowhere)) as client:
+        await until_ready(client, "/health/startup")
+        yield client
+
+
+def picture(person: int, size: int = 224) -> np.ndarray:
+    """uint8 (size, size, 3): every person is a pattern of 8 x 8 tiles."""
+    tiles = np.random.default_rng(person).integers(0, 256, (8, 8, 3), np.uint8)
+    return tiles.repeat(size // 8, axis=0).repeat(size // 8, axis=1)
+
+
+def like(person: int, noise: float = 8.0) -> np.ndarray:
+    """Another picture of the person."""
+    grain = np.random.default_rng(person + 1000).normal(0, noise, (224, 224, 3))
+    return np.clip(picture(person) + grain, 0, 255).astype(np.uint8)
+
+
+async def post(client: httpx.AsyncClient, path: str, *images: np.ndarray, **params: Any) -> httpx.Response:
+    headers = {"content-type": "application/x-npy"}
+    return await client.post(path, content=npy.encode(np.stack(images)), params=params, headers=headers)
+
+
+async def enrol(client: httpx.AsyncClient, gallery: PostgresGallery, patient_id: str, *images: np.ndarray) -> None:
+    """What the gateway does: templates of the service, into the gallery."""
+    made = Templates.model_validate_json((await post(client, "/v1/templates", *images)).content)
+    templates = [Template("ct", made.model, decode_embedding(t.embedding), t.quality) for t in made.templates]
+    await gallery.enrol(patient_id, templates)
+
+
+async def identify(client: httpx.AsyncClient, *images: np.ndarray, **params: Any) -> Matches:
+    return Matches.model_validate_json((await post(client, "/v1/identify", *images, **params)).content)
+
+
+async def test_embeddings_are_those_of_the_model(client: httpx.AsyncClient, identifier_folder: Path) -> None:
+    answer = await post(client, "/v1/embed", picture(1), picture(2))
+    rows = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    assert answer.headers["content-type"] == "application/x-npy"
+    assert (rows.shape, rows.dtype.str) == ((2, EMBEDDING_DIMENSION), "<f4")
+    np.testing.assert_allclose(rows, open_session(identifier_folder).run(np.stack([picture(1), picture(2)])), atol=1e-6)
+
+
+async def test_views_larger_than_the_networks_input_are_brought_to_it(
+    client: httpx.AsyncClient, identifier_folder: Path
+) -> None:
+    view = np.random.default_rng(1).integers(0, 256, (1, 512, 400, 3), np.uint8)
+    answer = await post(client, "/v1/embed", *view)
+    rows = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    np.testing.assert_allclose(rows, open_session(identifier_folder).run(network_view(view)), atol=1e-6)
+
+
+async def test_another_picture_of_a_patient_finds_the_patient(
+    client: httpx.AsyncClient, gallery: PostgresGallery
+) -> None:
+    for person in range(6):
+        await enrol(client, gallery, f"P-{person}", picture(person))
+    answer = await identify(client, like(4))
+    assert answer.enrolled_patients == 6
+    assert len(answer.matches) == 3
+    assert answer.matches[0].patient_id == "P-4"
+    assert answer.matches[0].probability > 0.99
+    assert sum(match.probability for match in answer.matches) + answer.unknown_probability == pytest.approx(1, abs=1e-6)
+
+
+async def test_a_stranger_is_nobody(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
+    await enrol(client, gallery, "P-1", picture(1))
+    answer = await identify(client, picture(77))
+    assert answer.unknown_probability > 0.99
+    assert answer.matches[0].patient_id == "P-1"
+
+
+async def test_where_nobody_is_enrolled_everybody_is_a_stranger(client: httpx.AsyncClient) -> None:
+    answer = await identify(client, picture(1))
+    assert (answer.matches, answer.unknown_probability, answer.enrolled_patients) == ([], 1.0, 0)
+
+
+async def test_the_probabilities_are_the_calibrated_posterior(
+    client: httpx.AsyncClient, gallery: PostgresGallery, manifest: ModelManifest
+) -> None:
+    for person in range(4):
+        await enrol(client, gallery, f"P-{person}", picture(person))
+    answer = await identify(client, like(2, noise=90.0), top_k=4)
+    assert manifest.calibration is not None
+    expected, unknown = posterior([match.similarity for match in answer.matches], 4, manifest.calibration)
+    np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-6)
+    assert answer.unknown_probability == pytest.approx(unknown)
+
+
+async def test_several_pictures_are_one_probe(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
+    await enrol(client, gallery, "P-1", picture(1))
+    await enrol(client, gallery, "P-2", picture(2))
+    alone = await identify(client, picture(1))
+    both = await identify(client, picture(1), picture(2), top_k=2)
+    similarities = [match.similarity for match in both.matches]
+    assert similarities[0] == pytest.approx(similarities[1], abs=1e-4)
+    assert similarities[0] < alone.matches[0].similarity
+
+
+@pytest.mark.parametrize(("top_k", "found"), [(1, 1), (10, 5)])
+async def test_there_are_as_many_candidates_as_asked_for(
+    client: httpx.AsyncClient, gallery: PostgresGallery, top_k: int, found: int
+) -> None:
+    for person in range(5):
+        await enrol(client, gallery, f"P-{person}", picture(person))
+    assert len((await identify(client, picture(0), top_k=top_k)).matches) == found
+
+
+@pytest.mark.parametrize("top_k", [0, 11, "many"])
+async def test_a_number_of_candidates_out_of_range_is_refused(client: httpx.AsyncClient, top_k: object) -> None:
+    answer = await post(client, "/v1/identify", picture(1), top_k=top_k)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/docs/problems/invalid-input")
+
+
+async def test_templates_of_another_model_are_not_compared(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
+    (made,) = Templates.model_validate_json((await post(client, "/v1/templates", picture(1))).content).templates
+    other = Template("ct", f"sha256:{'0' * 64}", decode_embedding(made.embedding), 1.0)
+    await gallery.enrol("P-1", [other])
+    assert (await identify(client, picture(1))).matches == []
+
+
+async def test_the_patient_that_the_chart_says_is_confirmed(
+    client: httpx.AsyncClient, gallery: PostgresGallery
+) -> None:
+    await enrol(client, gallery, "P-1", picture(1), picture(3))
+    answer = await post(client, "/v1/verify", like(3), patient_id="P-1")
+    match = PatientMatch.model_validate_json(answer.content).match
+    assert match.patient_id == "P-1"
+    assert match.probability > 0.99
+    assert match.similarity > 0.9
+
+
+async def test_another_patient_is_not(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
+    await enrol(client, gallery, "P-1", picture(1))
+    answer = await post(client, "/v1/verify", picture(77), patient_id="P-1")
+    assert PatientMatch.model_validate_json(answer.content).match.probability < 0.01
+
+
+async def test_who_is_not_enrolled_cannot_be_verified(client: httpx.AsyncClient) -> None:
+    answer = await post(client, "/v1/verify", picture(1), patient_id="P-9")
+    assert (answer.status_code, answer.json()["type"]) == (404, "/docs/problems/not-found")
+    assert "P-9" not in answer.text
+
+
+@pytest.mark.parametrize("patient_id", ["", "-", "a" * 65, "P 1"])
+async def test_a_name_that_no_patient_can_have_is_refused(client: httpx.AsyncClient, patient_id: str) -> None:
+    assert (await post(client, "/v1/verify", picture(1), patient_id=patient_id)).status_code == 422
+
+
+async def test_every_image_gets_a_template_with_its_quality(client: httpx.AsyncClient, manifest: ModelManifest) -> None:
+    flat = np.full((224, 224, 3), 128, np.uint8)
+    answer = Templates.model_validate_json((await post(client, "/v1/templates", picture(1), flat)).content)
+    assert answer.model == manifest.digest
+    assert [t.quality for t in answer.templates] == pytest.approx([quality(picture(1)), 0.0])
+    assert len(decode_embedding(answer.templates[0].embedding)) == EMBEDDING_DIMENSION
+
+
+async def test_the_service_says_which_model_answers(client: httpx.AsyncClient, manifest: ModelManifest) -> None:
+    assert (await client.get("/v1/model")).json() == {"modality": "ct", "model": manifest.digest}
+
+
+async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/identify", content=b"GIF89a", headers={"content-type": "image/gif"})
+    assert (answer.status_code, answer.json()["detail"]) == (415, "Send the images as application/x-npy.")
+
+
+async def test_too_many_or_too_large_images_are_refused(client: httpx.AsyncClient) -> None:
+    assert (await post(client, "/v1/identify", *np.zeros((65, 8, 8, 3), np.uint8))).status_code == 422
+    assert (await post(client, "/v1/identify", np.zeros((513, 8, 3), np.uint8))).status_code == 422
+
+
+async def test_without_a_database_the_service_is_not_ready_and_says_why(elsewhere: httpx.AsyncClient) -> None:
+    assert (await elsewhere.get("/health/ready")).json()["detail"] == "Not ready: database."
+    assert (await elsewhere.get("/health/startup")).status_code == 200
+
+
+async def test_an_outage_is_never_an_empty_gallery(elsewhere: httpx.AsyncClient) -> None:
+    answer = await post(elsewhere, "/v1/identify", picture(1))
+    assert (answer.status_code, answer.json()["type"]) == (503, "/docs/problems/database-unavailable")
+
+
+async def test_what_needs_no_gallery_is_answered_all_the_same(elsewhere: httpx.AsyncClient) -> None:
+    assert (await post(elsewhere, "/v1/templates", picture(1))).status_code == 200
+
+
+async def test_the_description_says_what_the_bodies_are(client: httpx.AsyncClient) -> None:
+    description = (await client.get("/openapi.json")).json()
+    for path in ("/v1/embed", "/v1/identify", "/v1/verify", "/v1/templates"):
+        content = description["paths"][path]["post"]["requestBody"]["content"]
+        assert content["application/x-npy"]["schema"]["format"] == "binary"
+    assert all(ref.rsplit("/", 1)[-1] in description["components"]["schemas"] for ref in references(description))
+
+
+def test_a_classifier_is_no_identifier(classifier_folder: Path) -> None:
+    with pytest.raises(ValueError, match="classifier/ holds no identification model"):
+        create_identification_app(classifier_folder)
+
+
+def test_a_model_without_a_calibration_is_refused(identifier_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
+    manifest = read_manifest(copy).model_copy(update={"calibration": None})
+    (copy / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    with pytest.raises(ValueError, match="holds a model without calibration; train it again"):
+        create_identification_app(tmp_path)
