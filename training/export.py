@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import keras
@@ -23,12 +24,19 @@ def export_litert(network: keras.Model, folder: Path) -> Path:
     """Write `model.tflite` with float16 weights (half the size; the arithmetic stays float32)."""
     import tensorflow as tf  # noqa: PLC0415 - only the export needs TensorFlow itself
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(network)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
+    with tempfile.TemporaryDirectory() as saved:
+        archive = keras.export.ExportArchive()
+        archive.track(network)
+        signature = [tf.TensorSpec((1, NETWORK_SIZE, NETWORK_SIZE, 3), tf.uint8, name="images")]
+        archive.add_endpoint("serve", lambda images: network(images, training=False), signature)
+        archive.write_out(saved, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        converted = converter.convert()
     path = folder / MODEL_FILE
     temporary = path.with_suffix(".new")
-    temporary.write_bytes(converter.convert())
+    temporary.write_bytes(converted)
     temporary.replace(path)
     return path
 

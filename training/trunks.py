@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +59,8 @@ def _efficientnet_lite0(size: int | None, weights: Path | None) -> keras.Model:
     if weights is None or not (weights / LITE0_FILE).is_file():
         raise ValueError(f"efficientnet_lite0 needs {LITE0_FILE} in the weights folder (--weights)")
     stored = keras.models.load_model(weights / LITE0_FILE, compile=False)
-    config = stored.get_config()
+    # SavedModel, the way to LiteRT, takes no names that begin with an underscore
+    config = json.loads(re.sub(r'"_(?=conv|bn|blocks)', '"lite0_', json.dumps(stored.get_config())))
     config["layers"][0]["config"]["batch_shape"] = (None, size, size, 3)
     resized = keras.Model.from_config(config)
     resized.set_weights(stored.get_weights())
