@@ -1,0 +1,110 @@
+"""The committed set: the manifest, the files, and the code that makes them agree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import fields
+from itertools import cycle
+
+import numpy as np
+import pytest
+
+from samples import Sample, sample_set
+from samples.catalogue import Entry, catalogue
+from samples.load import COLUMNS, MANIFEST, ROOT
+from shared.images.decoding import decode_image
+from shared.modalities import load_registry
+from shared.modalities.registry import OTHER
+
+SAMPLES = sample_set()
+DRAWN = [entry for entry in catalogue() if entry.kind == "phantom"]
+REDRAWN = [
+    next(entry for entry in DRAWN if (entry.modality, entry.role) == (modality, role))
+    for modality, role in zip(load_registry().names, cycle(("enrol", "query", "stranger")), strict=False)
+]
+"""One of each modality, for time's sake."""
+
+
+def _name(sample: Sample) -> str:
+    return sample.path.relative_to(ROOT).as_posix()
+
+
+def test_the_manifest_lists_every_file_once() -> None:
+    files = {path for path in (ROOT / "images").rglob("*") if path.is_file()}
+    assert Counter(sample.path for sample in SAMPLES) == Counter(files)
+
+
+def test_the_manifest_is_the_catalogue() -> None:
+    rows = [tuple(getattr(entry, column) for column in COLUMNS) for entry in catalogue()]
+    assert [(_name(s), *(getattr(s, f.name) for f in fields(s)[1:])) for s in SAMPLES] == rows
+    assert MANIFEST.read_text(encoding="utf-8").splitlines()[0] == ",".join(COLUMNS)
+
+
+@pytest.mark.parametrize("modality", load_registry().names)
+def test_enrolled_patients_have_two_acquisitions_and_strangers_one(modality: str) -> None:
+    of_role = {
+        role: Counter(s.patient_id for s in SAMPLES if (s.modality, s.role) == (modality, role))
+        for role in ("enrol", "query", "stranger")
+    }
+    assert of_role["enrol"] == of_role["query"]
+    assert set(of_role["enrol"].values()) | set(of_role["stranger"].values()) == {1}
+    assert len(of_role["enrol"]) >= 4
+    assert len(of_role["stranger"]) >= 2
+    assert not of_role["enrol"].keys() & of_role["stranger"].keys()
+
+
+def test_a_role_and_a_modality_can_be_asked_for() -> None:
+    assert {(s.modality, s.role) for s in sample_set(modality="skin", role="query")} == {("skin", "query")}
+
+
+def test_what_is_foreign_is_to_be_refused() -> None:
+    foreign = sample_set(role="foreign")
+    assert len(foreign) >= 2
+    assert all(s.refused and s.modality == OTHER and not s.patient_id for s in foreign)
+    assert not any(s.refused for s in SAMPLES if s.role != "foreign")
+
+
+def test_every_patient_is_either_real_or_a_phantom() -> None:
+    kinds = {(s.patient_id, s.kind) for s in SAMPLES if s.patient_id}
+    assert len(kinds) == len({patient for patient, _ in kinds})
+    assert all(s.source and s.licence for s in SAMPLES)
+
+
+def test_the_real_ones_are_named_with_their_sources_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    packages = {s.source.split(",")[0] for s in SAMPLES if s.kind == "real"}
+    assert packages == {"scikit-image", "pydicom", "nilearn", "mricron-data"}
+    assert all(f"`{package}`" in readme for package in packages)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=_name)
+def test_every_file_decodes_and_is_small(sample: Sample) -> None:
+    data = sample.read()
+    pixels = decode_image(data).pixels
+    assert len(data) < 150_000
+    assert 100 <= min(pixels.shape[:2]) <= max(pixels.shape[:2]) <= 512
+    assert pixels.std() > 8
+
+
+def test_one_sample_is_dicom_as_its_package_ships_it() -> None:
+    (sample,) = (s for s in SAMPLES if s.path.suffix == ".dcm")
+    image = decode_image(sample.read())
+    assert image.dicom_modality in load_registry()[sample.modality].dicom_modalities
+
+
+def test_no_two_files_show_the_same_pixels() -> None:
+    digests = {hashlib.sha256(decode_image(s.read()).pixels.tobytes()).hexdigest() for s in SAMPLES}
+    assert len(digests) == len(SAMPLES)
+
+
+def test_the_whole_set_is_small() -> None:
+    assert sum(path.stat().st_size for path in ROOT.rglob("*") if path.is_file()) < 6_000_000
+
+
+@pytest.mark.parametrize("entry", REDRAWN, ids=lambda entry: str(entry.path))
+def test_the_code_draws_what_is_committed(entry: Entry) -> None:
+    """With a tolerance: floating point and JPEG differ a little between processors."""
+    made = decode_image(entry.make()).pixels.astype(int)
+    committed = decode_image((ROOT / entry.path).read_bytes()).pixels
+    assert np.abs(made - committed).mean() < 1.0
