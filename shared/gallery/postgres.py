@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.database.connections import Connection, Database
@@ -80,25 +81,36 @@ class PostgresGallery:
         idempotency: IdempotencyClaim | None = None,
     ) -> Sequence[ImageRecord]:
         """One transaction; a claim that another request made meanwhile rolls this one back and replays that one."""
-        try:
-            async with self._database.connection() as connection:
-                key = await _patient_key(connection, patient_id)
-                image_ids = [new_ulid() for _ in templates]
-                if idempotency is not None:
-                    await _claim(connection, idempotency, key, image_ids)
-                rows = [
-                    (i, key, t.modality, t.model_digest, t.embedding, t.local, t.quality, reference, acquired_at)
-                    for i, t in zip(image_ids, templates, strict=True)
-                ]
-                await connection.cursor().executemany(
-                    "INSERT INTO templates (image_id, patient_key, modality, model_digest, embedding, local, quality,"
-                    " reference, acquired_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                    rows,
-                )
-                return await _images(connection, image_ids)
-        except _ClaimedBefore:
-            replayed = await self.replay(idempotency) if idempotency is not None else None
-            return replayed or ()
+        while True:
+            stored = await self.replay(idempotency) if idempotency is not None else None
+            if stored is not None:
+                return stored
+            with suppress(_ClaimedBefore):
+                return await self._store(patient_id, templates, reference, acquired_at, idempotency)
+
+    async def _store(
+        self,
+        patient_id: str,
+        templates: Sequence[Template],
+        reference: str | None,
+        acquired_at: datetime | None,
+        idempotency: IdempotencyClaim | None,
+    ) -> list[ImageRecord]:
+        async with self._database.connection() as connection:
+            key = await _patient_key(connection, patient_id)
+            image_ids = sorted(new_ulid() for _ in templates)  # the history keeps the order of the uploads
+            if idempotency is not None:
+                await _claim(connection, idempotency, key, image_ids)
+            rows = [
+                (i, key, t.modality, t.model_digest, t.embedding, t.local, t.quality, reference, acquired_at)
+                for i, t in zip(image_ids, templates, strict=True)
+            ]
+            await connection.cursor().executemany(
+                "INSERT INTO templates (image_id, patient_key, modality, model_digest, embedding, local, quality,"
+                " reference, acquired_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                rows,
+            )
+            return await _images(connection, image_ids)
 
     async def replay(self, claim: IdempotencyClaim) -> Sequence[ImageRecord] | None:
         """What this claim stored before."""
@@ -160,20 +172,28 @@ class PostgresGallery:
                 raise NotFound("There is no patient with that id.")
             images = (await connection.execute("DELETE FROM templates WHERE patient_key = %s", row)).rowcount
             await connection.execute("DELETE FROM patients WHERE patient_key = %s", row)
-            receipt = new_ulid()
-            cursor = await connection.execute(
-                "INSERT INTO erasures (receipt_id, images_erased) VALUES (%s, %s) RETURNING erased_at",
-                [receipt, images],
+            erasure = Erasure(new_ulid(), images, datetime.now(UTC))
+            await connection.execute(
+                "INSERT INTO erasures (receipt_id, images_erased, erased_at) VALUES (%s, %s, %s)",
+                [erasure.receipt_id, erasure.images_erased, erasure.erased_at],
             )
-            erased = await cursor.fetchone()
-        return Erasure(receipt, images, erased[0] if erased else datetime.now().astimezone())
+        return erasure
 
     async def erase_image(self, patient_id: str, image_id: str) -> None:
         """Remove one image; a patient without images stays, with an empty history, until erased."""
         rows = await self._database.fetch(
-            "DELETE FROM templates USING patients WHERE templates.patient_key = patients.patient_key"
-            " AND patient_id = %s AND image_id = %s RETURNING image_id",
-            [patient_id, image_id],
+            """
+            WITH erased AS (
+                DELETE FROM templates USING patients
+                WHERE templates.patient_key = patients.patient_key AND patient_id = %(patient)s AND image_id = %(image)s
+                RETURNING templates.patient_key
+            ), forgotten AS (
+                UPDATE idempotency SET image_ids = array_remove(image_ids, %(image)s)
+                WHERE patient_key IN (SELECT patient_key FROM erased) AND %(image)s = ANY(image_ids)
+            )
+            SELECT 1 FROM erased
+            """,
+            {"patient": patient_id, "image": image_id},
         )
         if not rows:
             raise NotFound("The patient has no image with that id.")

@@ -33,7 +33,8 @@ TABLES = (
         enrolled_at timestamptz NOT NULL DEFAULT now()
     )
     """,
-    "CREATE INDEX templates_searched_together ON templates (modality, model_digest)",
+    # with the patient's key, so that counting reads the index alone
+    "CREATE INDEX templates_searched_together ON templates (modality, model_digest, patient_key)",
     "CREATE INDEX templates_of_a_patient ON templates (patient_key)",
     """
     CREATE TABLE idempotency (
@@ -47,6 +48,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX idempotency_of_a_patient ON idempotency (patient_key)",
+    "CREATE INDEX idempotency_by_age ON idempotency (created_at)",
     """
     CREATE TABLE api_keys (
         key_id text COLLATE "C" PRIMARY KEY,
