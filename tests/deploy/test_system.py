@@ -63,9 +63,9 @@ def test_being_up_already_is_said_and_changes_nothing(system: System, pid_of: Ca
     assert pid_of("gateway") == before
 
 
-def test_the_admin_key_is_for_this_user_only(system: System) -> None:
-    assert system.places.admin_key.stat().st_mode & 0o777 == 0o600
-    assert not system.places.root.stat().st_mode & 0o066
+def test_key_logs_and_gallery_are_for_this_user_only(system: System) -> None:
+    for path in (system.places.admin_key, system.places.logs, system.places.data):
+        assert not path.stat().st_mode & 0o077
 
 
 def test_no_serving_process_loads_tensorflow_and_all_are_frugal(system: System) -> None:
