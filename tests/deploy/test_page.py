@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from deploy.local.system import System
+from samples import sample_set
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
 ARGUMENTS = [
@@ -40,17 +42,27 @@ def page(system: System) -> Iterator[Page]:
         browser.close()
 
 
-def test_a_chosen_image_is_identified_and_shown(
-    page: Page, system: System, api: httpx.Client, picture: bytes, tmp_path: Path
+DROP = """([name, type, base64]) => {
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], name, { type }));
+    return transfer;
+}"""
+
+
+def test_a_dropped_sample_is_identified_and_shown(
+    page: Page, system: System, api: httpx.Client, tmp_path: Path
 ) -> None:
-    api.post("/v1/patients/PAGE-1/images", files={"file": picture}, data={"modality": "skin"})
+    first = sample_set(modality="skin", role="enrol")[0]
+    second = next(s for s in sample_set(modality="skin", role="query") if s.patient_id == first.patient_id)
+    api.post("/v1/patients/PAGE-1/images", files={"file": first.read()})
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.fill("#key", system.admin_key)
     page.locator("#key").blur()
-    page.select_option("#modality", "skin")
-    page.set_input_files("#file", {"name": "probe.png", "mimeType": "image/png", "buffer": picture})
-    expect(page.locator("#result")).to_be_visible(timeout=20_000)
+    dropped = page.evaluate_handle(DROP, ["probe.jpg", "image/jpeg", base64.b64encode(second.read()).decode()])
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#decision")).to_contain_text("PAGE-1", timeout=20_000)
     expect(page.locator("#candidates")).to_contain_text("PAGE-1")
     expect(page.locator("#preview")).to_be_visible()
     page.screenshot(path=tmp_path / "page.png", full_page=True)
