@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from typing import Any
 
 import jwt
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from gateway.auth.keys import PREFIX, KeyRepository
-from gateway.auth.scopes import Caller, Scope
+from gateway.auth.keys import PREFIX, KeyRepository, hash_key
+from gateway.auth.scopes import Caller, known_scopes
 from gateway.settings import GatewaySettings
 from shared.errors import RateLimited, Unauthenticated
 
@@ -28,10 +28,8 @@ class Authenticator:
 
     def __init__(self, keys: KeyRepository, settings: GatewaySettings) -> None:
         self._keys, self._settings = keys, settings
-        self._remembered: dict[str, tuple[float, Caller]] = {}
-        self._public_key = _read(settings.jwt_public_key_file)
-        if self._public_key and not settings.jwt_issuer:
-            raise ValueError("MEDREID_JWT_ISSUER must be set where MEDREID_JWT_PUBLIC_KEY_FILE is")
+        self._remembered: dict[bytes, tuple[float, Caller]] = {}
+        self._public_key = _issuers_key(settings)
         self._limit = RateLimitItemPerMinute(settings.requests_per_minute)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -44,15 +42,16 @@ class Authenticator:
         return caller
 
     async def _by_key(self, key: str) -> Caller:
-        until, caller = self._remembered.get(key, (0.0, None))
+        hashed = hash_key(key)
+        until, caller = self._remembered.get(hashed, (0.0, None))
         if caller is None or until < time.monotonic():
-            caller = await self._keys.find(key)
+            caller = await self._keys.find(hashed)
             if caller is None:
-                self._remembered.pop(key, None)
+                self._remembered.pop(hashed, None)
                 raise Unauthenticated
             if len(self._remembered) >= REMEMBERED_KEYS:
                 self._remembered.clear()
-            self._remembered[key] = (time.monotonic() + REMEMBERED_S, caller)
+            self._remembered[hashed] = (time.monotonic() + REMEMBERED_S, caller)
         return caller
 
     def _by_jwt(self, token: str) -> Caller:
@@ -69,9 +68,17 @@ class Authenticator:
             )
         except jwt.PyJWTError:
             raise Unauthenticated from None
-        granted = set(str(claims.get("scope", "")).split())
-        return Caller(f"jwt:{claims['sub']}", frozenset(scope for scope in Scope if scope.value in granted))
+        return Caller(f"jwt:{claims['sub']}", known_scopes(str(claims.get("scope", "")).split()))
 
 
-def _read(path: Path | None) -> str | None:
-    return path.read_text(encoding="utf-8") if path else None
+def _issuers_key(settings: GatewaySettings) -> Any:
+    """The key that JWTs are checked with; a mistake in it is a ValueError now instead of a 401 for everybody later."""
+    if settings.jwt_public_key_file is None:
+        return None
+    if not settings.jwt_issuer:
+        raise ValueError("MEDREID_JWT_ISSUER must be set where MEDREID_JWT_PUBLIC_KEY_FILE is")
+    algorithm = jwt.get_algorithm_by_name(settings.jwt_algorithm)
+    try:
+        return algorithm.prepare_key(settings.jwt_public_key_file.read_bytes())
+    except (jwt.PyJWTError, TypeError, ValueError):
+        raise ValueError(f"MEDREID_JWT_PUBLIC_KEY_FILE holds no public key for {settings.jwt_algorithm}") from None

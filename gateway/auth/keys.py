@@ -6,9 +6,9 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from gateway.auth.scopes import Caller, Scope
+from gateway.auth.scopes import Caller, Scope, known_scopes
 from shared.database.connections import Database
 from shared.errors import NotFound
 from shared.ulid import new_ulid
@@ -27,6 +27,13 @@ class KeyLine:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+    @property
+    def state(self) -> str:
+        """`active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= datetime.now(UTC) else "active"
 
 
 def hash_key(key: str) -> bytes:
@@ -49,14 +56,17 @@ class KeyRepository:
         )
         return key
 
-    async def find(self, key: str) -> Caller | None:
-        """Who holds the key, or None where it is unknown, expired or revoked."""
+    async def find(self, hashed: bytes) -> Caller | None:
+        """Who holds the key with this hash, or None where it is unknown, expired or revoked.
+
+        The comparison is the index's: what its time tells is about hashes, and says nothing of a key.
+        """
         rows = await self._database.fetch(
             "SELECT key_id, scopes FROM api_keys"
             " WHERE hash = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())",
-            [hash_key(key)],
+            [hashed],
         )
-        return Caller(rows[0][0], frozenset(Scope(scope) for scope in rows[0][1])) if rows else None
+        return Caller(rows[0][0], known_scopes(rows[0][1])) if rows else None
 
     async def list(self) -> list[KeyLine]:
         """All keys, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,3 +23,9 @@ class Caller:
 
     caller_id: str
     scopes: frozenset[Scope]
+
+
+def known_scopes(names: Iterable[str]) -> frozenset[Scope]:
+    """The scopes among `names`; what another issuer or another version calls a scope grants nothing."""
+    granted = set(names)
+    return frozenset(scope for scope in Scope if scope.value in granted)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hmac
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +17,9 @@ from gateway.auth.authenticator import Authenticator
 from gateway.auth.keys import KeyRepository, hash_key
 from gateway.auth.scopes import Scope
 from gateway.settings import GatewaySettings
-from shared.database.connections import Database
-from shared.errors import NotFound, RateLimited, Unauthenticated
+from shared.database.connections import Database, open_database
+from shared.database.settings import DatabaseSettings
+from shared.errors import DatabaseUnavailable, NotFound, RateLimited, Unauthenticated
 
 PRIVATE = ed25519.Ed25519PrivateKey.generate()
 STRANGER = ed25519.Ed25519PrivateKey.generate()
@@ -123,7 +126,7 @@ async def test_each_caller_has_a_limit_of_its_own(keys: KeyRepository) -> None:
 
 async def test_a_jwt_carries_the_scopes_that_are_known_here(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
     caller = await Authenticator(keys, jwt_settings).authenticate(token())
-    assert (caller.caller_id, caller.scopes) == ("jwt:pacs", {Scope.IDENTIFY, Scope.VERIFY})
+    assert (caller.caller_id, caller.scopes) == ("jwt:pacs", frozenset({Scope.IDENTIFY, Scope.VERIFY}))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ async def test_a_wrong_jwt_is_refused(
 
 
 async def test_an_unsigned_jwt_is_refused(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
-    unsigned = jwt.encode({"sub": "pacs", "exp": time.time() + 60, "aud": "medreid"}, None, "none")
+    unsigned = jwt.encode({"sub": "pacs", "exp": time.time() + 60, "aud": "medreid"}, "", "none")
     with pytest.raises(Unauthenticated):
         await Authenticator(keys, jwt_settings).authenticate(unsigned)
 
@@ -158,3 +161,56 @@ async def test_without_an_issuers_key_no_jwt_is_accepted(keys: KeyRepository) ->
 def test_an_issuers_key_without_an_issuer_is_a_mistake(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
     with pytest.raises(ValueError, match="MEDREID_JWT_ISSUER"):
         Authenticator(keys, jwt_settings.model_copy(update={"jwt_issuer": None}))
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_key_of_another_algorithm_is_a_mistake_at_the_start(
+    keys: KeyRepository, jwt_settings: GatewaySettings, algorithm: str
+) -> None:
+    with pytest.raises(ValueError, match=f"no public key for {algorithm}"):
+        Authenticator(keys, jwt_settings.model_copy(update={"jwt_algorithm": algorithm}))
+
+
+def test_a_file_without_a_key_is_a_mistake_at_the_start(
+    keys: KeyRepository, jwt_settings: GatewaySettings, tmp_path: Path
+) -> None:
+    (tmp_path / "issuer.pem").write_text("nothing")
+    with pytest.raises(ValueError, match="no public key for EdDSA"):
+        Authenticator(keys, jwt_settings)
+
+
+async def test_a_jwt_signed_with_the_public_key_as_a_secret_is_refused(
+    keys: KeyRepository, jwt_settings: GatewaySettings
+) -> None:
+    payload = token().split(".")[1]
+    header = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
+    public = (jwt_settings.jwt_public_key_file or Path()).read_bytes()
+    signature = hmac.digest(public, f"{header}.{payload}".encode(), "sha256")
+    forged = f"{header}.{payload}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, jwt_settings).authenticate(forged)
+
+
+async def test_a_scope_of_another_version_grants_nothing(keys: KeyRepository, database: Database) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    await database.fetch("UPDATE api_keys SET scopes = '{identify,fly}'")
+    assert (await Authenticator(keys, settings()).authenticate(key)).scopes == {Scope.IDENTIFY}
+
+
+async def test_an_unknown_key_is_refused(keys: KeyRepository) -> None:
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, settings()).authenticate("mrid_unknown")
+
+
+async def test_without_a_database_nobody_is_refused_as_a_stranger(server_folder: Path) -> None:
+    nowhere = DatabaseSettings.model_validate({"database_url": f"postgresql:///postgres?host={server_folder}/nowhere"})
+    async with open_database(nowhere) as database:
+        with pytest.raises(DatabaseUnavailable):
+            await Authenticator(KeyRepository(database), settings()).authenticate("mrid_any")
+
+
+async def test_keys_are_remembered_as_hashes_only(keys: KeyRepository) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    guard = Authenticator(keys, settings())
+    await guard.authenticate(key)
+    assert list(guard._remembered) == [hash_key(key)]
