@@ -17,7 +17,7 @@ from shared.models.folder import Calibration
 from training.validation import Scored
 
 GALLERY_SIZES = (5, 10, 20, 50, 100, 200, 500)
-STRANGER_PRIOR = 0.3
+STRANGER_PRIOR = 0.5
 """Share of strangers among the probes that the calibration is fitted for: the loss is weighted to it."""
 
 PULL = 0.02

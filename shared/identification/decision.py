@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from shared.contracts.public import Decision
 
-UNKNOWN_FROM = 0.5
-"""From this probability of "nobody who is enrolled" on, that is likelier than all patients together."""
-
 
 def decide(top: float | None, unknown: float, threshold: float) -> Decision:
-    """`identified`, `candidates` or `unknown`, from the top candidate's probability (None: nobody enrolled)."""
+    """`identified`, `candidates` or `unknown`, from the top candidate's probability (None: nobody enrolled).
+
+    "Nobody who is enrolled" is one more class: where it is likelier than every patient, the answer is `unknown`.
+    """
     if top is None:
         return "unknown"
     if top >= threshold:
         return "identified"
-    return "unknown" if unknown >= UNKNOWN_FROM else "candidates"
+    return "unknown" if unknown >= top else "candidates"

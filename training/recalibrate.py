@@ -1,0 +1,53 @@
+"""`python -m training.recalibrate --modality ct --data BUNDLE`: fit a shipped model's calibration again.
+
+For when the way of calibrating changes and the network does not: `model.json` is rewritten, the network and its digest
+stay, so nobody has to be enrolled again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from shared.images.recipes import build_recipe
+from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
+from shared.models.sessions import open_session
+from training.calibration import fit_calibration
+from training.configuration import IdentifierConfiguration, read_configuration
+from training.datasets.manifest import read_manifest as read_rows
+from training.datasets.pictures import load_pictures
+from training.datasets.split import is_validation
+from training.runs import Bundle, identified_rows
+from training.validation import ValidationSet
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
+    """The manifest with the new calibration, written; ValueError where the folder holds no identifier."""
+    manifest, configuration = read_manifest(folder), read_configuration(folder)
+    if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
+        raise ValueError(f"{folder.name}/ holds no identification model")
+    rows = identified_rows(manifest.name, bundle, configuration)
+    held_out = [row for row in rows if is_validation(row.subject, configuration.validation_share)]
+    validation = ValidationSet(held_out, load_pictures(bundle.root, held_out), build_recipe(manifest.recipe))
+    session = open_session(folder)
+    scored = validation.scored(session.run(validation.images))
+    fitted = manifest.model_copy(update={"calibration": fit_calibration(scored, configuration.seed)})
+    (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return fitted
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the new parameters."""
+    parser = argparse.ArgumentParser(prog="python -m training.recalibrate", description=__doc__)
+    parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--modality", required=True, action="append")
+    options = parser.parse_args(arguments)
+    bundle = Bundle(options.data, read_rows(options.data), None)
+    for name in options.modality:
+        print(name, recalibrate(REPOSITORY / f"{name}-service", bundle).calibration)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
