@@ -85,6 +85,7 @@ class Database:
             await register_vector_async(connection)
         except psycopg.ProgrammingError as error:
             self._migrated = False
+            await connection.close()  # the pool drops it as it is
             raise psycopg.OperationalError(NOT_MIGRATED) from error
         self._migrated = True
         await connection.commit()

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
 from pydantic import ValidationError
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
+from shared.database import connections
 from shared.database import migrate as migrate_module
 from shared.database.__main__ import main
 from shared.database.connections import Database, open_database
@@ -66,10 +73,85 @@ def test_the_command_migrates(empty_url: str, monkeypatch: pytest.MonkeyPatch) -
         assert connection.execute("SELECT count(*) FROM patients").fetchone() == (0,)
 
 
+def test_the_command_says_in_one_sentence_that_nobody_answers(
+    server_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEDREID_DATABASE_URL", f"postgresql:///postgres?host={server_folder}/nowhere")
+    assert main(["migrate"]) == 1
+    assert "cannot be reached" in capsys.readouterr().err
+
+
 async def test_a_database_without_schema_is_unavailable_not_empty(empty_url: str) -> None:
+    async with open_database(settings(empty_url)) as database:
+        with pytest.raises(DatabaseUnavailable, match=r"shared\.database migrate"):
+            await database.ping()
+
+
+async def test_a_database_with_vectors_but_without_tables_is_unavailable_too(empty_url: str) -> None:
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    async with open_database(settings(empty_url)) as database:
+        with pytest.raises(DatabaseUnavailable, match=r"shared\.database migrate"):
+            await database.ping()
+
+
+async def test_once_migrated_it_is_used_without_a_restart(empty_url: str) -> None:
     async with open_database(settings(empty_url)) as database:
         with pytest.raises(DatabaseUnavailable):
             await database.ping()
+        await asyncio.to_thread(migrate, empty_url)
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(DatabaseUnavailable):
+                    await database.ping()
+                    break
+
+
+async def test_all_connections_taken_is_unavailable_for_a_moment(database_url: str) -> None:
+    one = DatabaseSettings.model_validate({"database_url": database_url, "database_connections": 1})
+    async with open_database(one) as database:
+        async with database.connection():
+            with pytest.raises(DatabaseUnavailable):
+                await database.ping()
+        await database.ping()
+
+
+async def test_a_closed_database_is_unavailable(database_settings: DatabaseSettings) -> None:
+    async with open_database(database_settings) as database:
+        await database.ping()
+    with pytest.raises(DatabaseUnavailable):
+        await database.ping()
+
+
+async def test_a_transaction_that_the_server_forgets_is_cut(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TRANSACTION_S", 0.2)
+    with pytest.raises(DatabaseUnavailable):
+        await database.fetch("SELECT pg_sleep(3)")
+    await database.ping()
+
+
+@pytest.mark.parametrize("column", ["patient_id", "image_id"])
+async def test_identifiers_sort_by_their_bytes_wherever_they_are(database: Database, column: str) -> None:
+    rows = await database.fetch(
+        "SELECT collation_name FROM information_schema.columns WHERE column_name = %s", [column]
+    )
+    assert rows == [("C",)]
+
+
+async def test_migrations_can_be_undone(empty_url: str) -> None:
+    migrate(empty_url)
+    scripts = str(Path(migrate_module.__file__).parent / "migrations")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(empty_url), poolclass=NullPool)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", scripts)
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with psycopg.connect(empty_url) as plain:
+        tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert tables == [("alembic_version",)]
 
 
 async def test_an_older_schema_is_named_with_what_to_do(database: Database) -> None:

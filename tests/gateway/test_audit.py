@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gateway.audit import AuditEvent, AuditTrail
+from shared.database.connections import Database
+from shared.gallery.postgres import PostgresGallery
+from shared.service.context import Deadline, RequestContext, current_request
+from tests.shared.gallery.making import template
+
+
+@pytest.fixture
+def trail(database: Database) -> AuditTrail:
+    return AuditTrail(database)
+
+
+async def test_an_event_says_who_asked_what_and_what_came_out(trail: AuditTrail, database: Database) -> None:
+    context = RequestContext("request-17", "", Deadline(time.monotonic() + 1))
+    token = current_request.set(context)
+    await trail.record(AuditEvent("key-1", "identify", "candidates", "ct", "sha256:a", 0.5))
+    current_request.reset(token)
+    rows = await database.fetch(
+        "SELECT request_id, caller, action, outcome, modality, model_digest, confidence FROM audit_events"
+    )
+    assert rows == [("request-17", "key-1", "identify", "candidates", "ct", "sha256:a", 0.5)]
+
+
+async def test_an_event_holds_the_random_key_of_a_patient_and_never_the_id(
+    trail: AuditTrail, database: Database, gallery: PostgresGallery
+) -> None:
+    await gallery.enrol("P-SECRET", [template(1)])
+    await trail.record(AuditEvent("key-1", "verify", "match", patient_id="P-SECRET"))
+    assert await database.fetch("SELECT patient_id FROM audit_events JOIN patients USING (patient_key)")
+    assert "P-SECRET" not in str(await database.fetch("SELECT e::text FROM audit_events e"))
+
+
+async def test_events_outlive_the_patient(trail: AuditTrail, database: Database, gallery: PostgresGallery) -> None:
+    await gallery.enrol("P-1", [template(1)])
+    await trail.record(AuditEvent("key-1", "verify", "match", patient_id="P-1"))
+    await gallery.erase("P-1")
+    ((key,),) = await database.fetch("SELECT patient_key FROM audit_events")
+    assert key is not None
+    assert await database.fetch("SELECT 1 FROM patients WHERE patient_key = %s", [key]) == []
+
+
+@pytest.mark.parametrize("patient_id", [None, "P-9"])
+async def test_an_event_about_nobody_has_no_key(trail: AuditTrail, database: Database, patient_id: str | None) -> None:
+    await trail.record(AuditEvent("key-1", "identify", "unknown", patient_id=patient_id))
+    assert await database.fetch("SELECT patient_key FROM audit_events") == [(None,)]
