@@ -58,19 +58,20 @@ async def enrol_images(
     idempotency_key: IdempotencyKey = None,
 ) -> Enrolment:
     """Enrol images of one patient, who need not be known before; searchable when this returns. All or none."""
-    claim = None
+    claim, stored = None, None
     if idempotency_key is not None:
         asked = (modality, reference, acquired_at)
         claim = make_claim(caller.caller_id, idempotency_key, patient_id, file, *asked)
         stored = await state.gallery.replay(claim)
-        if stored is not None:
-            return to_enrolment(patient_id, stored)
-    prepared = await prepare(state, file, modality)
-    answer = await enrol(state, patient_id, prepared, _no_nul(reference), acquired_at, claim)
+    if stored is not None:
+        answer = to_enrolment(patient_id, stored)
+    else:
+        prepared = await prepare(state, file, modality)
+        answer = await enrol(state, patient_id, prepared, _no_nul(reference), acquired_at, claim)
+    # A replay is recorded too: the first request may have failed between its enrolment and its event.
+    outcome = f"{len(answer.images)} images{' again' if stored is not None else ''}"
     modalities = ",".join(sorted({image.modality for image in answer.images}))
-    await state.audit.record(
-        AuditEvent(caller.caller_id, "enrol", f"{len(answer.images)} images", modalities, patient_id=patient_id)
-    )
+    await state.audit.record(AuditEvent(caller.caller_id, "enrol", outcome, modalities, patient_id=patient_id))
     return answer
 
 

@@ -8,6 +8,8 @@ from gateway.audit import AuditEvent, AuditTrail
 from shared.database.connections import Database
 from shared.gallery.postgres import PostgresGallery
 from shared.service.context import Deadline, RequestContext, current_request
+from tests.gateway.conftest import System
+from tests.gateway.pictures import png
 from tests.shared.gallery.making import template
 
 
@@ -49,3 +51,10 @@ async def test_events_outlive_the_patient(trail: AuditTrail, database: Database,
 async def test_an_event_about_nobody_has_no_key(trail: AuditTrail, database: Database, patient_id: str | None) -> None:
     await trail.record(AuditEvent("key-1", "identify", "unknown", patient_id=patient_id))
     assert await database.fetch("SELECT patient_key FROM audit_events") == [(None,)]
+
+
+async def test_an_enrolment_that_is_sent_again_is_recorded_again(system: System, database: Database) -> None:
+    for _ in range(2):
+        await system.enrol("P-1", png(1), modality="ct", idempotency="once")
+    rows = await database.fetch("SELECT action, outcome, modality FROM audit_events ORDER BY event_id")
+    assert rows == [("enrol", "1 images", "ct"), ("enrol", "1 images again", "ct")]
