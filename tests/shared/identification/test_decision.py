@@ -10,8 +10,9 @@ from shared.identification.decision import decide
         (None, 1.0, "unknown"),
         (0.75, 0.2, "identified"),
         (0.749, 0.2, "candidates"),
-        (0.4, 0.499, "candidates"),
-        (0.4, 0.5, "unknown"),
+        (0.4, 0.399, "candidates"),
+        (0.4, 0.4, "unknown"),
+        (0.3, 0.45, "unknown"),
         (0.0, 1.0, "unknown"),
     ],
 )
