@@ -32,8 +32,9 @@ def _moved(rng: np.random.Generator, image: Picture) -> Picture:
     turn, zoom = rng.uniform(-4, 4), rng.uniform(0.97, 1.06)
     matrix = np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, zoom), np.float64)
     matrix[:, 2] += rng.uniform(-0.02, 0.02, 2) * np.asarray((width, height))
-    # skin goes on beyond the frame, a black surround does too
-    border = cv2.BORDER_REFLECT_101
+    frame = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    # beyond the frame skin goes on, and so does a black surround
+    border = cv2.BORDER_CONSTANT if np.median(frame) < 12 else cv2.BORDER_REFLECT_101
     moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
     return np.asarray(moved, np.uint8)
 
