@@ -22,6 +22,7 @@ from training.trunks import build_trunk
 
 WHITENED = 128
 WHITENING_PICTURES = 1000
+SIDE = 512
 KEYPOINTS = 500
 RATIO = 0.8
 """Lowe's ratio of nearest to second nearest descriptor (IJCV 2004, section 7.1)."""
@@ -70,12 +71,12 @@ class Keypoints:
 
 
 class KeypointScorer:
-    """Inliers of SIFT matches under a similarity transform found by RANSAC."""
+    """Inliers of RootSIFT matches (Arandjelović & Zisserman, CVPR 2012) under a similarity transform found by RANSAC."""
 
     def __init__(self, root: Path, cache: Path) -> None:
         self.name = "SIFT + RANSAC"
         self._root, self._cache = root, cache
-        self._sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.02)
+        self._sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.01)
         self._matcher = cv2.BFMatcher(cv2.NORM_L2)
         self._known: dict[str, Keypoints] = {}
 
@@ -92,11 +93,12 @@ class KeypointScorer:
 
     def _keypoints(self, row: Row) -> Keypoints:
         if row.path not in self._known:
-            image = square_view(decode_image((self._root / row.path).read_bytes()).pixels, 256)
+            image = square_view(decode_image((self._root / row.path).read_bytes()).pixels, SIDE)
             found, descriptors = self._sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
             positions = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
-            empty = np.empty((0, 128), np.float32)
-            self._known[row.path] = Keypoints(positions, empty if descriptors is None else np.asarray(descriptors))
+            raw = np.empty((0, 128), np.float32) if descriptors is None else np.asarray(descriptors, np.float32)
+            rooted = np.sqrt(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-9))
+            self._known[row.path] = Keypoints(positions, rooted)
         return self._known[row.path]
 
     def _inliers(self, probe: Row, row: Row) -> int:
@@ -110,5 +112,5 @@ class KeypointScorer:
         source = a.positions[[m.queryIdx for m in good]]
         target = b.positions[[m.trainIdx for m in good]]
         cv2.setRNGSeed(0)
-        _, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=4.0)
+        _, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=6.0)
         return 0 if inliers is None else int(inliers.sum())
