@@ -71,7 +71,7 @@ class Keypoints:
 
 
 class KeypointScorer:
-    """Inliers of RootSIFT matches (Arandjelović & Zisserman, CVPR 2012) under a similarity transform found by RANSAC."""
+    """Inliers of RootSIFT matches (Arandjelović & Zisserman, CVPR 2012) under a similarity transform (RANSAC)."""
 
     def __init__(self, root: Path, cache: Path) -> None:
         self.name = "SIFT + RANSAC"
