@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 import warnings
@@ -31,6 +32,9 @@ class EmbeddedServer:
         # The package has one lock for the whole machine, in a file that belongs to whoever came first.
         self._server._lock = fasteners.InterProcessLock(data.with_name(f".{data.name}.lock"))
         self._server.start()
+        atexit.unregister(
+            self._server._cleanup
+        )  # would only take the lock once more, even where `data` is gone by then
 
     @property
     def url(self) -> str:
