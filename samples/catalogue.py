@@ -71,7 +71,7 @@ ENROLLED: Final = {
 STRANGERS: Final = {
     "ct": [_phantom("ct", 44)],
     "mri": [MNI152, _phantom("mri", 127)],
-    "fundus": [_phantom("fundus", seed) for seed in (46, 21)],
+    "fundus": [_phantom("fundus", seed) for seed in (144, 21)],
     "skin": [_phantom("skin", seed) for seed in (115, 72)],
 }
 
