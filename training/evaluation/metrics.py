@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shared.identification.calibration import posterior
 from shared.identification.decision import decide
+from shared.identification.matching import NEIGHBOURS
 from shared.models.folder import Calibration
 
 Array = NDArray[np.float64]
@@ -77,9 +78,8 @@ def pairs(scores: Scores) -> tuple[Array, Array]:
 def verification(scores: Scores) -> dict[str, float]:
     """ROC AUC and EER of genuine against impostor comparisons."""
     genuine, impostor = pairs(scores)
-    thresholds, false_match, false_non_match = error_rates(genuine, impostor)
+    _, false_match, false_non_match = error_rates(genuine, impostor)
     crossing = int(np.argmin(np.abs(false_match - false_non_match)))
-    del thresholds
     eer = float((false_match[crossing] + false_non_match[crossing]) / 2)
     return {"auc": area_under_roc(genuine, impostor), "eer": eer}
 
@@ -104,29 +104,51 @@ def area_under_roc(genuine: Array, impostor: Array) -> float:
 def open_set(scores: Scores, fpir: float, seed: int = 0) -> Interval | None:
     """FNIR at a FPIR: a query is found only where its subject ranks first and scores over the threshold.
 
-    The threshold is the lowest that at most the share `fpir` of the impostors passes. None without impostors.
+    The threshold is the lowest that at most the share `fpir` of the impostors passes; the interval draws impostors anew
+    too, because the threshold is theirs. None without impostors.
     """
-    tops = np.sort(scores.impostor_tops)[::-1]
-    if not len(tops):
+    if not len(scores.impostors):
         return None
-    threshold = tops[min(int(fpir * len(tops)), len(tops) - 1)]
-    missed = ~((scores.ranks == 1) & (scores.own > threshold))
-    return over_subjects(lambda i: float(np.mean(missed[i])), scores.query_subjects, seed)
+    tops, first, own = scores.impostor_tops, scores.ranks == 1, scores.own
+    queries, impostors = _groups(scores.query_subjects), _groups(scores.impostor_subjects)
+    rng = np.random.default_rng(seed)
+    figures = [
+        _false_negatives(first[asked], own[asked], tops[_draw(impostors, rng)], fpir)
+        for asked in (_draw(queries, rng) for _ in range(BOOTSTRAPS))
+    ]
+    return _interval(_false_negatives(first, own, tops, fpir), figures)
+
+
+def _false_negatives(first: NDArray[np.bool_], own: Array, tops: Array, fpir: float) -> float:
+    allowed = min(int(fpir * len(tops)), len(tops) - 1)
+    threshold = np.partition(tops, len(tops) - 1 - allowed)[len(tops) - 1 - allowed]
+    return float(np.mean(~(first & (own > threshold))))
 
 
 def over_subjects(figure: Callable[[NDArray[np.intp]], float], subjects: Sequence[str], seed: int) -> Interval:
     """A figure of probe indexes, with the interval of drawing subjects with replacement."""
-    groups = [np.flatnonzero(np.array(subjects) == subject) for subject in sorted(set(subjects))]
+    groups = _groups(subjects)
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(0, len(groups), len(groups)) for _ in range(BOOTSTRAPS))
-    figures = [figure(np.concatenate([groups[i] for i in draw])) for draw in draws]
+    return _interval(figure(np.arange(len(subjects))), [figure(_draw(groups, rng)) for _ in range(BOOTSTRAPS)])
+
+
+def _groups(subjects: Sequence[str]) -> list[NDArray[np.intp]]:
+    """Probe indexes of each subject."""
+    return [np.flatnonzero(np.array(subjects) == subject) for subject in sorted(set(subjects))]
+
+
+def _draw(groups: Sequence[NDArray[np.intp]], rng: np.random.Generator) -> NDArray[np.intp]:
+    return np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])
+
+
+def _interval(value: float, figures: Sequence[float]) -> Interval:
     low, high = np.quantile(figures, [0.025, 0.975])
-    return Interval(figure(np.arange(len(subjects))), float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What the shipped threshold does, as shares."""
+    """What the shipped threshold does, as shares. `confidences` and `correct` are those of the queries."""
 
     identified_rightly: float
     identified_wrongly: float
@@ -134,8 +156,10 @@ class Decisions:
     unknown: float
     right_in_top3_where_not_identified: float | None
     impostors_identified: float | None
+    impostors_candidates: float | None
     impostors_unknown: float | None
     ece: float
+    ece_with_impostors: float
     confidences: tuple[float, ...]
     correct: tuple[bool, ...]
 
@@ -147,30 +171,38 @@ class Decisions:
 def decisions(scores: Scores, calibration: Calibration, threshold: float) -> Decisions:
     """Decide every probe with the functions that serve."""
     asked = [_decide(row, calibration, threshold) for row in scores.queries]
-    strangers = [_decide(row, calibration, threshold)[0] for row in scores.impostors]
+    strangers = [_decide(row, calibration, threshold) for row in scores.impostors]
     outcome = np.array([decision for decision, _, _ in asked])
     right = np.array([best == truth for (_, best, _), truth in zip(asked, scores.truth, strict=True)])
-    confidences = np.array([confidence for _, _, confidence in asked])
-    open_questions = outcome != "identified"
-    in_top3 = scores.ranks[open_questions] <= 3
+    confidences = np.array([confidence for *_, confidence in asked])
+    in_top3 = scores.ranks[outcome != "identified"] <= 3
+    false_positives = {
+        f"impostors_{name}": float(np.mean([decision == name for decision, *_ in strangers])) if strangers else None
+        for name in ("identified", "candidates", "unknown")
+    }
     return Decisions(
         identified_rightly=float(np.mean((outcome == "identified") & right)),
         identified_wrongly=float(np.mean((outcome == "identified") & ~right)),
         candidates=float(np.mean(outcome == "candidates")),
         unknown=float(np.mean(outcome == "unknown")),
         right_in_top3_where_not_identified=float(np.mean(in_top3)) if len(in_top3) else None,
-        impostors_identified=float(np.mean(np.array(strangers) == "identified")) if strangers else None,
-        impostors_unknown=float(np.mean(np.array(strangers) == "unknown")) if strangers else None,
+        **false_positives,
         ece=expected_calibration_error(confidences, right),
+        ece_with_impostors=expected_calibration_error(
+            np.append(confidences, [confidence for *_, confidence in strangers]),
+            np.append(right, np.zeros(len(strangers), bool)),
+        ),
         confidences=tuple(confidences.tolist()),
         correct=tuple(right.tolist()),
     )
 
 
 def _decide(similarities: Array, calibration: Calibration, threshold: float) -> tuple[str, int, float]:
-    probabilities, unknown = posterior(similarities, len(similarities), calibration)
-    best = int(np.argmax(probabilities))
-    return decide(float(probabilities[best]), unknown, threshold), best, float(probabilities[best])
+    """Decision, column and confidence of the nearest subject; as in service, only the nearest enter the posterior."""
+    nearest = np.sort(similarities)[::-1][:NEIGHBOURS]
+    probabilities, unknown = posterior(nearest, len(similarities), calibration)
+    confidence = float(probabilities[0])
+    return decide(confidence, unknown, threshold), int(np.argmax(similarities)), confidence
 
 
 def expected_calibration_error(confidences: Array, correct: NDArray[np.bool_]) -> float:

@@ -77,14 +77,13 @@ class ShippedModel(EmbeddingScorer):
 
 
 class RawPixels(EmbeddingScorer):
-    """Correlation of 32 x 32 grey pictures."""
+    """Correlation of 32 x 32 pictures, their three channels taken together."""
 
     def __init__(self, root: Path) -> None:
         super().__init__("raw 32x32", root)
 
     def embed(self, image: Image) -> NDArray[np.float32]:
         """Zero mean, unit length: the dot product is Pearson's correlation."""
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+        small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
         small -= small.mean()
         return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
