@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shared.modalities import Registry, load_registry
-from shared.models.folder import MODEL_FILE, Calibration
+from shared.modalities import Modality, Registry, load_registry
+from shared.models.folder import MODEL_FILE, ModelManifest
 from training.datasets.manifest import Row, read_manifest
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.compa import evaluate_compa
-from training.evaluation.metrics import Scores, decisions, identification, open_set, verification
+from training.evaluation.controls import BackgroundOnly
+from training.evaluation.metrics import Decisions, Scores, decisions, identification, open_set, verification
 from training.evaluation.plots import failure_gallery, plot_track
 from training.evaluation.protocol import Track, read_tracks
 from training.evaluation.report import MethodResult, Report, TrackResult
@@ -46,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--modality", action="append", choices=load_registry().names, help="default: all, and COMPA")
     parser.add_argument("--weights", type=Path, help="ImageNet weights of the baselines (default: beside the data)")
     parser.add_argument("--models", type=Path, default=REPOSITORY, help="folder with the <modality>-service folders")
-    parser.add_argument("--without-baselines", action="store_true", help="only the shipped models and raw pixels")
+    parser.add_argument(
+        "--without-baselines", action="store_true", help="only the shipped models, their control and raw pixels"
+    )
     return parser
 
 
@@ -57,6 +61,8 @@ def _evaluate(rows: Sequence[Row], options: argparse.Namespace) -> Report:
         tracks = read_tracks(rows, options.split, [name])
         if tracks:
             _evaluate_modality(name, registry, tracks, rows, options, report)
+    if not report.tracks:
+        raise ValueError(f"no track of split={options.split} has rows of the roles gallery and query")
     if not options.modality and (options.models / "compa-service" / MODEL_FILE).is_file():
         report.compa = evaluate_compa(options.models / "compa-service", options.data, rows, options.split)
     return report
@@ -72,29 +78,35 @@ def _evaluate_modality(
 ) -> None:
     folder = options.models / f"{name}-service"
     ours = ShippedModel(folder, registry[name], options.data)
-    scorers: list[Scorer] = [ours, RawPixels(options.data)]
+    control = BackgroundOnly(ours, name, options.data)
+    scorers: list[Scorer] = [ours, control, RawPixels(options.data)]
     if not options.without_baselines:
         train = [row for row in rows if row.modality == name and row.split == "train" and row.role == "train"]
         scorers += _baselines(ours.manifest.trunk, train, options)
     for track in tracks:
-        scored = {scorer.name: _scores(track, scorer.similarities(track)) for scorer in scorers}
+        similarities = {scorer.name: scorer.similarities(track) for scorer in scorers}
+        scored = {method: _scores(track, values) for method, values in similarities.items()}
         methods = [
-            _measure(
-                method, scores, ours.manifest.calibration if method == ours.name else None, registry[name].threshold
+            replace(
+                _measure(method, scores),
+                decisions=_decisions(scores, ours.manifest, registry[name]) if method == ours.name else None,
+                control=method == control.name,
             )
             for method, scores in scored.items()
         ]
         report.tracks.append(TrackResult(track, methods))
         plot_track(track, scored, methods[0].decisions, options.out)
-        failure_gallery(track, scored[ours.name], options.data, options.out)
+        failure_gallery(track, similarities[ours.name], scored[ours.name], options.data, options.out)
     report.models[name] = _model_facts(ours, folder)
 
 
 def _baselines(trunk: str, train: Sequence[Row], options: argparse.Namespace) -> list[Scorer]:
     weights = options.weights or options.data.parent / "weights"
+    if not weights.is_dir():  # random weights must not pass for a baseline
+        raise ValueError("the baselines need ImageNet weights: name their folder (--weights), or --without-baselines")
     found: list[Scorer] = []
     for part in trunk.split("+"):
-        frozen = FrozenFeatures(part, weights if weights.is_dir() else None, options.data)
+        frozen = FrozenFeatures(part, weights, options.data)
         found += [frozen, WhitenedFeatures(frozen, train, options.data)] if train else [frozen]
     return [*found, KeypointScorer(options.data, options.out / "keypoints")]
 
@@ -111,15 +123,18 @@ def _scores(track: Track, similarities: Similarities) -> Scores:
     )
 
 
-def _measure(method: str, scores: Scores, calibration: Calibration | None, threshold: float) -> MethodResult:
+def _measure(method: str, scores: Scores) -> MethodResult:
     return MethodResult(
         method=method,
         identification=identification(scores),
         verification=verification(scores),
         fnir5=open_set(scores, 0.05),
         fnir1=open_set(scores, 0.01),
-        decisions=decisions(scores, calibration, threshold) if calibration else None,
     )
+
+
+def _decisions(scores: Scores, manifest: ModelManifest, modality: Modality) -> Decisions | None:
+    return decisions(scores, manifest.calibration, modality.threshold) if manifest.calibration else None
 
 
 def _model_facts(ours: ShippedModel, folder: Path) -> dict[str, Any]:

@@ -22,15 +22,15 @@ from training.datasets.manifest import Row
 
 @dataclass(frozen=True)
 class ClassifierFigures:
-    """`confusion` is int (labels, labels), truth in rows; shares of pictures by source."""
+    """`confusion` is int (labels, labels), truth in rows; refused shares by source. None is a share of no pictures."""
 
     labels: tuple[str, ...]
     confusion: NDArray[np.intp]
     good: int
     foreign: int
-    accuracy: float
-    good_refused: float
-    foreign_refused: float
+    accuracy: float | None
+    good_refused: float | None
+    foreign_refused: float | None
     refused_by_source: dict[str, tuple[int, float]]
 
 
@@ -55,8 +55,8 @@ def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) ->
         confusion=confusion,
         good=len(good),
         foreign=len(foreign),
-        accuracy=float(np.trace(known) / max(known.sum(), 1)),
-        good_refused=float(np.mean(good)) if good else float("nan"),
-        foreign_refused=float(np.mean(foreign)) if foreign else float("nan"),
+        accuracy=float(np.trace(known) / known.sum()) if known.sum() else None,
+        good_refused=float(np.mean(good)) if good else None,
+        foreign_refused=float(np.mean(foreign)) if foreign else None,
         refused_by_source={name: (len(flags), float(np.mean(flags))) for name, flags in sorted(refused.items())},
     )

@@ -14,6 +14,7 @@ from shared.images.decoding import decode_image
 from shared.images.views import standard_view
 from training.evaluation.metrics import ECE_BINS, Decisions, Scores, cumulative_match, error_rates, pairs
 from training.evaluation.protocol import Track
+from training.evaluation.scorers import Similarities
 
 mpl.use("Agg")
 WORST = 8
@@ -60,16 +61,17 @@ def _reliability(axis: Any, decisions: Decisions) -> None:
     axis.set(title=f"reliability, ECE {decisions.ece:.3f}", xlabel="confidence", ylabel="share right")
 
 
-def failure_gallery(track: Track, scores: Scores, root: Path, out: Path) -> None:
+def failure_gallery(track: Track, similarities: Similarities, scores: Scores, root: Path, out: Path) -> None:
     """Write `<track>-worst.png`: rows of probe, its patient's nearest picture, the picture that came first instead."""
-    lost = np.flatnonzero(scores.ranks > 1)
-    worst = lost[np.argsort((scores.own - scores.queries.max(axis=1))[lost])][:WORST]
-    if not len(worst):
+    own = np.arange(len(track.subjects)) == track.truth[:, np.newaxis]
+    margins = scores.own - np.where(own, -np.inf, scores.queries).max(axis=1)
+    worst = [i for i in np.argsort(margins)[:WORST] if scores.ranks[i] > 1]
+    if not worst:
         return
-    first = {row.subject: row for row in reversed(track.gallery)}
     strips = []
     for i in worst:
-        taken = track.subjects[int(np.argmax(scores.queries[i]))]
-        rows = (track.queries[i], first[track.queries[i].subject], first[taken])
+        mine = np.array([row.subject == track.queries[i].subject for row in track.gallery])
+        nearest = [int(np.where(side, similarities[i], -np.inf).argmax()) for side in (mine, ~mine)]
+        rows = (track.queries[i], *(track.gallery[j] for j in nearest))
         strips.append(np.hstack([standard_view(decode_image((root / row.path).read_bytes()).pixels) for row in rows]))
     cv2.imwrite(str(out / f"{track.name}-worst.png"), cv2.cvtColor(np.vstack(strips), cv2.COLOR_RGB2BGR))
