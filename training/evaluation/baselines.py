@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ SIDE = 512
 KEYPOINTS = 500
 RATIO = 0.8
 """Lowe's ratio of nearest to second nearest descriptor (IJCV 2004, section 7.1)."""
+CONTRAST = 0.01
+TOLERANCE = 6.0
+"""Pixels that an inlier may lie from where the transform puts it."""
+SETTINGS = (SIDE, KEYPOINTS, RATIO, CONTRAST, TOLERANCE)
 
 
 class FrozenFeatures(EmbeddingScorer):
@@ -76,20 +81,32 @@ class KeypointScorer:
     def __init__(self, root: Path, cache: Path) -> None:
         self.name = "SIFT + RANSAC"
         self._root, self._cache = root, cache
-        self._sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.01)
+        self._sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=CONTRAST)
         self._matcher = cv2.BFMatcher(cv2.NORM_L2)
         self._known: dict[str, Keypoints] = {}
 
     def similarities(self, track: Track) -> Similarities:
         """Numbers of inliers; kept in the cache folder, row by row, so that an interrupted run goes on."""
-        rows = []
         self._cache.mkdir(parents=True, exist_ok=True)
-        for probe in tqdm(track.probes, desc=f"{self.name} {track.name}", unit="probe"):
-            stored = self._cache / f"{track.name}-{Path(probe.path).stem}.npy"
-            if not stored.is_file():
-                np.save(stored, [self._inliers(probe, row) for row in track.gallery])
-            rows.append(np.load(stored, allow_pickle=False))
-        return np.stack(rows).astype(np.float64)
+        gallery = hashlib.sha256(repr((cv2.__version__, SETTINGS)).encode())
+        for row in track.gallery:
+            gallery.update(self._digest(row))
+        probes = tqdm(track.probes, desc=f"{self.name} {track.name}", unit="probe")
+        return np.stack([self._row(probe, track.gallery, gallery) for probe in probes]).astype(np.float64)
+
+    def _row(self, probe: Row, gallery: Sequence[Row], key: hashlib._Hash) -> NDArray[np.int64]:
+        """Inliers with every gallery picture, from the cache where method and pictures are the same."""
+        key = key.copy()
+        key.update(self._digest(probe))
+        stored = self._cache / f"{key.hexdigest()}.npy"
+        if not stored.is_file():
+            unfinished = stored.with_suffix(".unfinished.npy")  # an interrupted run leaves no half of a row
+            np.save(unfinished, np.array([self._inliers(probe, row) for row in gallery], np.int64))
+            unfinished.replace(stored)
+        return np.asarray(np.load(stored, allow_pickle=False), np.int64)
+
+    def _digest(self, row: Row) -> bytes:
+        return hashlib.sha256((self._root / row.path).read_bytes()).digest()
 
     def _keypoints(self, row: Row) -> Keypoints:
         if row.path not in self._known:
@@ -112,5 +129,5 @@ class KeypointScorer:
         source = a.positions[[m.queryIdx for m in good]]
         target = b.positions[[m.trainIdx for m in good]]
         cv2.setRNGSeed(0)
-        _, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=6.0)
+        _, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=TOLERANCE)
         return 0 if inliers is None else int(inliers.sum())

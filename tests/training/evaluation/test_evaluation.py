@@ -1,0 +1,155 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.models.folder import MANIFEST_FILE, MODEL_FILE, read_manifest
+from training.evaluation.__main__ import main
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
+
+CONTROL = "control: background only"
+BASELINES = ["raw 32x32", "frozen mobilenet_v2", "frozen mobilenet_v2, whitened", "SIFT + RANSAC"]
+
+
+@pytest.fixture(scope="module")
+def models(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped models of skin and COMPA; skin under the trunk whose weights the tests have."""
+    root = tmp_path_factory.mktemp("models")
+    for name in ("skin-service", "compa-service"):
+        (root / name).mkdir()
+        shutil.copy(repository / name / MODEL_FILE, root / name)
+        manifest = read_manifest(repository / name).model_copy(update={"trunk": "mobilenet_v2"})
+        (root / name / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    return root
+
+
+@pytest.fixture(scope="module")
+def out(bundle: Path, models: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run with everything wrote."""
+    folder = tmp_path_factory.mktemp("report")
+    arguments = ["--data", str(bundle), "--out", str(folder), "--models", str(models), "--weights", str(weights)]
+    assert main(arguments) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(out: Path) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    parsed: dict[str, Any] = json.loads((out / "report.json").read_text(), parse_constant=refuse)
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def text(out: Path) -> str:
+    return (out / "report.md").read_text()
+
+
+def test_the_protocol_stands_beside_the_figures(report: dict[str, Any]) -> None:
+    (track,) = report["tracks"]
+    assert report["split"] == "test"
+    assert (track["track"], track["kind"]) == ("skin-generated", "separate acquisitions")
+    assert (track["queries"], track["gallery_subjects"], track["gallery_pictures"], track["impostors"]) == (12, 6, 6, 3)
+    assert track["rank1_by_chance"] == pytest.approx(1 / 6)
+
+
+def test_ours_the_control_and_every_baseline_are_measured(report: dict[str, Any]) -> None:
+    methods = {method["method"]: method for method in report["tracks"][0]["methods"]}
+    assert list(methods) == ["ours", CONTROL, *BASELINES]
+    for method in methods.values():
+        for figure in (*method["identification"].values(), method["fnir5"], method["fnir1"]):
+            assert 0.0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1.0
+
+
+def test_only_ours_is_calibrated_and_decides(report: dict[str, Any]) -> None:
+    deciding = [method["method"] for method in report["tracks"][0]["methods"] if method["decisions"]]
+    assert deciding == ["ours"]
+
+
+def test_baselines_that_are_not_beaten_are_named(report: dict[str, Any], text: str) -> None:
+    not_beaten = report["tracks"][0]["not_beaten"]
+    assert "SIFT + RANSAC" in not_beaten  # it finds every turned surface
+    assert CONTROL not in not_beaten
+    assert f"Not beaten at rank 1: {', '.join(not_beaten)}." in text
+
+
+def test_the_text_says_the_kind_and_how_little_stands_behind_a_figure(text: str) -> None:
+    assert "## skin-generated (separate acquisitions; 12 queries, 6 gallery subjects, 3 impostors)" in text
+    assert "Only 3 impostors stand behind the FNIR figures." in text
+    assert "Chance finds 16.7% at rank 1." in text
+    assert "Prior work" in text
+
+
+def test_compa_is_measured_over_every_picture_of_the_split(report: dict[str, Any], text: str) -> None:
+    compa = report["compa"]
+    assert (compa["good"], compa["foreign"]) == (21, 2)
+    assert sum(map(sum, compa["confusion"])) == 23
+    assert set(compa["refused_by_source"]) == {"good: generated", "foreign: generated"}
+    assert "## COMPA" in text
+
+
+def test_size_and_speed_of_the_models_are_told(report: dict[str, Any]) -> None:
+    facts = report["models"]["skin"]
+    assert facts["megabytes"] > 0
+    assert facts["milliseconds"] > 0
+
+
+def test_plots_are_written(out: Path) -> None:
+    assert (out / "skin-generated.png").is_file()
+
+
+def run(bundle: Path, models: Path, out: Path, *further: str) -> int:
+    common = ["--data", str(bundle), "--out", str(out), "--models", str(models), "--modality", "skin"]
+    return main([*common, *further])
+
+
+def test_one_modality_alone_leaves_compa_out(bundle: Path, models: Path, tmp_path: Path) -> None:
+    assert run(bundle, models, tmp_path, "--without-baselines") == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["compa"] is None
+    assert [m["method"] for m in report["tracks"][0]["methods"]] == ["ours", CONTROL, "raw 32x32"]
+
+
+def test_without_impostors_and_foreign_pictures_nothing_is_claimed_of_them(
+    bundle: Path, models: Path, tmp_path: Path
+) -> None:
+    lines = (bundle / "manifest.csv").read_text().splitlines()
+    (tmp_path / "manifest.csv").write_text("\n".join(x for x in lines if ",impostor," not in x and ",ood," not in x))
+    for picture in bundle.glob("*.png"):
+        (tmp_path / picture.name).symlink_to(picture)
+    out = tmp_path / "report"
+    assert main(["--data", str(tmp_path), "--out", str(out), "--models", str(models), "--without-baselines"]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["tracks"][0]["methods"][0]["fnir5"] is None
+    assert report["compa"]["foreign_refused"] is None
+    text = (out / "report.md").read_text()
+    assert "no impostors" in text
+    assert "Strangers:" not in text
+    assert "foreign pictures" not in text.split("## COMPA")[1].split("##")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--split", "train"], "no track of split=train has rows of the roles gallery and query"),
+        (["--weights", "nowhere"], "the baselines need ImageNet weights"),
+        (["--models", "nowhere"], "skin-service/ holds no model"),
+        (["--data", "nowhere"], "there is no manifest.csv"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(
+    arguments: list[str],
+    complaint: str,
+    bundle: Path,
+    models: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(bundle, models, tmp_path, *arguments) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1

@@ -1,0 +1,75 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.datasets.manifest import Row, read_manifest
+from training.evaluation.protocol import Track, read_tracks
+
+
+def row(subject: str, role: str, *, track: str = "t", split: str = "test", modality: str = "ct") -> Row:
+    return Row(f"{subject}-{role}.jpg", modality, "s", subject, "", track, split, role)
+
+
+ROWS = [
+    row("a", "gallery"),
+    row("b", "gallery"),
+    row("c", "distractor"),
+    row("a", "query"),
+    row("x", "impostor"),
+    row("a", "query"),
+    row("y", "train", split="train"),
+]
+
+
+def the_track(rows: list[Row]) -> Track:
+    (track,) = read_tracks(rows, "test", ["ct"])
+    return track
+
+
+def test_distractors_are_enrolled_and_every_picture_is_a_probe() -> None:
+    track = the_track(ROWS)
+    assert track.subjects == ["a", "b", "c"]
+    assert [r.subject for r in track.probes] == ["a", "a", "x"]
+    assert track.truth.tolist() == [0, 0]
+
+
+def test_a_subject_is_as_near_as_its_nearest_picture() -> None:
+    track = the_track([row("b", "gallery"), row("a", "gallery"), row("b", "gallery"), row("a", "query")])
+    np.testing.assert_array_equal(track.best_per_subject(np.array([[0.1, 0.5, 0.7]])), [[0.5, 0.7]])
+
+
+def test_the_order_of_the_rows_carries_nothing() -> None:
+    there, back = the_track(ROWS), the_track(ROWS[::-1])
+    assert there.subjects == back.subjects
+    assert there.truth.tolist() == back.truth.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ct-same-scan", "same scan"),
+        ("mri-cross-sequence", "same scan"),
+        ("ct-cross-figure", "separate acquisitions"),
+        ("fundus-same-eye", "separate acquisitions"),
+    ],
+)
+def test_every_track_has_its_kind(name: str, kind: str) -> None:
+    assert the_track([replace(r, track=name) for r in ROWS]).kind == kind
+
+
+def test_a_query_of_somebody_who_is_not_enrolled_is_an_error_in_the_data() -> None:
+    with pytest.raises(ValueError, match="track t: 1 subjects are asked for but not in the gallery"):
+        read_tracks([*ROWS, row("z", "query")], "test", ["ct"])
+
+
+def test_tracks_of_other_modalities_and_splits_and_rows_without_a_track_are_left_out() -> None:
+    assert read_tracks(ROWS, "test", ["mri"]) == []
+    assert read_tracks(ROWS, "train", ["ct"]) == []
+    assert read_tracks([replace(r, track="") for r in ROWS], "test", ["ct"]) == []
+
+
+def test_a_bundle_on_disk_has_its_track(bundle: Path) -> None:
+    (track,) = read_tracks(read_manifest(bundle), "test", ["skin"])
+    assert (len(track.gallery), len(track.queries), len(track.impostors)) == (6, 12, 3)
