@@ -49,7 +49,7 @@ def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: M
     parts = [
         f"# Model card: {manifest.name}\n",
         f"- kind: {manifest.kind}, trunk `{manifest.trunk}`, output of {manifest.output_size} numbers",
-        f"- file: `{MODEL_FILE}`, {size:.1f} MB, float16 weights, `{manifest.digest}`",
+        f"- file: `{MODEL_FILE}`, {size:.1f} MB, `{manifest.digest}`",
         f"- made by: `make train MODALITY={manifest.name} DATA=<bundle>`, seed {manifest.training['seed']}",
         DATA,
         _data_table(rows),

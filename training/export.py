@@ -20,8 +20,8 @@ def at_network_size(network: keras.Model, rebuilt: keras.Model) -> keras.Model:
     return keras.Model(inputs, rebuilt(PixelsToFloat()(inputs)), name=network.name)
 
 
-def export_litert(network: keras.Model, folder: Path) -> Path:
-    """Write `model.tflite` with float16 weights (half the size; the arithmetic stays float32)."""
+def export_litert(network: keras.Model, folder: Path, *, float16: bool) -> Path:
+    """Write `model.tflite`; `float16` halves the weights' size, the arithmetic stays float32."""
     import tensorflow as tf  # noqa: PLC0415 - only the export needs TensorFlow itself
 
     with tempfile.TemporaryDirectory() as saved:
@@ -31,8 +31,9 @@ def export_litert(network: keras.Model, folder: Path) -> Path:
         archive.add_endpoint("serve", lambda images: network(images, training=False), signature)
         archive.write_out(saved, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+        if float16:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         converted = converter.convert()
     path = folder / MODEL_FILE
     temporary = path.with_suffix(".new")

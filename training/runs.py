@@ -120,7 +120,7 @@ def _rebuilt_identifier(configuration: IdentifierConfiguration, weights: Path | 
 def _ship(trained: Trained, folder: Path, run: Path) -> ModelManifest:
     folder.mkdir(parents=True, exist_ok=True)
     trained.network.save(run / "model.keras")
-    path = export_litert(trained.network, folder)
+    path = export_litert(trained.network, folder, float16=trained.configuration.float16)
     plot_curves(run / "log.csv", run / "curves.png")
     configuration = trained.configuration.model_dump(mode="json")
     manifest = ModelManifest(

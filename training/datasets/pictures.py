@@ -23,14 +23,15 @@ Pictures = dict[str, NDArray[np.uint8]]
 def load_pictures(root: Path, rows: Iterable[Row], side: int = CACHE_SIDE) -> Pictures:
     """Decode every picture of `rows`; raises what `decode_image` raises, with nothing but the manifest's path added."""
     paths = sorted({row.path for row in rows})
-    return {path: _shrink(_decode(root / path), side) for path in tqdm(paths, desc="decoding", unit="picture")}
+    return {path: shrink(_decode(root / path), side) for path in tqdm(paths, desc="decoding", unit="picture")}
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:
     return decode_image(path.read_bytes()).pixels
 
 
-def _shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The uint8 (h, w, 3) image, its longest side at most `side` pixels, its shape kept."""
     scale = side / max(image.shape[:2])
     if scale >= 1:
         return image

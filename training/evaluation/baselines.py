@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from shared.images.decoding import decode_image
-from shared.images.views import Image, square_view, standard_view
+from shared.images.views import Image, standard_view
 from training.datasets.manifest import Row
+from training.datasets.pictures import shrink
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import EmbeddingScorer, Similarities
 from training.trunks import build_trunk
@@ -24,11 +25,12 @@ from training.trunks import build_trunk
 WHITENED = 128
 WHITENING_PICTURES = 1000
 SIDE = 512
-KEYPOINTS = 500
+"""Longest side, in pixels, that keypoints are looked for in; smaller pictures stay as they are."""
+KEYPOINTS = 1000
 RATIO = 0.8
 """Lowe's ratio of nearest to second nearest descriptor (IJCV 2004, section 7.1)."""
 CONTRAST = 0.01
-TOLERANCE = 6.0
+TOLERANCE = 3.0
 """Pixels that an inlier may lie from where the transform puts it."""
 SETTINGS = (SIDE, KEYPOINTS, RATIO, CONTRAST, TOLERANCE)
 
@@ -110,7 +112,7 @@ class KeypointScorer:
 
     def _keypoints(self, row: Row) -> Keypoints:
         if row.path not in self._known:
-            image = square_view(decode_image((self._root / row.path).read_bytes()).pixels, SIDE)
+            image = shrink(decode_image((self._root / row.path).read_bytes()).pixels, SIDE)
             found, descriptors = self._sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
             positions = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
             raw = np.empty((0, 128), np.float32) if descriptors is None else np.asarray(descriptors, np.float32)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.images.decoding import decode_image
 from shared.images.recipes import build_recipe
@@ -18,18 +20,37 @@ from training.datasets.manifest import read_manifest
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-def compare(name: str, paths: Sequence[Path], keras_folder: Path, litert_folder: Path) -> tuple[float, float]:
-    """Smallest cosine of the two answers, and the share of pictures whose top-1 (largest output, or nearest other
-    picture) is the same."""
+@dataclass(frozen=True)
+class Parity:
+    """How far the two models agree."""
+
+    pictures: int
+    smallest_cosine: float
+    same_top1: float
+
+
+def compare(name: str, probes: Sequence[Path], gallery: Mapping[Path, str], keras_folder: Path, folder: Path) -> Parity:
+    """Both models on the probes. Top-1 is COMPA's label, or the patient of the nearest other picture of the gallery.
+
+    `gallery` gives the patient of every enrolled picture.
+    """
     registry = load_registry()
     prepare = build_recipe(registry[name].recipe) if name in registry.names else standard_view
-    views = np.stack([standard_view(prepare(decode_image(path.read_bytes()).pixels)) for path in paths])
-    ours, theirs = open_session(litert_folder).run(views), open_session(keras_folder, "tensorflow").run(views)
+    sessions = (open_session(folder), open_session(keras_folder, "tensorflow"))
+
+    def answers(paths: Sequence[Path]) -> list[NDArray[np.float32]]:
+        views = np.stack([standard_view(prepare(decode_image(path.read_bytes()).pixels)) for path in paths])
+        return [session.run(views) for session in sessions]
+
+    ours, theirs = answers(probes)
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
-    if name not in registry.names:
-        return float(cosines.min()), float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1)))
-    nearest = [(answers @ answers.T - 2 * np.eye(len(answers))).argmax(axis=1) for answers in (ours, theirs)]
-    return float(cosines.min()), float(np.mean(nearest[0] == nearest[1]))
+    tops = [ours.argmax(axis=1), theirs.argmax(axis=1)]
+    if name in registry.names:
+        itself = np.array([[probe == other for other in gallery] for probe in probes])
+        owner = np.array(list(gallery.values()))
+        enrolled = answers(list(gallery))
+        tops = [owner[(a @ b.T - 2 * itself).argmax(axis=1)] for a, b in zip((ours, theirs), enrolled, strict=True)]
+    return Parity(len(probes), float(cosines.min()), float(np.mean(tops[0] == tops[1])))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,9 +64,18 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("compa", *load_registry().names):
         own = sorted({row.path for row in rows if name in {row.modality, "compa"}})
         drawn = np.random.default_rng(0).permutation(own)[: options.pictures]
-        paths = [options.data / str(path) for path in drawn]
-        cosine, agreement = compare(name, paths, options.runs / name, REPOSITORY / f"{name}-service")
-        print(f"{name}: {len(paths)} pictures, smallest cosine {cosine:.5f}, same top-1 {agreement:.1%}")  # noqa: T201
+        enrolled = {options.data / r.path: r.subject for r in rows if r.modality == name and r.role == "gallery"}
+        parity = compare(
+            name,
+            [options.data / str(path) for path in drawn],
+            enrolled,
+            options.runs / name,
+            REPOSITORY / f"{name}-service",
+        )
+        print(  # noqa: T201
+            f"{name}: {parity.pictures} pictures, smallest cosine {parity.smallest_cosine:.5f},"
+            f" same top-1 {parity.same_top1:.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = keras.Model(pixels, keras.layers.UnitNormalization()(rows))
     folder = tmp_path_factory.mktemp("model")
     network.save(folder / "model.keras")
-    export_litert(network, folder)
+    export_litert(network, folder, float16=True)
     return folder
 
 
