@@ -30,9 +30,9 @@ KEYPOINTS = 1000
 RATIO = 0.8
 """Lowe's ratio of nearest to second nearest descriptor (IJCV 2004, section 7.1)."""
 CONTRAST = 0.01
-TOLERANCE = 3.0
+TOLERANCE = 6.0
 """Pixels that an inlier may lie from where the transform puts it."""
-SETTINGS = (SIDE, KEYPOINTS, RATIO, CONTRAST, TOLERANCE)
+SETTINGS = ("inliers and their share", SIDE, KEYPOINTS, RATIO, CONTRAST, TOLERANCE)
 
 
 class FrozenFeatures(EmbeddingScorer):
@@ -88,7 +88,7 @@ class KeypointScorer:
         self._known: dict[str, Keypoints] = {}
 
     def similarities(self, track: Track) -> Similarities:
-        """Numbers of inliers; kept in the cache folder, row by row, so that an interrupted run goes on."""
+        """Inliers of every pair; kept in the cache folder, row by row, so that an interrupted run goes on."""
         self._cache.mkdir(parents=True, exist_ok=True)
         gallery = hashlib.sha256(repr((cv2.__version__, SETTINGS)).encode())
         for row in track.gallery:
@@ -96,16 +96,16 @@ class KeypointScorer:
         probes = tqdm(track.probes, desc=f"{self.name} {track.name}", unit="probe")
         return np.stack([self._row(probe, track.gallery, gallery) for probe in probes]).astype(np.float64)
 
-    def _row(self, probe: Row, gallery: Sequence[Row], key: hashlib._Hash) -> NDArray[np.int64]:
+    def _row(self, probe: Row, gallery: Sequence[Row], key: hashlib._Hash) -> NDArray[np.float64]:
         """Inliers with every gallery picture, from the cache where method and pictures are the same."""
         key = key.copy()
         key.update(self._digest(probe))
         stored = self._cache / f"{key.hexdigest()}.npy"
         if not stored.is_file():
             unfinished = stored.with_suffix(".unfinished.npy")  # an interrupted run leaves no half of a row
-            np.save(unfinished, np.array([self._inliers(probe, row) for row in gallery], np.int64))
+            np.save(unfinished, np.array([self._inliers(probe, row) for row in gallery]))
             unfinished.replace(stored)
-        return np.asarray(np.load(stored, allow_pickle=False), np.int64)
+        return np.asarray(np.load(stored, allow_pickle=False))
 
     def _digest(self, row: Row) -> bytes:
         return hashlib.sha256((self._root / row.path).read_bytes()).digest()
@@ -120,16 +120,17 @@ class KeypointScorer:
             self._known[row.path] = Keypoints(positions, rooted)
         return self._known[row.path]
 
-    def _inliers(self, probe: Row, row: Row) -> int:
+    def _inliers(self, probe: Row, row: Row) -> float:
+        """Number of inliers, plus their share of the matches, so that equal numbers are no ties."""
         a, b = self._keypoints(probe), self._keypoints(row)
         if min(len(a.positions), len(b.positions)) < 2:
-            return 0
+            return 0.0
         nearest: Any = self._matcher.knnMatch(a.descriptors, b.descriptors, k=2)
         good = [m for m, n in nearest if m.distance < RATIO * n.distance]
-        if len(good) < 3:
-            return len(good)
+        if len(good) < 3:  # two matches fit any similarity
+            return 0.0
         source = a.positions[[m.queryIdx for m in good]]
         target = b.positions[[m.trainIdx for m in good]]
         cv2.setRNGSeed(0)
         _, inliers = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=TOLERANCE)
-        return 0 if inliers is None else int(inliers.sum())
+        return 0.0 if inliers is None else float(inliers.sum() + inliers.mean())
