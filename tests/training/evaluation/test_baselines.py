@@ -63,9 +63,9 @@ def test_keypoints_without_texture_match_nothing(bundle: Path, track: Track, tmp
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths of the probes that are compared anew."""
     compared: list[str] = []
-    inliers: Callable[..., int] = KeypointScorer._inliers
+    inliers: Callable[..., float] = KeypointScorer._inliers
 
-    def count(self: KeypointScorer, probe: object, row: object) -> int:
+    def count(self: KeypointScorer, probe: object, row: object) -> float:
         compared.append(str(probe))
         return inliers(self, probe, row)
 
