@@ -78,7 +78,7 @@ def _evaluate_modality(
 ) -> None:
     folder = options.models / f"{name}-service"
     ours = ShippedModel(folder, registry[name], options.data)
-    control = BackgroundOnly(ours, name, options.data)
+    control = BackgroundOnly(ours, options.data)
     scorers: list[Scorer] = [ours, control, RawPixels(options.data)]
     if not options.without_baselines:
         train = [row for row in rows if row.modality == name and row.split == "train" and row.role == "train"]

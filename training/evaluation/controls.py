@@ -12,27 +12,21 @@ from shared.images.views import Image
 from training.evaluation.scorers import EmbeddingScorer, ShippedModel
 
 GREY = 128
-CENTRAL = 0.8
-"""Axes of the ellipse that is masked, as shares of the picture: a slice's body or head, or a lesion."""
-FUNDUS = 0.98
-"""The same for the disc of a fundus picture, which fills it: corners and rim remain."""
+MASKED = 1.2
+"""Axes of the masked ellipse, as shares of the picture: an eye's disc, a slice's body or head and most of the skin that
+surrounds a lesion lie inside, the corners remain. A smaller ellipse leaves outlines, and an outline is anatomy."""
 
 
 class BackgroundOnly(EmbeddingScorer):
-    """The shipped model on pictures whose anatomy is masked out: it should fall close to chance.
+    """The shipped model on pictures whose anatomy is masked out by even grey: it should fall close to chance."""
 
-    The mask is an ellipse of even grey in the middle. On skin what remains is skin, which belongs to the patient too:
-    there, better than chance is no proof of a short cut.
-    """
-
-    def __init__(self, model: ShippedModel, modality: str, root: Path) -> None:
+    def __init__(self, model: ShippedModel, root: Path) -> None:
         super().__init__("control: background only", root)
         self._model = model
-        self._share = FUNDUS if modality == "fundus" else CENTRAL
 
     def embed(self, image: Image) -> NDArray[np.float32]:
         """As the model embeds it, without what is in the middle."""
-        return self._model.embed(mask_centre(image, self._share))
+        return self._model.embed(mask_centre(image, MASKED))
 
 
 def mask_centre(image: Image, share: float) -> Image:
