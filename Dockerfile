@@ -1,49 +1,72 @@
 # All images of the system. Targets: gateway, model (compa and the identification services differ by data only), migrate.
-FROM python:3.11-slim-bookworm AS base
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/app PATH=/opt/venv/bin:$PATH \
+# Built for the platform of the builder; every wheel in requirements/*.lock exists for linux/amd64 and linux/arm64.
+
+# Python without what only installs or converts things. Packages leave through dpkg, so that its list stays true.
+FROM python:3.11-slim-bookworm AS python
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medreid \
+    && find /usr/local /usr/lib/python3* -depth \( -name 'pip*' -o -name 'setuptools*' -o -name 'wheel*' \
+        -o -name pkg_resources -o -name _distutils_hack -o -name ensurepip -o -name idlelib -o -name lib2to3 \
+        -o -name pydoc_data -o -name turtledemo -o -name test \) -exec rm -rf {} + \
+    && rm -rf /usr/share/python-wheels /usr/share/info /usr/lib/*/gconv /var/cache/* /var/lib/apt/lists/* /var/log/* \
+    && dpkg --purge --force-remove-essential --force-remove-protected --force-depends \
+        apt e2fsprogs logsave perl-base
+
+# Flattened: what was removed above is in no layer.
+FROM scratch AS base
+COPY --from=python / /
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/app \
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MALLOC_ARENA_MAX=2
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medreid
 WORKDIR /app
 STOPSIGNAL SIGTERM
+USER medreid
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.vendor="MedReID" org.opencontainers.image.version="${VERSION}"
 
-# One layer per role, from its lock. Nothing can be installed into a running container: pip stays behind.
-FROM base AS packages
-RUN python3 -m venv --without-pip /opt/venv
-ENV PIP_PYTHON=/opt/venv/bin/python PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# One layer per role, from its lock. pip, strip and their caches stay behind.
+FROM python:3.11-slim-bookworm AS packages
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null \
+    && python3 -m venv --without-pip /opt/venv
+ENV PIP_PYTHON=/opt/venv/bin/python PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off
+COPY deploy/containers/slim.sh /usr/local/bin/slim
 FROM packages AS gateway-packages
 COPY requirements/gateway.lock .
-RUN pip install --require-hashes --requirement gateway.lock
+RUN pip install --require-hashes --requirement gateway.lock && slim /opt/venv/lib/python3.11/site-packages
 FROM packages AS model-packages
 COPY requirements/model.lock .
-RUN pip install --require-hashes --requirement model.lock
+RUN pip install --require-hashes --requirement model.lock && slim /opt/venv/lib/python3.11/site-packages
 FROM packages AS migrate-packages
 COPY requirements/migrate.lock .
-RUN pip install --require-hashes --requirement migrate.lock
+RUN pip install --require-hashes --requirement migrate.lock && slim /opt/venv/lib/python3.11/site-packages
 
 FROM base AS service
-USER medreid
 ENV MEDREID_HOST=0.0.0.0 MEDREID_PORT=8000
 EXPOSE 8000
 HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-m", "shared.service.probe"]
 
 FROM service AS gateway
+LABEL org.opencontainers.image.title="MedReID gateway" \
+      org.opencontainers.image.description="The public API: decodes, routes and decides."
+CMD ["python", "-m", "gateway"]
 COPY --from=gateway-packages /opt/venv /opt/venv
 COPY shared/ shared/
 COPY gateway/ gateway/
-CMD ["python", "-m", "gateway"]
 
 FROM service AS model
 COPY --from=model-packages /opt/venv /opt/venv
 COPY shared/ shared/
-# The last layer, and the only one in which the model services differ.
-ARG MODEL
-COPY ${MODEL}-service/ ${MODEL}-service/
-WORKDIR /app/${MODEL}-service
 CMD ["python", "app.py"]
+ARG MODEL
+LABEL org.opencontainers.image.title="MedReID ${MODEL}-service" \
+      org.opencontainers.image.description="One model behind HTTP: ${MODEL}."
+WORKDIR /app/${MODEL}-service
+# The last layer, and the only one in which the model services differ.
+COPY ${MODEL}-service/ ./
 
 FROM base AS migrate
-USER medreid
+LABEL org.opencontainers.image.title="MedReID migrate" \
+      org.opencontainers.image.description="Brings the database's schema up to date, and ends."
+CMD ["python", "-m", "shared.database", "migrate"]
 COPY --from=migrate-packages /opt/venv /opt/venv
 COPY shared/ shared/
-CMD ["python", "-m", "shared.database", "migrate"]
