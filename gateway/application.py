@@ -56,7 +56,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         registry = load_registry(settings.registry)
-        services = Services(settings, registry, transport)
+        services = Services(settings, registry, frame.metrics, transport)
         threads = InferenceQueue([None] * settings.decode_workers, settings.queue_capacity, frame.metrics)
         try:
             async with open_database(database_settings) as database:

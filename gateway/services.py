@@ -15,7 +15,9 @@ from shared.contracts.internal import Classification, Matches, ModelDescription,
 from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy
 from shared.modalities import Registry
+from shared.service.balancing import Observe
 from shared.service.client import ServiceClient, create_client
+from shared.service.metrics import Metrics
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Image = NDArray[np.uint8]
@@ -87,10 +89,12 @@ class Identifier:
 class Services:
     """All model services behind the gateway."""
 
-    def __init__(self, settings: GatewaySettings, registry: Registry, transport: Transport = over_network) -> None:
+    def __init__(
+        self, settings: GatewaySettings, registry: Registry, metrics: Metrics, transport: Transport = over_network
+    ) -> None:
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         self._clients = {
-            name: ServiceClient(create_client(url, transport(name)))
+            name: ServiceClient(create_client(url, transport(name), _observer(metrics, name)))
             for name, url in {"compa": settings.compa_url, **urls}.items()
         }
         self.compa = Compa(self._clients["compa"])
@@ -100,6 +104,16 @@ class Services:
         """Close all connections."""
         for client in self._clients.values():
             await client.close()
+
+
+def _observer(metrics: Metrics, service: str) -> Observe:
+    used, resting = metrics.replicas.labels(service, "used"), metrics.replicas.labels(service, "resting")
+
+    def observe(in_use: int, at_rest: int) -> None:
+        used.set(in_use)
+        resting.set(at_rest)
+
+    return observe
 
 
 def _parse(kind: type[Answer], response: httpx.Response) -> Answer:

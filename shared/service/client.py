@@ -11,24 +11,34 @@ import httpx
 
 from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER
 from shared.errors import BadUpstream, DeadlineExceeded, InternalError, MedReIDError, ServiceUnavailable
+from shared.service.balancing import BalancedTransport, Observe
 from shared.service.context import Deadline, current_request
 from shared.service.problems import problem_types
 
 CONNECT_S, WRITE_S, POOL_S = 1.0, 5.0, 2.0
 SECONDS = re.compile("[0-9]{1,5}")
 KEPT_ALIVE_S = 15.0
-"""Idle connections are dropped early, so that new replicas get their share."""
+"""Less than what a service keeps an idle connection for, so that it never closes one that is about to be used."""
 
 
-def create_client(base_url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """A client for one service; `transport` lets tests call an application without a network."""
+def create_client(
+    base_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    observe: Observe = lambda used, resting: None,
+) -> httpx.AsyncClient:
+    """A client for all replicas of one service; `transport` lets tests call an application without a network."""
     return httpx.AsyncClient(
         base_url=base_url,
-        transport=transport,
+        transport=transport or BalancedTransport(base_url, _connections, observe),
         timeout=httpx.Timeout(10.0, connect=CONNECT_S, write=WRITE_S, pool=POOL_S),
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=KEPT_ALIVE_S),
         trust_env=False,
     )
+
+
+def _connections() -> httpx.AsyncBaseTransport:
+    """Those to one replica."""
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=KEPT_ALIVE_S)
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 class ServiceClient:

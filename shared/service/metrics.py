@@ -31,6 +31,13 @@ class Metrics:
             "medreid_decisions_total", "Decisions.", ["modality", "decision"], registry=self.registry
         )
 
+        self.replicas = Gauge(
+            "medreid_replicas",
+            "Replicas of a service, as this gateway sees them.",
+            ["service", "state"],
+            registry=self.registry,
+        )
+
     def render(self) -> bytes:
         """The exposition text."""
         return generate_latest(self.registry)

@@ -1,0 +1,104 @@
+"""One replica of a service: what is under way there, and whether it is alive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httpx
+
+SUSPICION_S = 0.5
+"""An answer that takes longer is asked after: the replica may be busy, or it may hang."""
+
+PULSE_S = 1.0
+"""How long a replica may take to say that it is alive; its event loop is never busy for that long."""
+
+Connect = Callable[[], httpx.AsyncBaseTransport]
+"""Makes the connections to one replica; tests put applications in place of the network."""
+
+
+class Hung(httpx.ReadError):
+    """The replica does not even answer whether it is alive."""
+
+
+class Replica:
+    """One address of a service."""
+
+    def __init__(self, base: httpx.URL, address: str, connect: Connect) -> None:
+        self._url = base.copy_with(host=address, path="/", query=None)
+        self._transport, self._probes = connect(), connect()
+        self._pulse: asyncio.Task[bool] | None = None
+        self.in_flight = 0
+        self.used = 0
+        """Larger for whoever was used later."""
+        self.resting = False
+        """Left alone until it is ready again."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer; raises httpx.TransportError, Hung where the replica stopped in the middle of it."""
+        self.in_flight += 1
+        self._idle.clear()
+        task = asyncio.ensure_future(self._exchange(request))
+        try:
+            while not (await asyncio.wait({task}, timeout=SUSPICION_S))[0]:
+                if not await self.alive():
+                    raise Hung("the replica hangs", request=request)
+            return task.result()
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        url = request.url.copy_with(host=self._url.host)  # the Host header keeps the name
+        there = httpx.Request(
+            request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+        )
+        response = await self._transport.handle_async_request(there)
+        stream = cast(httpx.AsyncByteStream, response.stream)
+        body = b"".join([part async for part in stream])
+        await stream.aclose()
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=httpx.ByteStream(body),
+            extensions=response.extensions,
+        )
+
+    async def alive(self) -> bool:
+        """Whether it answers at all; whoever asks meanwhile gets the same answer."""
+        if self._pulse is None or self._pulse.done():
+            self._pulse = asyncio.create_task(self._ok("/health/live"))
+        return await asyncio.shield(self._pulse)
+
+    async def ready(self) -> bool:
+        """Whether it would serve."""
+        return await self._ok("/health/ready")
+
+    async def _ok(self, path: str) -> bool:
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), PULSE_S)
+        request = httpx.Request("GET", self._url.copy_with(path=path), extensions={"timeout": timeouts})
+        try:
+            async with asyncio.timeout(PULSE_S):
+                response = await self._probes.handle_async_request(request)
+                await response.aread()
+        except (TimeoutError, httpx.TransportError):
+            return False
+        return response.status_code == 200
+
+    async def retire(self) -> None:
+        """Close its connections as soon as nothing is under way on them."""
+        await self._idle.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._pulse is not None:
+            self._pulse.cancel()
+        await self._transport.aclose()
+        await self._probes.aclose()
