@@ -42,7 +42,7 @@ RUN pip install --require-hashes --requirement migrate.lock && slim /opt/venv/li
 FROM base AS service
 ENV MEDREID_HOST=0.0.0.0 MEDREID_PORT=8000
 EXPOSE 8000
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-m", "shared.service.probe"]
 
 FROM service AS gateway
