@@ -17,7 +17,8 @@ from training.datasets.manifest import Row, read_manifest
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.compa import evaluate_compa
 from training.evaluation.controls import BackgroundOnly
-from training.evaluation.metrics import Decisions, Scores, decisions, identification, open_set, verification
+from training.evaluation.decisions import CalibratedPosterior, Decisions, decisions
+from training.evaluation.metrics import Scores, identification, open_set, verification
 from training.evaluation.plots import failure_gallery, plot_track
 from training.evaluation.protocol import Track, read_tracks
 from training.evaluation.report import MethodResult, Report, TrackResult
@@ -134,7 +135,9 @@ def _measure(method: str, scores: Scores) -> MethodResult:
 
 
 def _decisions(scores: Scores, manifest: ModelManifest, modality: Modality) -> Decisions | None:
-    return decisions(scores, manifest.calibration, modality.threshold) if manifest.calibration else None
+    if manifest.calibration is None:
+        return None
+    return decisions(scores, CalibratedPosterior(manifest.calibration), modality.threshold)
 
 
 def _model_facts(ours: ShippedModel, folder: Path) -> dict[str, Any]:

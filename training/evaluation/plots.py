@@ -12,7 +12,8 @@ from matplotlib import pyplot
 
 from shared.images.decoding import decode_image
 from shared.images.views import standard_view
-from training.evaluation.metrics import ECE_BINS, Decisions, Scores, cumulative_match, error_rates, pairs
+from training.evaluation.decisions import ECE_BINS, Decisions
+from training.evaluation.metrics import Scores, cumulative_match, error_rates, pairs
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import Similarities
 
@@ -58,7 +59,7 @@ def _reliability(axis: Any, decisions: Decisions) -> None:
         [correct[bins == b].mean() for b in used],
         [10 + 3 * np.sum(bins == b) for b in used],
     )
-    axis.set(title=f"reliability, ECE {decisions.ece:.3f}", xlabel="confidence", ylabel="share right")
+    axis.set(title=f"reliability, ECE {decisions.ece.value:.3f}", xlabel="confidence", ylabel="share right")
 
 
 def failure_gallery(track: Track, similarities: Similarities, scores: Scores, root: Path, out: Path) -> None:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.evaluation.bootstrap import Interval
 from training.evaluation.compa import ClassifierFigures
-from training.evaluation.metrics import Decisions, Interval
+from training.evaluation.decisions import Decisions
 from training.evaluation.protocol import Track
 
 PRIOR_WORK = """\
@@ -28,7 +29,7 @@ class MethodResult:
 
     method: str
     identification: Mapping[str, Interval]
-    verification: Mapping[str, float]
+    verification: Mapping[str, Interval] | None
     fnir5: Interval | None
     fnir1: Interval | None
     decisions: Decisions | None = None
@@ -116,6 +117,14 @@ def _interval(interval: Interval | None) -> str:
     return f"{100 * interval.value:.1f} ({100 * interval.low:.1f}-{100 * interval.high:.1f})"
 
 
+def _share(interval: Interval) -> str:
+    return f"{_interval(interval)} %"
+
+
+def _decimal(interval: Interval) -> str:
+    return f"{interval.value:.3f} ({interval.low:.3f}-{interval.high:.3f})"
+
+
 def _track_table(result: TrackResult) -> str:
     lines = [
         f"## {result.title}\n",
@@ -124,7 +133,7 @@ def _track_table(result: TrackResult) -> str:
     ]
     for m in result.methods:
         ranks = " | ".join(_interval(m.identification[name]) for name in ("rank1", "rank3", "map"))
-        pairs = f"{m.verification['auc']:.3f} | {100 * m.verification['eer']:.1f}"
+        pairs = f"{_decimal(m.verification['auc'])} | {_interval(m.verification['eer'])}" if m.verification else " | "
         lines.append(f"| {m.method} | {ranks} | {pairs} | {_interval(m.fnir5)} | {_interval(m.fnir1)} |")
     lines.append(f"\nChance finds {1 / len(result.track.subjects):.1%} at rank 1.")
     if result.ahead:
@@ -136,21 +145,19 @@ def _track_table(result: TrackResult) -> str:
 
 
 def _decision_text(d: Decisions) -> str:
-    strangers = (
-        f" Strangers: {d.impostors_identified:.1%} identified, {d.impostors_candidates:.1%} candidates,"
-        f" {d.impostors_unknown:.1%} unknown."
-        if d.impostors_identified is not None
-        else ""
-    )
-    top3 = (
-        f" (the right patient among the top 3 in {d.right_in_top3_where_not_identified:.1%} of those not identified)"
-        if d.right_in_top3_where_not_identified is not None
-        else ""
-    )
+    strangers = ""
+    if d.impostors_identified and d.impostors_candidates and d.impostors_unknown:
+        strangers = (
+            f" Strangers: {_share(d.impostors_identified)} identified, {_share(d.impostors_candidates)} candidates,"
+            f" {_share(d.impostors_unknown)} unknown."
+        )
+    top3 = d.right_in_top3_where_not_identified
+    among = f" (the right patient among the top 3 in {_share(top3)} of those not identified)" if top3 else ""
     return (
-        f"\nAt the shipped threshold: {d.identified_rightly:.1%} identified rightly, {d.identified_wrongly:.1%}"
-        f" wrongly, {d.candidates:.1%} candidates, {d.unknown:.1%} unknown{top3}.{strangers}"
-        f" ECE {d.ece:.3f} over the queries, {d.ece_with_impostors:.3f} with the strangers among them.\n"
+        f"\nAt the shipped threshold: {_share(d.identified_rightly)} identified rightly,"
+        f" {_share(d.identified_wrongly)} wrongly, {_share(d.candidates)} candidates, {_share(d.unknown)}"
+        f" unknown{among}.{strangers} ECE {_decimal(d.ece)} over the queries, {_decimal(d.ece_with_impostors)} with the"
+        " strangers among them.\n"
     )
 
 

@@ -4,22 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared.models.folder import Calibration
+from training.evaluation.bootstrap import Interval
 from training.evaluation.metrics import (
     Scores,
-    area_under_roc,
     cumulative_match,
-    decisions,
     error_rates,
-    expected_calibration_error,
     identification,
     open_set,
-    over_subjects,
     verification,
 )
-
-CALIBRATION = Calibration(scale=20.0, offset=-10.0, size_exponent=0.0)
-"""Log likelihood ratio 0 at a cosine of 0.5."""
 
 
 def scores(queries: list[list[float]], impostors: list[list[float]], truth: list[int]) -> Scores:
@@ -62,18 +55,52 @@ def test_ties_count_against_the_patient() -> None:
 def test_a_method_that_knows_nothing_finds_nobody() -> None:
     constant = scores([[0.0] * 5] * 4, [[0.0] * 5] * 3, [0, 1, 2, 3])
     assert identification(constant)["rank3"].value == 0.0
-    assert verification(constant)["auc"] == 0.5
+    assert compared(constant)["auc"].value == 0.5
     found = open_set(constant, 0.05)
     assert found is not None
     assert found.value == 1.0
 
 
+def compared(one: Scores) -> dict[str, Interval]:
+    figures = verification(one)
+    assert figures is not None
+    return figures
+
+
 def test_the_area_under_the_curve_counts_pairs_and_half_of_the_ties() -> None:
-    assert area_under_roc(np.array([0.9, 0.5]), np.array([0.1, 0.5])) == pytest.approx((2 + 1.5) / 4)
+    figures = compared(scores([[0.9, 0.1], [0.5, 0.5]], [], [0, 1]))
+    assert figures["auc"].value == pytest.approx((2 + 1.5) / 4)
 
 
 def test_separable_comparisons_have_no_error() -> None:
-    assert verification(scores([[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.3]], [0, 1])) == {"auc": 1.0, "eer": 0.0}
+    figures = compared(scores([[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.3]], [0, 1]))
+    assert figures == {"auc": Interval(1.0, 1.0, 1.0), "eer": Interval(0.0, 0.0, 0.0)}
+
+
+def test_the_equal_error_is_where_both_errors_are_the_same() -> None:
+    figures = compared(scores([[0.9], [0.8], [0.7], [0.3]], [[0.75], [0.2], [0.1], [0.05]], [0, 0, 0, 0]))
+    assert figures["eer"].value == 0.25
+
+
+def test_where_nobody_can_be_confused_there_is_nothing_to_verify() -> None:
+    assert verification(scores([[0.9]], [], [0])) is None
+
+
+def test_intervals_of_pairs_hold_their_figure_and_narrow_with_the_number_of_people() -> None:
+    rng = np.random.default_rng(0)
+    widths = []
+    for people in (10, 100):
+        noisy = np.eye(people) + rng.normal(0, 0.4, (people, people))
+        auc = compared(scores(noisy.tolist(), [], list(range(people))))["auc"]
+        assert auc.low <= auc.value <= auc.high
+        widths.append(auc.high - auc.low)
+    assert widths[1] < widths[0]
+
+
+def test_the_figures_in_a_draw_are_those_of_the_probes_that_were_drawn() -> None:
+    """Only one subject has probes, so every draw is the sample, however often it is repeated."""
+    auc = compared(scores([[0.9, 0.95], [0.6, 0.1]], [], [0, 0]))["auc"]
+    assert (auc.low, auc.high) == (auc.value, auc.value)
 
 
 def test_one_false_match_and_one_false_non_match_in_four_are_an_equal_error_of_a_quarter() -> None:
@@ -109,7 +136,9 @@ def test_few_impostors_widen_the_interval_of_an_open_set_figure() -> None:
     rng = np.random.default_rng(0)
     queries = np.eye(40) * rng.uniform(0.3, 1.0, 40)
     few, many = (
-        open_set(scores(queries.tolist(), rng.uniform(0, 0.8, (count, 40)).tolist(), list(range(40))), 0.05)
+        open_set(
+            scores(queries.tolist(), np.tile(rng.uniform(0.3, 0.8, (count, 1)), 40).tolist(), list(range(40))), 0.05
+        )
         for count in (5, 500)
     )
     assert few is not None
@@ -122,66 +151,6 @@ def test_an_interval_holds_its_figure_and_a_seed_repeats_it() -> None:
     assert first == again
     assert first.low <= first.value <= first.high
     assert other.value == first.value
-
-
-def test_a_subject_with_all_the_probes_leaves_nothing_to_draw() -> None:
-    interval = over_subjects(lambda probes: float(len(probes)), ["a", "a", "a"], 0)
-    assert (interval.low, interval.high) == (3.0, 3.0)
-
-
-def test_probes_of_one_subject_are_drawn_together() -> None:
-    sizes = []
-
-    def figure(probes: np.ndarray) -> float:
-        sizes.append(len(probes))
-        return 0.0
-
-    over_subjects(figure, ["a", "a", "a", "b"], 0)
-    assert set(sizes) == {2, 4, 6}
-
-
-def test_decisions_are_those_of_the_serving_rule() -> None:
-    decided = decisions(
-        scores(
-            queries=[[0.9, 0.1], [0.9, 0.2], [0.55, 0.1], [0.1, 0.2]],  # right, wrong, between, nobody
-            impostors=[[0.9, 0.1], [0.1, 0.1]],
-            truth=[0, 1, 0, 1],
-        ),
-        CALIBRATION,
-        threshold=0.75,
-    )
-    assert decided.identified_rightly == 0.25
-    assert decided.identified_wrongly == 0.25
-    assert decided.candidates == 0.25
-    assert decided.unknown == 0.25
-    assert decided.right_in_top3_where_not_identified == 1.0
-    assert (decided.impostors_identified, decided.impostors_candidates, decided.impostors_unknown) == (0.5, 0.0, 0.5)
-
-
-def test_strangers_who_are_named_cost_calibration() -> None:
-    decided = decisions(scores([[0.99, 0.1]], [[0.99, 0.1]], [0]), CALIBRATION, 0.75)
-    assert decided.ece < 0.01
-    assert decided.ece_with_impostors == pytest.approx(0.5, abs=0.01)
-
-
-def test_where_everybody_is_identified_and_nobody_strange_these_shares_are_absent() -> None:
-    figures = decisions(scores([[0.99, 0.1]], [], [0]), CALIBRATION, 0.75).figures()
-    absent = {name for name, value in figures.items() if value is None}
-    assert absent == {
-        "right_in_top3_where_not_identified",
-        "impostors_identified",
-        "impostors_candidates",
-        "impostors_unknown",
-    }
-
-
-def test_confidence_that_comes_true_has_no_calibration_error() -> None:
-    assert expected_calibration_error(np.full(4, 0.75), np.array([True, True, True, False])) == 0.0
-
-
-def test_the_calibration_error_weighs_bins_by_their_size() -> None:
-    confidences, correct = np.array([1.0, 1.0, 1.0, 0.0]), np.array([True, True, False, False])
-    assert expected_calibration_error(confidences, correct) == pytest.approx(3 / 4 * 1 / 3)
 
 
 PROBES, SUBJECTS = 5, 4
@@ -208,7 +177,8 @@ def test_figures_depend_on_the_order_of_similarities_alone(
 ) -> None:
     plain = scores(queries.tolist(), impostors.tolist(), truth)
     moved = scores((8 * queries + 3).tolist(), (8 * impostors + 3).tolist(), truth)
-    assert verification(moved) == pytest.approx(verification(plain))
+    for figure, interval in compared(plain).items():
+        assert compared(moved)[figure].value == pytest.approx(interval.value)
     assert moved.ranks.tolist() == plain.ranks.tolist()
 
 
@@ -219,10 +189,3 @@ def test_error_rates_run_from_all_matches_to_none(genuine: np.ndarray, impostor:
     assert (false_match[-1], false_non_match[0]) == (0.0, 0.0)
     assert np.all(np.diff(false_match) <= 0)
     assert np.all(np.diff(false_non_match) >= 0)
-
-
-@given(SIMILARITIES, TRUTH)
-def test_decisions_share_out_every_query(similarities: np.ndarray, truth: list[int]) -> None:
-    d = decisions(scores(similarities.tolist(), [], truth), CALIBRATION, 0.75)
-    assert d.identified_rightly + d.identified_wrongly + d.candidates + d.unknown == pytest.approx(1.0)
-    assert 0.0 <= d.ece <= 1.0

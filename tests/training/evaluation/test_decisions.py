@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from shared.identification.matching import NEIGHBOURS
+from shared.models.folder import Calibration
+from training.evaluation.bootstrap import Array
+from training.evaluation.decisions import CalibratedPosterior, answer, calibration_errors, decisions
+from training.evaluation.metrics import Scores
+
+POSTERIOR = CalibratedPosterior(Calibration(scale=20.0, offset=-10.0, size_exponent=0.0))
+"""Log likelihood ratio 0 at a score of 0.5."""
+
+
+def scores(queries: list[list[float]], impostors: list[list[float]], truth: list[int]) -> Scores:
+    return Scores(
+        np.array(queries, float),
+        np.array(impostors, float).reshape(len(impostors), len(queries[0])),
+        np.array(truth),
+        [f"q{t}" for t in truth],
+        [f"i{n}" for n in range(len(impostors))],
+    )
+
+
+def test_decisions_are_those_of_the_serving_rule() -> None:
+    decided = decisions(
+        scores(
+            queries=[[0.9, 0.1], [0.9, 0.2], [0.55, 0.1], [0.1, 0.2]],  # right, wrong, between, nobody
+            impostors=[[0.9, 0.1], [0.1, 0.1]],
+            truth=[0, 1, 0, 1],
+        ),
+        POSTERIOR,
+        threshold=0.75,
+    )
+    shares = (decided.identified_rightly, decided.identified_wrongly, decided.candidates, decided.unknown)
+    assert [share.value for share in shares] == [0.25] * 4
+    assert decided.right_in_top3_where_not_identified is not None
+    assert decided.right_in_top3_where_not_identified.value == 1.0
+    strangers = (decided.impostors_identified, decided.impostors_candidates, decided.impostors_unknown)
+    assert [share.value for share in strangers if share] == [0.5, 0.0, 0.5]
+
+
+def test_strangers_who_are_named_cost_calibration() -> None:
+    decided = decisions(scores([[0.99, 0.1]], [[0.99, 0.1]], [0]), POSTERIOR, 0.75)
+    assert decided.ece.value < 0.01
+    assert decided.ece_with_impostors.value == pytest.approx(0.5, abs=0.01)
+
+
+def test_where_everybody_is_identified_and_nobody_strange_these_shares_are_absent() -> None:
+    figures = decisions(scores([[0.99, 0.1]], [], [0]), POSTERIOR, 0.75).figures()
+    absent = {name for name, value in figures.items() if value is None}
+    assert absent == {
+        "right_in_top3_where_not_identified",
+        "impostors_identified",
+        "impostors_candidates",
+        "impostors_unknown",
+    }
+
+
+def error(confidences: list[float], correct: list[bool]) -> float:
+    return float(calibration_errors(np.array(confidences), np.array(correct), np.ones((1, len(correct))))[0])
+
+
+def test_confidence_that_comes_true_has_no_calibration_error() -> None:
+    assert error([0.75] * 4, [True, True, True, False]) == 0.0
+
+
+def test_the_calibration_error_weighs_bins_by_their_size() -> None:
+    assert error([1.0, 1.0, 1.0, 0.0], [True, True, False, False]) == pytest.approx(3 / 4 * 1 / 3)
+
+
+def test_as_in_service_only_the_nearest_enter_the_posterior_of_a_large_gallery() -> None:
+    sizes = []
+
+    def remember(scores: Array, enrolled: int) -> tuple[Array, float]:
+        sizes.append((len(scores), enrolled, float(scores[0])))
+        return np.zeros(len(scores)), 1.0
+
+    row = np.random.default_rng(0).permutation(NEIGHBOURS + 50).astype(float)
+    assert answer(row[np.newaxis], remember).first.tolist() == [int(row.argmax())]
+    assert sizes == [(NEIGHBOURS, NEIGHBOURS + 50, row.max())]
+
+
+def test_any_score_will_do_as_long_as_its_posterior_belongs_to_it() -> None:
+    """Log likelihood ratios in the place of cosines: the decision is the same."""
+    cosines = scores([[0.9, 0.1], [0.55, 0.1]], [[0.3, 0.2]], [0, 1])
+    ratios = scores((20 * cosines.queries - 10).tolist(), (20 * cosines.impostors - 10).tolist(), [0, 1])
+    fused = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0))
+    assert decisions(ratios, fused, 0.75) == decisions(cosines, POSTERIOR, 0.75)
+
+
+PROBES, SUBJECTS = 5, 4
+SIMILARITIES = arrays.arrays(np.float64, (PROBES, SUBJECTS), elements=st.floats(-1, 1, width=16))
+TRUTH = st.lists(st.integers(0, SUBJECTS - 1), min_size=PROBES, max_size=PROBES)
+
+
+@given(SIMILARITIES, TRUTH)
+def test_decisions_share_out_every_query(similarities: np.ndarray, truth: list[int]) -> None:
+    d = decisions(scores(similarities.tolist(), [], truth), POSTERIOR, 0.75)
+    shares = (d.identified_rightly, d.identified_wrongly, d.candidates, d.unknown)
+    assert sum(share.value for share in shares) == pytest.approx(1.0)
+    assert 0.0 <= d.ece.value <= 1.0
