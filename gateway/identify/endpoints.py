@@ -48,6 +48,7 @@ async def identify(
     watch.lap("identify")
     answer = _answer(prepared, matches, entry.threshold if threshold is None else threshold, watch)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
+    state.metrics.confidence.labels(entry.name).observe(answer.confidence)
     await state.audit.record(
         AuditEvent(
             caller.caller_id,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+CONFIDENCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
+"""Bounds of the histogram of confidences: fine where thresholds lie."""
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -31,10 +34,17 @@ class Metrics:
             "medreid_decisions_total", "Decisions.", ["modality", "decision"], registry=self.registry
         )
 
+        self.confidence = Histogram(
+            "medreid_confidence",
+            "Confidence of the top candidate of an identification.",
+            ["modality"],
+            buckets=CONFIDENCES,
+            registry=self.registry,
+        )
         self.replicas = Gauge(
             "medreid_replicas",
             "Replicas of a service, as this gateway sees them.",
-            ["service", "state"],
+            ["upstream", "state"],
             registry=self.registry,
         )
 
