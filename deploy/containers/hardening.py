@@ -1,0 +1,51 @@
+"""What a process in one of the containers may do."""
+
+from __future__ import annotations
+
+import json
+
+from deploy.containers.engine import Engine, expect
+
+PROBE = """
+import json, os, shutil, socket, sys
+from pathlib import Path
+status = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\\t" in line)
+def writable(folder):
+    try:
+        Path(folder, "probe").touch()
+        return True
+    except OSError:
+        return False
+def reaches(address):
+    try:
+        socket.create_connection((address, 8000), 2).close()
+        return True
+    except OSError:
+        return False
+print(json.dumps({
+    "uid": os.getuid(),
+    "capabilities": int(status["CapEff"], 16) | int(status["CapPrm"], 16) | int(status["CapBnd"], 16),
+    "privileges can grow": status["NoNewPrivs"].strip() != "1",
+    "writable": [folder for folder in ("/", "/app", "/opt/venv", "/etc") if writable(folder)],
+    "tmp is writable": writable("/tmp"),
+    "way out": reaches(sys.argv[1]),
+    "tools": [tool for tool in ("pip", "apt-get", "gcc", "cc", "strip", "perl") if shutil.which(tool)],
+}))
+"""
+
+
+def check_container(engine: Engine, container: str, outside: str, *, public: bool) -> None:
+    """Failed where it runs as root, has a capability, can write, install, or reach out (unless public).
+
+    `outside` is an address on a network that leads out, where the gateway listens.
+    """
+    seen = json.loads(engine.python(container, PROBE, outside))
+    expect("runs as root", seen, holds=seen["uid"] != 0)
+    expect("has capabilities", seen, holds=seen["capabilities"] == 0)
+    expect("can gain privileges", seen, holds=not seen["privileges can grow"])
+    expect("can write outside of /tmp", seen, holds=not seen["writable"] and seen["tmp is writable"])
+    expect("has a way out of the internal network", seen, holds=seen["way out"] == public)
+    attached = engine.inspect(container)[0]["NetworkSettings"]["Networks"]
+    leading_out = [name for name in attached if not engine.inspect(name)[0]["Internal"]]
+    expect("is on a network that leads out", leading_out, holds=bool(leading_out) == public)
+    expect("has tools that no service needs", seen, holds=not seen["tools"])

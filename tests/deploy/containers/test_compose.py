@@ -1,0 +1,100 @@
+"""What the compose files promise; that they run is shown by `make test-containers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.modalities import load_registry
+from shared.service.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[3]
+MODELS = {"compa-service", *(f"{name}-service" for name in load_registry().names)}
+OURS = {"gateway", "migrate", *MODELS}
+SWARM_REFUSES = {"name"}
+"""At the top of a file; and of a service, a mapping under `depends_on`."""
+
+Services = Mapping[str, dict[str, Any]]
+
+
+def load(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture
+def services() -> Services:
+    found: Services = load("compose.yaml")["services"]
+    return found
+
+
+def test_every_service_of_the_system_is_there(services: Services) -> None:
+    assert set(services) == {*OURS, "db"}
+
+
+def test_every_image_of_ours_is_built_from_its_target() -> None:
+    builds = {name: service["build"] for name, service in load("compose.override.yaml")["services"].items()}
+    assert set(builds) == OURS
+    for name, build in builds.items():
+        assert build["target"] == (name if name in {"gateway", "migrate"} else "model")
+        assert build.get("args", {}).get("MODEL") == (name.removesuffix("-service") if name in MODELS else None)
+
+
+def test_services_that_use_the_database_wait_for_the_migration() -> None:
+    waiting = {
+        name
+        for name, service in load("compose.override.yaml")["services"].items()
+        if service.get("depends_on", {}).get("migrate") == {"condition": "service_completed_successfully"}
+    }
+    assert waiting == OURS - {"migrate", "compa-service"}
+
+
+def test_the_file_for_swarm_holds_nothing_that_swarm_refuses(services: Services) -> None:
+    assert load("compose.yaml")["version"] == load("deploy/containers/swarm.yaml")["version"]
+    assert not SWARM_REFUSES & set(load("compose.yaml"))
+    assert not [name for name, service in services.items() if {"build", "depends_on", "tmpfs"} & set(service)]
+
+
+def test_every_container_is_hardened_and_limited(services: Services) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert any(volume["type"] == "tmpfs" for volume in service["volumes"])
+        assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"])
+        assert ("cap_add" in service) == (name == "db")
+
+
+def test_only_the_gateway_is_published_and_has_a_way_out(services: Services) -> None:
+    assert {name for name, service in services.items() if "ports" in service} == {"gateway"}
+    assert {name for name, service in services.items() if service["networks"] != ["internal"]} == {"gateway"}
+    assert load("compose.yaml")["networks"]["internal"] == {"internal": True}
+    assert services["gateway"]["ports"][0].startswith("127.0.0.1:")
+
+
+def test_the_gateway_sees_every_replica_of_a_model(services: Services) -> None:
+    assert all(services[name]["deploy"]["endpoint_mode"] == "dnsrr" for name in MODELS)
+
+
+def test_a_new_replica_is_healthy_before_an_old_one_stops_and_a_bad_one_is_rolled_back(services: Services) -> None:
+    for name in {"gateway", *MODELS}:
+        update = services[name]["deploy"]["update_config"]
+        assert (update["order"], update["failure_action"]) == ("start-first", "rollback")
+
+
+def test_a_container_is_not_stopped_before_it_has_drained(services: Services) -> None:
+    drain = ServiceSettings.model_fields["drain_seconds"].default
+    assert all(float(services[name]["stop_grace_period"].removesuffix("s")) > drain for name in {"gateway", *MODELS})
+
+
+def test_secrets_are_files_and_no_value_is_in_the_compose_file(services: Services) -> None:
+    assert {secret["file"] for secret in load("compose.yaml")["secrets"].values()} == {
+        ".secrets/database_url",
+        ".secrets/database_password",
+    }
+    for service in services.values():
+        assert not [key for key in service.get("environment", {}) if "PASSWORD" in key or key.endswith("_URL")]
