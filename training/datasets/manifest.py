@@ -12,7 +12,10 @@ MANIFEST_NAME = "manifest.csv"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a manifest. `subject` is the unit of all splits; empty where the identity is unknown."""
+    """One line of a manifest. `subject` is the unit of all splits; empty where the identity is unknown.
+
+    `kind` says of a track whether its probes come from the acquisition that is enrolled: one of `KINDS`, or empty.
+    """
 
     path: str
     modality: str
@@ -24,11 +27,13 @@ class Row:
     role: str
     identity: str = ""
     licence: str = ""
+    kind: str = ""
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
 REQUIRED = ("path", "modality", "subject", "split", "role")
 SPLITS = ("train", "test")
+KINDS = ("same scan", "separate acquisitions")
 ROLES = ("train", "gallery", "query", "impostor", "distractor", "modality_only", "ood")
 
 
@@ -55,6 +60,8 @@ def _row(record: dict[str, str], line: int) -> Row:
         raise ValueError(f"{MANIFEST_NAME}, line {line}: split is {row.split!r}, not one of {', '.join(SPLITS)}")
     if row.role not in ROLES:
         raise ValueError(f"{MANIFEST_NAME}, line {line}: role is {row.role!r}, not one of {', '.join(ROLES)}")
+    if row.kind and row.kind not in KINDS:
+        raise ValueError(f"{MANIFEST_NAME}, line {line}: kind is {row.kind!r}, not one of {', '.join(KINDS)}")
     return row
 
 

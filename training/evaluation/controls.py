@@ -2,37 +2,146 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from shared.images.views import Image
+from training.evaluation.metrics import Scores
 from training.evaluation.scorers import EmbeddingScorer, ShippedModel
 
+ALLOWED = 1.5
+"""Times chance that a control may find."""
 GREY = 128
-MASKED = 1.2
-"""Axes of the masked ellipse, as shares of the picture: an eye's disc, a slice's body or head and most of the skin that
-surrounds a lesion lie inside, the corners remain. A smaller ellipse leaves outlines, and an outline is anatomy."""
+MARGIN = 0.04
+"""Share of the longer side that the mask reaches beyond the anatomy."""
+LARGE = 0.01
+"""Share of the picture from which something that is lit may be anatomy."""
+NOTHING_LEFT = 0.01
+"""Share of the picture under which what is left is no surroundings but the rim of the anatomy."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """How a modality's anatomy is told from what surrounds it.
+
+    `dark` is the share of the brightest grey value up to which a pixel is air, the rim of a fundus camera or a
+    vignette; `thin` the share of the longer side up to which a bright line is a frame or the couch and not scalp;
+    `marks` says that the anatomy fills the picture, with letters burned in upon it. Elsewhere letters are in the dark.
+    """
+
+    dark: float = 0.08
+    thin: float = 0.0
+    marks: bool = False
+
+
+SURROUNDINGS = {"ct": Surroundings(dark=0.25, thin=0.06), "xray": Surroundings(thin=0.06, marks=True)}
+"""By modality, found by looking at pictures of the training split; all others take the defaults."""
+BRIGHT, STANDS_OUT = 225, 60
+"""Grey value of burned-in letters and arrows, and how much brighter than their neighbourhood they are."""
+MARK_AREA = 0.004
+"""Largest share of the picture that one letter covers."""
+FRAME = 0.12
+"""Share of a side, next to the edge, in which burned-in marks stand; inside, bright spots are anatomy."""
 
 
 class BackgroundOnly(EmbeddingScorer):
-    """The shipped model on pictures whose anatomy is masked out by even grey: it should fall close to chance."""
+    """The shipped model on pictures without their anatomy: surroundings, frame and burned-in marks alone."""
 
     def __init__(self, model: ShippedModel, root: Path) -> None:
         super().__init__("control: background only", root)
         self._model = model
+        self._surroundings = SURROUNDINGS.get(model.manifest.name, Surroundings())
 
     def embed(self, image: Image) -> NDArray[np.float32]:
-        """As the model embeds it, without what is in the middle."""
-        return self._model.embed(mask_centre(image, MASKED))
+        """As the model embeds it, without what is of the body."""
+        return self._model.embed(background(image, self._surroundings))
 
 
-def mask_centre(image: Image, share: float) -> Image:
-    """A copy of uint8 (h, w, 3) with an ellipse of even grey, whose axes are `share` of width and height."""
-    height, width = image.shape[:2]
-    masked = image.copy()
-    axes = (round(share * width / 2), round(share * height / 2))
-    cv2.ellipse(masked, (width // 2, height // 2), axes, 0, 0, 360, (GREY, GREY, GREY), cv2.FILLED)
-    return masked
+def background(image: Image, surroundings: Surroundings) -> Image:
+    """A copy of uint8 (h, w, 3) whose anatomy is painted over.
+
+    The paint is the colour of the surroundings, so that the mask's outline, which would be the body's, does not show.
+    Where the anatomy fills the picture, as skin and most chests do, an even grey picture is left, and the marks.
+    """
+    left = anatomy(image, surroundings) == 0
+    if left.mean() <= NOTHING_LEFT:
+        left[:] = False
+    paint = np.median(image[left], axis=0) if left.any() else np.full(3, GREY)
+    shown = left | marks(image) if surroundings.marks else left
+    return np.where(shown[:, :, np.newaxis], image, paint.astype(np.uint8))
+
+
+def anatomy(image: Image, surroundings: Surroundings) -> NDArray[np.uint8]:
+    """uint8 (h, w), 255 in the convex hull of all large things that are not dark, and a margin around it."""
+    grey = cv2.medianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 5)
+    lit = np.asarray(grey > surroundings.dark * float(np.percentile(grey, 99)), np.uint8)
+    if surroundings.thin:
+        side = max(3, round(surroundings.thin * max(grey.shape)) | 1)
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        framed = cv2.copyMakeBorder(
+            lit, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0,)
+        )  # a frame at the edge is thin, too
+        lit = np.array(cv2.morphologyEx(framed, cv2.MORPH_OPEN, brush)[1:-1, 1:-1], np.uint8)
+    outlines, _ = cv2.findContours(lit, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    mask = np.zeros(grey.shape, np.uint8)
+    large = [outline for outline in outlines if cv2.contourArea(outline) > LARGE * grey.size]
+    if large:
+        hull = cv2.convexHull(np.concatenate(large))
+        cv2.drawContours(mask, [hull], -1, (255,), max(1, round(2 * MARGIN * max(grey.shape))))
+        cv2.drawContours(mask, [hull], -1, (255,), cv2.FILLED)
+    return mask
+
+
+def marks(image: Image) -> NDArray[np.bool_]:
+    """bool (h, w): small grey things near the edge that are much brighter than what surrounds them."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    side = max(3, round(0.06 * max(grey.shape)) | 1)
+    raised = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
+    colourless = image.max(axis=2).astype(int) - image.min(axis=2) < 20
+    found = ((grey >= BRIGHT) & (raised >= STANDS_OUT) & colourless).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(found)
+    small = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] <= MARK_AREA * grey.size]
+    return np.asarray(np.isin(labels, small) & _frame(grey.shape))
+
+
+def _frame(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    height, width = shape[:2]
+    rows, columns = round(FRAME * height), round(FRAME * width)
+    inside = np.zeros((height, width), bool)
+    inside[rows : height - rows, columns : width - columns] = True
+    return ~inside
+
+
+@dataclass(frozen=True)
+class ChanceTest:
+    """Rank-1 of a control against what chance finds: exact 95 % interval (Clopper & Pearson 1934), one-sided p value.
+
+    `p_value` is how likely chance times 1.5 finds as many or more: small says that the excess is real. Probes of one
+    person are not independent, which makes it too small.
+    """
+
+    found: int
+    queries: int
+    chance: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def passed(self) -> bool:
+        """Not more than 1.5 times chance, or no more than luck explains at the 5 % level."""
+        return self.p_value > 0.05
+
+
+def chance_test(scores: Scores) -> ChanceTest:
+    """Exact binomial test of rank-1 against 1.5 times chance."""
+    found, queries = int(np.sum(scores.ranks == 1)), len(scores.ranks)
+    chance = 1 / scores.queries.shape[1]
+    test = binomtest(found, queries, min(ALLOWED * chance, 1.0), alternative="greater")
+    interval = binomtest(found, queries).proportion_ci(method="exact")
+    return ChanceTest(found, queries, chance, float(interval.low), float(interval.high), float(test.pvalue))

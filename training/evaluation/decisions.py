@@ -31,7 +31,7 @@ class Posterior(Protocol):
 
 @dataclass(frozen=True)
 class CalibratedPosterior:
-    """The posterior that serves."""
+    """The posterior that serves, of log likelihood ratios."""
 
     calibration: Calibration
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from training.datasets.manifest import Row
 
 SAME_SCAN = ("ct-same-scan", "mri-cross-sequence")
-"""Tracks whose probes come from the acquisition that is enrolled: they flatter, and are never averaged with others."""
+"""Tracks of the public bundle whose probes come from the acquisition that is enrolled: they flatter, and are never
+averaged with others. Other manifests say it in the column `kind`."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class Track:
 
     @property
     def kind(self) -> str:
-        """`same scan` or `separate acquisitions`."""
-        return "same scan" if self.name in SAME_SCAN else "separate acquisitions"
+        """`same scan` or `separate acquisitions`: as the manifest says, or as is known of the public bundle."""
+        said = next((row.kind for row in (*self.queries, *self.gallery) if row.kind), "")
+        return said or ("same scan" if self.name in SAME_SCAN else "separate acquisitions")
 
     @cached_property
     def subjects(self) -> list[str]:
@@ -53,7 +55,7 @@ class Track:
 
 
 def read_tracks(rows: Iterable[Row], split: str, modalities: Sequence[str]) -> list[Track]:
-    """The tracks of a split with gallery and queries; ValueError where the subject of a query is not enrolled."""
+    """The tracks of a split with gallery and queries; ValueError where one contradicts itself."""
     wanted = [row for row in rows if row.split == split and row.track and row.modality in modalities]
     tracks = []
     for name in sorted({row.track for row in wanted}):
@@ -65,5 +67,7 @@ def read_tracks(rows: Iterable[Row], split: str, modalities: Sequence[str]) -> l
         strays = {r.subject for r in by_role["query"]} - {r.subject for r in gallery}
         if strays:
             raise ValueError(f"track {name}: {len(strays)} subjects are asked for but not in the gallery")
+        if len({r.kind for r in own if r.kind}) > 1:
+            raise ValueError(f"track {name}: the manifest gives it two kinds")
         tracks.append(Track(name, own[0].modality, gallery, by_role["query"], by_role["impostor"]))
     return tracks

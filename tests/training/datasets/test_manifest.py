@@ -23,6 +23,13 @@ def test_a_users_manifest_may_leave_the_optional_columns_out(tmp_path: Path) -> 
     assert row.source == ""
 
 
+def test_a_kind_of_track_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    header = "path,modality,subject,split,role,kind\n"
+    (tmp_path / "manifest.csv").write_text(f"{header}a.jpg,ct,p1,test,query,same scan\nb.jpg,ct,p1,test,query,same\n")
+    with pytest.raises(ValueError, match="line 3: kind is 'same', not one of same scan, separate acquisitions"):
+        read_manifest(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

@@ -1,16 +1,83 @@
+import cv2
 import numpy as np
+import pytest
 
-from training.evaluation.controls import GREY, mask_centre
+from training.evaluation.controls import GREY, SURROUNDINGS, Surroundings, background, chance_test
+from training.evaluation.metrics import Scores
+
+DARK_AROUND = Surroundings()
+CT, XRAY = SURROUNDINGS["ct"], SURROUNDINGS["xray"]
 
 
-def test_the_middle_is_even_grey_and_the_corners_stay() -> None:
-    image = np.random.default_rng(0).integers(0, 100, (60, 90, 3)).astype(np.uint8)
-    masked = mask_centre(image, 0.8)
-    assert np.all(masked[20:40, 25:65] == GREY)
-    np.testing.assert_array_equal(masked[:4, :4], image[:4, :4])
+def body(height: int = 200, width: int = 240) -> np.ndarray:
+    """uint8 (h, w, 3): a textured ellipse in the dark."""
+    texture = np.random.default_rng(0).integers(90, 220, (height, width, 1)).astype(np.uint8)
+    mask = cv2.ellipse(np.zeros((height, width), np.uint8), (width // 2, height // 2), (70, 60), 0, 0, 360, (1,), -1)
+    return np.asarray(np.repeat(texture * mask[:, :, np.newaxis], 3, axis=2), np.uint8)
+
+
+def test_nothing_of_the_body_is_left_not_even_its_outline() -> None:
+    assert not background(body(), DARK_AROUND).any()
+
+
+def test_what_stands_in_the_dark_stays() -> None:
+    picture = body()
+    picture[5:15, 5:12] = 240
+    left = background(picture, DARK_AROUND)
+    np.testing.assert_array_equal(left[:20, :20], picture[:20, :20])
+    assert not left[40:].any()
+
+
+def test_the_frame_of_a_figure_is_no_anatomy() -> None:
+    picture = np.pad(body(), ((4, 4), (4, 4), (0, 0)), constant_values=255)
+    left = background(picture, CT)
+    assert np.all(left[:4] == 255)
+    assert not left[8:-8, 8:-8].any()
+
+
+def test_a_body_that_fills_the_picture_leaves_an_even_grey_one() -> None:
+    skin = np.random.default_rng(0).integers(120, 200, (100, 120, 3)).astype(np.uint8)
+    assert np.all(background(skin, DARK_AROUND) == GREY)
+
+
+def test_letters_upon_a_body_that_fills_the_picture_stay() -> None:
+    chest = np.full((200, 200, 3), 120, np.uint8)
+    chest[8:18, 170:176] = 255
+    chest[100:110, 100:106] = 255  # in the middle: a pacemaker, a rib
+    left = background(chest, XRAY)
+    assert np.all(left[8:18, 170:176] == 255)
+    left[8:18, 170:176] = GREY
+    assert np.all(left == GREY)
+
+
+def test_an_empty_picture_stays_as_it_is() -> None:
+    assert not background(np.zeros((50, 50, 3), np.uint8), DARK_AROUND).any()
 
 
 def test_the_picture_itself_is_left_as_it_was() -> None:
-    image = np.zeros((20, 20, 3), np.uint8)
-    mask_centre(image, 0.8)
-    assert not image.any()
+    picture = body()
+    background(picture, XRAY)
+    np.testing.assert_array_equal(picture, body())
+
+
+def found(hits: int, queries: int, subjects: int) -> Scores:
+    rows = np.zeros((queries, subjects))
+    rows[:, 1] = 0.5
+    rows[:hits, 0] = 1.0
+    return Scores(rows, np.empty((0, subjects)), np.zeros(queries, int), [f"{i}" for i in range(queries)], [])
+
+
+def test_a_control_at_chance_passes() -> None:
+    test = chance_test(found(10, 100, 10))
+    assert test.passed
+    assert (test.found, test.queries, test.chance) == (10, 100, 0.1)
+    assert test.low < 0.1 < test.high
+
+
+def test_an_excess_that_luck_explains_passes_and_one_that_it_does_not_fails() -> None:
+    assert chance_test(found(3, 10, 10)).passed  # three times chance, of ten
+    assert not chance_test(found(30, 100, 10)).passed
+
+
+def test_the_p_value_is_the_exact_tail_of_one_and_a_half_times_chance() -> None:
+    assert chance_test(found(2, 2, 10)).p_value == pytest.approx(0.15**2)

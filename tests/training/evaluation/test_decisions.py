@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -10,14 +12,16 @@ from training.evaluation.bootstrap import Array
 from training.evaluation.decisions import CalibratedPosterior, answer, calibration_errors, decisions
 from training.evaluation.metrics import Scores
 
-POSTERIOR = CalibratedPosterior(Calibration(scale=20.0, offset=-10.0, size_exponent=0.0))
-"""Log likelihood ratio 0 at a score of 0.5."""
+POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0))
+SCALE, EVEN = 20.0, 0.5
+"""Scores are log likelihood ratios: those of a cosine that says nothing at 0.5."""
 
 
 def scores(queries: list[list[float]], impostors: list[list[float]], truth: list[int]) -> Scores:
+    """Of cosines."""
     return Scores(
-        np.array(queries, float),
-        np.array(impostors, float).reshape(len(impostors), len(queries[0])),
+        SCALE * (np.array(queries, float) - EVEN),
+        SCALE * (np.array(impostors, float).reshape(len(impostors), len(queries[0])) - EVEN),
         np.array(truth),
         [f"q{t}" for t in truth],
         [f"i{n}" for n in range(len(impostors))],
@@ -84,11 +88,15 @@ def test_as_in_service_only_the_nearest_enter_the_posterior_of_a_large_gallery()
 
 
 def test_any_score_will_do_as_long_as_its_posterior_belongs_to_it() -> None:
-    """Log likelihood ratios in the place of cosines: the decision is the same."""
-    cosines = scores([[0.9, 0.1], [0.55, 0.1]], [[0.3, 0.2]], [0, 1])
-    ratios = scores((20 * cosines.queries - 10).tolist(), (20 * cosines.impostors - 10).tolist(), [0, 1])
-    fused = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0))
-    assert decisions(ratios, fused, 0.75) == decisions(cosines, POSTERIOR, 0.75)
+    ratios = scores([[0.9, 0.1], [0.55, 0.1]], [[0.3, 0.2]], [0, 1])
+    cosines = replace(ratios, queries=ratios.queries / SCALE + EVEN, impostors=ratios.impostors / SCALE + EVEN)
+
+    def of_cosines(scores: Array, enrolled: int) -> tuple[Array, float]:
+        return POSTERIOR(SCALE * (scores - EVEN), enrolled)
+
+    one, other = decisions(cosines, of_cosines, 0.75), decisions(ratios, POSTERIOR, 0.75)
+    assert one.confidences == pytest.approx(other.confidences)
+    assert (one.identified_rightly, one.impostors_unknown) == (other.identified_rightly, other.impostors_unknown)
 
 
 PROBES, SUBJECTS = 5, 4
@@ -96,6 +104,7 @@ SIMILARITIES = arrays.arrays(np.float64, (PROBES, SUBJECTS), elements=st.floats(
 TRUTH = st.lists(st.integers(0, SUBJECTS - 1), min_size=PROBES, max_size=PROBES)
 
 
+@settings(deadline=None, max_examples=20)
 @given(SIMILARITIES, TRUTH)
 def test_decisions_share_out_every_query(similarities: np.ndarray, truth: list[int]) -> None:
     d = decisions(scores(similarities.tolist(), [], truth), POSTERIOR, 0.75)

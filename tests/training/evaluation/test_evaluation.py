@@ -7,6 +7,8 @@ import pytest
 
 from shared.models.folder import MANIFEST_FILE, MODEL_FILE, read_manifest
 from training.evaluation.__main__ import main
+from training.evaluation.page import BEGIN, END
+from training.evaluation.page import main as page
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 
@@ -98,8 +100,46 @@ def test_size_and_speed_of_the_models_are_told(report: dict[str, Any]) -> None:
     assert facts["milliseconds"] > 0
 
 
-def test_plots_are_written(out: Path) -> None:
+def test_plots_are_written_and_shown(out: Path, text: str) -> None:
     assert (out / "skin-generated.png").is_file()
+    assert (out / "overview.png").is_file()
+    assert "](skin-generated.png)" in text
+    assert "](overview.png)" in text
+
+
+def test_the_control_is_tested_against_chance(report: dict[str, Any], text: str) -> None:
+    (test,) = [method["chance_test"] for method in report["tracks"][0]["methods"] if method["control"]]
+    assert test["chance"] == pytest.approx(1 / 6)
+    assert test["passed"] == ("**identifies**" not in text)
+
+
+def test_the_gallery_grows_to_ten_thousand(report: dict[str, Any]) -> None:
+    sizes = report["tracks"][0]["growth"]
+    assert [(size["enrolled"], size["made_up"]) for size in sizes] == [(6, 0), (100, 82), (1000, 982), (10000, 9982)]
+
+
+def test_the_tables_of_the_page_come_from_the_report_alone(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert page([str(out / "report.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "| skin-generated | separate acquisitions | 12 / 6 / 3 |" in printed
+    document = tmp_path / "evaluation.md"
+    document.write_text(f"# Before\n{BEGIN}\nold figures\n{END}\n# After\n")
+    for _ in range(2):  # a second time changes nothing
+        assert page([str(out / "report.json"), "--into", str(document)]) == 0
+    written = document.read_text()
+    assert written == f"# Before\n{BEGIN}\n\n{printed}{END}\n# After\n"
+
+
+def test_a_page_without_a_place_for_results_is_left_alone(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "evaluation.md"
+    document.write_text("# Nothing here\n")
+    assert page([str(out / "report.json"), "--into", str(document)]) == 2
+    assert "no place for the results" in capsys.readouterr().err
+    assert document.read_text() == "# Nothing here\n"
 
 
 def run(bundle: Path, models: Path, out: Path, *further: str) -> int:
@@ -137,7 +177,7 @@ def test_without_impostors_and_foreign_pictures_nothing_is_claimed_of_them(
     [
         (["--split", "train"], "no track of split=train has rows of the roles gallery and query"),
         (["--weights", "nowhere"], "the baselines need ImageNet weights"),
-        (["--models", "nowhere"], "skin-service/ holds no model"),
+        (["--models", "nowhere", "--without-baselines"], "skin-service/ holds no model"),
         (["--data", "nowhere"], "there is no manifest.csv"),
     ],
 )

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -171,6 +171,7 @@ def test_the_order_of_the_gallery_carries_nothing(similarities: np.ndarray, trut
     assert moved.ranks.tolist() == scores(similarities.tolist(), [], truth).ranks.tolist()
 
 
+@settings(deadline=None, max_examples=20)
 @given(SIMILARITIES, SIMILARITIES, TRUTH)
 def test_figures_depend_on_the_order_of_similarities_alone(
     queries: np.ndarray, impostors: np.ndarray, truth: list[int]

@@ -59,6 +59,20 @@ def test_every_track_has_its_kind(name: str, kind: str) -> None:
     assert the_track([replace(r, track=name) for r in ROWS]).kind == kind
 
 
+def test_a_manifest_may_say_the_kind_itself() -> None:
+    assert the_track([replace(r, kind="same scan") for r in ROWS]).kind == "same scan"
+    assert the_track([replace(r, track="ct-same-scan", kind="separate acquisitions") for r in ROWS]).kind == (
+        "separate acquisitions"
+    )
+
+
+def test_a_track_of_two_kinds_is_an_error_in_the_data() -> None:
+    with pytest.raises(ValueError, match="track t: the manifest gives it two kinds"):
+        read_tracks(
+            [replace(ROWS[0], kind="same scan"), replace(ROWS[1], kind="separate acquisitions"), *ROWS], "test", ["ct"]
+        )
+
+
 def test_a_query_of_somebody_who_is_not_enrolled_is_an_error_in_the_data() -> None:
     with pytest.raises(ValueError, match="track t: 1 subjects are asked for but not in the gallery"):
         read_tracks([*ROWS, row("z", "query")], "test", ["ct"])

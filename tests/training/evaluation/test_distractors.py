@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.datasets.manifest import Row, read_manifest
+from training.evaluation.distractors import ANGLES, Persons, best_cosines, enlarge, mix, real_persons, widest_angle
+from training.evaluation.scorers import RawPixels
+
+
+def persons(count: int, pictures: int = 1, dimension: int = 16) -> Persons:
+    """Directions of unequal spread around a common one."""
+    spread = np.linspace(0.2, 1.0, dimension)
+    found = np.random.default_rng(0).normal(0.3, spread, (count, pictures, dimension))
+    return np.asarray(found / np.linalg.norm(found, axis=2, keepdims=True), np.float32)
+
+
+def test_real_people_join_first() -> None:
+    real = persons(10)
+    some = enlarge(real, 6, 0)
+    assert (some.real, some.angle) == (6, None)
+    np.testing.assert_array_equal(some.persons, real[:6])
+    many = enlarge(real, 50, 0)
+    assert (many.real, len(many.persons)) == (10, 50)
+    np.testing.assert_array_equal(many.persons[:10], real)
+
+
+def test_everybody_made_up_is_an_embedding_of_unit_length_and_nobody_twice() -> None:
+    made = enlarge(persons(10, pictures=2), 60, 0).persons
+    np.testing.assert_allclose(np.linalg.norm(made, axis=2), 1.0, atol=1e-5)
+    drawn = np.unique(mix(persons(100), 60, 45.0, np.random.default_rng(0)).reshape(60, -1), axis=0)
+    assert len(drawn) == 60
+
+
+def test_a_seed_repeats_its_people() -> None:
+    np.testing.assert_array_equal(enlarge(persons(10), 40, 3).persons, enlarge(persons(10), 40, 3).persons)
+    assert not np.array_equal(enlarge(persons(10), 40, 3).persons, enlarge(persons(10), 40, 4).persons)
+
+
+def test_mixtures_keep_mean_and_spread() -> None:
+    real = persons(400)
+    made = mix(real, 4000, 45.0, np.random.default_rng(0))
+    np.testing.assert_allclose(made.mean(axis=0), real.mean(axis=0), atol=0.05)
+    np.testing.assert_allclose(made.std(axis=0), real.std(axis=0), atol=0.05)
+
+
+def test_made_up_people_are_as_near_to_strangers_as_real_ones() -> None:
+    """What makes them fit for the purpose: half of the people are mixed, the others ask."""
+    real = persons(200)
+    made = enlarge(real[:100], 200, 0).persons[100:]
+    asking = real[100:, 0]
+    usual, now = (float(np.median(best_cosines(asking, those).max(axis=1))) for those in (real[:100], made))
+    assert now == pytest.approx(usual, abs=0.05)
+
+
+def test_a_narrow_angle_is_taken_where_a_wide_one_would_leave_the_neighbourhood() -> None:
+    """Ten groups apart: mixtures across them are near to nobody."""
+    groups = np.repeat(np.eye(10, 16, dtype=np.float32), 8, axis=0)[:, np.newaxis]
+    apart = groups + np.random.default_rng(0).normal(0, 0.05, groups.shape).astype(np.float32)
+    apart /= np.linalg.norm(apart, axis=2, keepdims=True)
+    assert widest_angle(apart, np.random.default_rng(0)) < ANGLES[0]
+
+
+def test_the_narrowest_angle_is_left_where_none_is_near_enough() -> None:
+    alone = np.eye(6, dtype=np.float32)[:, np.newaxis]
+    assert widest_angle(alone, np.random.default_rng(0)) in ANGLES
+
+
+def test_too_few_people_cannot_be_mixed() -> None:
+    with pytest.raises(ValueError, match="3 people of the training split are too few"):
+        enlarge(persons(3), 10, 0)
+
+
+def test_a_person_is_as_near_as_its_nearest_picture_however_many_people_are_compared_at_once() -> None:
+    people = persons(7, pictures=3)
+    probes = people[:2, 0]
+    expected = np.einsum("qd,npd->qnp", probes, people).max(axis=2)
+    np.testing.assert_allclose(best_cosines(probes, people, block=2), expected, atol=1e-6)
+
+
+def test_people_of_the_manifest_have_as_many_pictures_as_asked_for(bundle: Path) -> None:
+    rows: list[Row] = [row for row in read_manifest(bundle) if row.split == "train"]
+    found = real_persons(RawPixels(bundle), rows, 2, 0)
+    assert found.shape == (12, 2, 32 * 32 * 3)
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])  # each has one

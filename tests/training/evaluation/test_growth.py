@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from shared.models.folder import Calibration
+from training.evaluation.bootstrap import Array
+from training.evaluation.decisions import CalibratedPosterior
+from training.evaluation.growth import Gallery, enlarged, grow
+from training.evaluation.metrics import Scores
+from training.evaluation.shipped import Unverified
+
+POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=1.0))
+
+
+def by_embedding(cosines: Array) -> Array:
+    return 20 * cosines - 10
+
+
+def gallery(joining: int, strangers: float = 0.3) -> Gallery:
+    """Three people who are found at 0.9, one stranger, and others who join at a cosine of `strangers`."""
+    cosines = np.vstack([np.full((3, 3), 0.1) + 0.8 * np.eye(3), np.full((1, 3), 0.2)])
+    ratios = by_embedding(cosines)
+    scores = Scores(ratios[:3], ratios[3:], np.arange(3), ["a", "b", "c"], ["x"])
+    return Gallery(scores, cosines, np.full((4, joining), strangers), real=50)
+
+
+def test_the_track_itself_comes_first_and_sizes_without_people_enough_are_left_out() -> None:
+    sizes = grow(gallery(1500), Unverified(by_embedding), POSTERIOR, 0.75)
+    assert [(size.enrolled, size.made_up) for size in sizes] == [(3, 0), (100, 47), (1000, 947)]
+
+
+def test_confidence_falls_as_strangers_become_more() -> None:
+    sizes = grow(gallery(9997), Unverified(by_embedding), POSTERIOR, 0.75)
+    identified = [size.identified_rightly.value for size in sizes]
+    assert identified[0] == 1.0
+    assert identified[-1] == 0.0
+    assert [size.rank1.value for size in sizes] == [1.0] * 4
+
+
+def test_whoever_joins_nearer_than_the_patient_takes_its_place() -> None:
+    sizes = grow(gallery(997, strangers=0.95), Unverified(by_embedding), POSTERIOR, 0.75)
+    assert [size.rank1.value for size in sizes] == [1.0, 0.0, 0.0]
+
+
+def test_those_who_join_have_no_keypoints() -> None:
+    grown = enlarged(gallery(2), 2, Unverified(by_embedding))
+    np.testing.assert_allclose(grown.queries[:, 3:], by_embedding(np.full((3, 2), 0.3)))
+    assert grown.impostors.shape == (1, 5)
+
+
+def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
+    crowded = gallery(2, strangers=0.5)
+    crowded.scores.queries[:] += 5  # what keypoints add
+    grown = enlarged(crowded, 2, Unverified(by_embedding, candidates=2))
+    own, others = np.diag(grown.queries[:, :3]), grown.queries[0, 1:3]
+    assert own == pytest.approx(by_embedding(np.array([0.9] * 3)) + 5)  # still the nearest
+    assert others == pytest.approx(by_embedding(np.array([0.1] * 2)))  # behind the two who joined
+
+
+def test_nobody_is_pushed_out_where_nobody_joins() -> None:
+    alone = gallery(2)
+    np.testing.assert_array_equal(
+        enlarged(alone, 0, Unverified(by_embedding, candidates=1)).queries, alone.scores.queries
+    )

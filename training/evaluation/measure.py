@@ -1,0 +1,156 @@
+"""One modality measured: ours, the controls and the baselines on each of its tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared.modalities import Modality
+from shared.models.folder import MODEL_FILE
+from training.datasets.manifest import Row
+from training.datasets.split import is_validation, validation_protocols
+from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
+from training.evaluation.bootstrap import Array
+from training.evaluation.controls import BackgroundOnly, chance_test
+from training.evaluation.decisions import decisions
+from training.evaluation.distractors import Distractors, best_cosines, enlarge, real_persons
+from training.evaluation.failures import failure_gallery
+from training.evaluation.growth import SIZES, Gallery, Growth, grow
+from training.evaluation.metrics import Scores, identification, open_set, verification
+from training.evaluation.plots import plot_track
+from training.evaluation.points import OperatingPoint, operating_points, point_figures
+from training.evaluation.protocol import Track
+from training.evaluation.report import MethodResult, TrackResult
+from training.evaluation.scorers import RawPixels, Scorer, ShippedModel, Similarities
+from training.evaluation.shipped import Shipped, shipped
+
+SEED = 0
+PICTURES = 4
+"""Most pictures that a distractor is enrolled with; more would cost memory and change little."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where things are: pictures, models, ImageNet weights (None: no baselines), and the folder of the report."""
+
+    data: Path
+    models: Path
+    weights: Path | None
+    out: Path
+
+
+class ModalityEvaluation:
+    """Ours and what it is compared with, for the tracks of one modality."""
+
+    def __init__(self, modality: Modality, rows: Sequence[Row], sources: Sources) -> None:
+        self._modality, self._sources = modality, sources
+        self._folder = sources.models / f"{modality.name}-service"
+        self._train = [
+            r for r in rows if (r.modality, r.split, r.role) == (modality.name, "train", "train") and r.subject
+        ]
+        self._ours = ShippedModel(self._folder, modality, sources.data)
+        self._answers = shipped(self._ours)
+        self._control = BackgroundOnly(self._ours, sources.data)
+        self._scorers: list[Scorer] = [self._ours, self._control, RawPixels(sources.data)]
+        if sources.weights is not None:
+            self._scorers += list(_baselines(self._ours.manifest.trunk, self._train, sources, sources.weights))
+        self._points = self._operating_points()
+
+    def results(self, tracks: Sequence[Track]) -> Iterator[TrackResult]:
+        """Every track measured, its plots written."""
+        for track in tracks:
+            yield self._result(track)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The model as the report tells it."""
+        return {
+            "trunk": self._ours.manifest.trunk,
+            "digest": self._ours.manifest.digest,
+            "megabytes": (self._folder / MODEL_FILE).stat().st_size / 1e6,
+            "milliseconds": float(np.median(self._ours.milliseconds)),
+            "operating_points": [asdict(point) for point in self._points],
+        }
+
+    def _result(self, track: Track) -> TrackResult:
+        similarities = {scorer.name: scorer.similarities(track) for scorer in self._scorers}
+        scored = {name: _scores(track, self._subject_scores(name, track, s)) for name, s in similarities.items()}
+        ours, out = scored[self._ours.name], self._sources.out
+        methods = [self._measure(name, scores) for name, scores in scored.items()]
+        plot_track(track, scored, methods[0].decisions, out, controls=[self._control.name])
+        cosines = similarities[self._ours.name]
+        return TrackResult(
+            track,
+            methods,
+            points=[point_figures(ours, self._answers.posterior, point) for point in self._points]
+            if self._answers
+            else (),
+            growth=self._growth(track, ours, cosines, self._answers) if self._answers else (),
+            failures=failure_gallery(track, cosines, ours, self._sources.data, out),
+        )
+
+    def _subject_scores(self, method: str, track: Track, similarities: Similarities) -> Array:
+        """Ours as it ships, everything else by its nearest picture."""
+        if method == self._ours.name and self._answers:
+            return self._answers.scores(track, similarities)
+        return track.best_per_subject(similarities)
+
+    def _measure(self, method: str, scores: Scores) -> MethodResult:
+        decides = self._answers if method == self._ours.name else None
+        return MethodResult(
+            method=method,
+            identification=identification(scores),
+            verification=verification(scores),
+            fnir5=open_set(scores, 0.05),
+            fnir1=open_set(scores, 0.01),
+            decisions=decisions(scores, decides.posterior, self._modality.threshold) if decides else None,
+            chance_test=chance_test(scores) if method == self._control.name else None,
+        )
+
+    def _operating_points(self) -> list[OperatingPoint]:
+        """Chosen on the subjects that were cut from training for validation; none where there are no such."""
+        share = self._ours.manifest.training.get("configuration", {}).get("validation_share")
+        if self._answers is None or share is None:
+            return []
+        held_out = [row for row in self._train if is_validation(row.subject, share)]
+        tracks = [Track(p.track, self._modality.name, p.gallery, p.queries, ()) for p in validation_protocols(held_out)]
+        scored = [_scores(t, self._answers.scores(t, self._ours.similarities(t))) for t in tracks]
+        usable = [scores for scores in scored if scores.queries.shape[1] > 1]
+        return operating_points(usable, self._answers.posterior, self._modality.threshold) if usable else []
+
+    def _growth(self, track: Track, scores: Scores, similarities: Similarities, answers: Shipped) -> list[Growth]:
+        joining = self._distractors(track)
+        if joining is None:
+            return []
+        probes = self._ours.embeddings(track.probes)
+        cosines = track.best_per_subject(similarities)
+        gallery = Gallery(scores, cosines, best_cosines(probes, joining.persons), joining.real)
+        return grow(gallery, answers.unverified, answers.posterior, self._modality.threshold)
+
+    def _distractors(self, track: Track) -> Distractors | None:
+        """People to enlarge the gallery with, as many pictures of each as the track's people have; None without any."""
+        if len({row.subject for row in self._train}) < 4:
+            return None
+        pictures = min(max(1, round(len(track.gallery) / len(track.subjects))), PICTURES)
+        real = real_persons(self._ours, self._train, pictures, SEED)
+        return enlarge(real, max(SIZES) - len(track.subjects), SEED)
+
+
+def _baselines(trunk: str, train: Sequence[Row], sources: Sources, weights: Path) -> Iterator[Scorer]:
+    for part in trunk.split("+"):
+        frozen = FrozenFeatures(part, weights, sources.data)
+        yield frozen
+        if train:
+            yield WhitenedFeatures(frozen, train, sources.data)
+    yield KeypointScorer(sources.data, sources.out / "keypoints")
+
+
+def _scores(track: Track, best: Array) -> Scores:
+    """From float (probes, subjects)."""
+    count = len(track.queries)
+    asked, strangers = ([row.subject for row in rows] for rows in (track.queries, track.impostors))
+    return Scores(best[:count], best[count:], track.truth, asked, strangers)
