@@ -148,4 +148,4 @@ class Composed:
 
 def _well(state: Mapping[str, Any]) -> bool:
     """Running and healthy, or ended with success."""
-    return state["ExitCode"] == 0 and state.get("Health", {}).get("Status", "healthy") == "healthy"
+    return bool(state["ExitCode"] == 0 and state.get("Health", {}).get("Status", "healthy") == "healthy")
