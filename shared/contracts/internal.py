@@ -39,7 +39,7 @@ class Match(Message):
 
 
 class ServiceTimings(Message):
-    """Milliseconds inside a model service."""
+    """Milliseconds inside a model service; `inference` includes finding keypoints, `search` comparing them."""
 
     queue: float
     inference: float
@@ -65,10 +65,10 @@ class PatientMatch(Message):
 
 
 class LocalTemplate(Message):
-    """Keypoints and their descriptors: the local part of a template, at most 40 kB."""
+    """Keypoints and their descriptors (shared.keypoints.packing): the local part of a template, at most 40 kB."""
 
-    kind: Literal["none"] = "none"
-    data: Base64Bytes = b""
+    kind: Literal["sift"] = "sift"
+    data: Base64Bytes
 
 
 class TemplateMessage(Message):

@@ -27,7 +27,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """One patient near a probe, by the most similar of the patient's images."""
+    """One patient near a probe, by the most similar of the patient's images.
+
+    `local` is None where the template has no local part or it was not asked for.
+    """
 
     patient_id: str
     image_id: str
@@ -113,8 +116,13 @@ class Gallery(Protocol):
     async def ping(self) -> None:
         """Return where the store answers and is migrated."""
 
-    async def search(self, modality: str, model_digest: str, embedding: Embedding, limit: int) -> SearchResult:
-        """The `limit` nearest patients among templates of exactly this modality and digest (cosine similarity)."""
+    async def search(
+        self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
+    ) -> SearchResult:
+        """The `limit` nearest patients among templates of exactly this modality and digest (cosine similarity).
+
+        The first `with_local` of them come with the local part of their template.
+        """
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe, or None where the patient has none there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -57,14 +57,18 @@ class MemoryGallery:
     async def ping(self) -> None:
         """It always answers."""
 
-    async def search(self, modality: str, model_digest: str, embedding: Embedding, limit: int) -> SearchResult:
+    async def search(
+        self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
+    ) -> SearchResult:
         """Exact search; of equally similar patients the first by identifier comes first."""
         best = [
             neighbour
             for patient_id in sorted(self._patients)
             if (neighbour := await self.find(modality, model_digest, embedding, patient_id)) is not None
         ]
-        return SearchResult(sorted(best, key=lambda neighbour: -neighbour.similarity)[:limit], len(best))
+        best.sort(key=lambda neighbour: -neighbour.similarity)
+        bare = [replace(neighbour, local=None) for neighbour in best[with_local:limit]]
+        return SearchResult([*best[: min(with_local, limit)], *bare], len(best))
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe; of equally similar ones the first by identifier."""

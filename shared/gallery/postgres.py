@@ -31,7 +31,9 @@ WITH best AS (
     WHERE modality = %(modality)s AND model_digest = %(digest)s
     ORDER BY patient_key, embedding <#> %(probe)s, image_id
 )
-SELECT patient_id, image_id, similarity, local, (SELECT count(*) FROM best)
+SELECT patient_id, image_id, similarity,
+    CASE WHEN row_number() OVER (ORDER BY similarity DESC, patient_id) <= %(with_local)s THEN local END,
+    (SELECT count(*) FROM best)
 FROM best JOIN patients USING (patient_key)
 ORDER BY similarity DESC, patient_id
 LIMIT %(limit)s
@@ -57,11 +59,12 @@ class PostgresGallery:
         """Return where the store answers and is migrated."""
         await self._database.ping()
 
-    async def search(self, modality: str, model_digest: str, embedding: Embedding, limit: int) -> SearchResult:
+    async def search(
+        self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
+    ) -> SearchResult:
         """Exact search; the count is of the same snapshot."""
-        rows = await self._database.fetch(
-            SEARCH, {"probe": embedding, "modality": modality, "digest": model_digest, "limit": limit}
-        )
+        asked = {"probe": embedding, "modality": modality, "digest": model_digest}
+        rows = await self._database.fetch(SEARCH, {**asked, "limit": limit, "with_local": with_local})
         return SearchResult([Neighbour(*row[:4]) for row in rows], rows[0][4] if rows else 0)
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:

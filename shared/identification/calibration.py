@@ -1,17 +1,24 @@
-r"""From similarities to the probability of each enrolled patient and of "nobody who is enrolled".
+r"""From what was compared to the probability of each enrolled patient and of "nobody who is enrolled".
 
 With N patients enrolled, a stranger prior \pi_0 and a flat prior (1 - \pi_0) / N over the patients, Bayes' rule gives
 
-    P(i | s)       \propto  (1 - \pi_0) / N \cdot LR(s_i)
-    P(unknown | s) \propto  \pi_0
+    P(i | x)       \propto  (1 - \pi_0) / N \cdot LR(x_i)
+    P(unknown | x) \propto  \pi_0
 
-where LR(s) = p(s | genuine) / p(s | impostor) is the likelihood ratio of one comparison, modelled log-linearly as
-logistic regression does (Brümmer & du Preez 2006, "Application-independent evaluation of speaker detection"):
-log LR(s) = scale * s + const. The constants join in `offset`; log N carries `size_exponent` (1 is Bayes' rule with
-independent impostors). So the same similarity means less in a larger gallery, and "unknown" is one more class.
+where LR(x) = p(x | genuine) / p(x | impostor) is the likelihood ratio of one comparison. It is fused from the cosine s
+of the global embeddings and the number n of keypoints that agree under a geometric model, as logistic regression does
+(Brümmer & du Preez 2006, "Application-independent evaluation of speaker detection"):
+
+    log LR(s, n) = scale * s + inlier_weight * n / (n + inlier_half) + const
+
+The part of the keypoints saturates: forty that agree say little more than thirty. The constants join in `offset`;
+log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
+gallery, and "unknown" is one more class.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,23 +26,32 @@ from numpy.typing import ArrayLike, NDArray
 from shared.models.folder import Calibration
 
 
-def posterior(
-    similarities: ArrayLike, enrolled_patients: int, calibration: Calibration
-) -> tuple[NDArray[np.float64], float]:
-    """Probabilities of the patients behind `similarities` and of unknown; together they sum to 1.
+def evidence(
+    similarities: ArrayLike, inliers: Sequence[int | None] | ArrayLike, calibration: Calibration
+) -> NDArray[np.float64]:
+    """Log likelihood ratios, float (k,), the stranger prior's share included.
 
-    `similarities` is float (k,), one cosine per patient. Where k is smaller than `enrolled_patients`, the others are
-    taken as far from the probe (their probability as 0).
+    `similarities` are k cosines; `inliers` the keypoints that agree, None (or nan) where none were compared: that
+    counts as 0.
     """
-    scores = np.asarray(similarities, dtype=np.float64)
-    logits = calibration.scale * scores + calibration.offset
-    logits -= calibration.size_exponent * np.log(max(enrolled_patients, 1))
+    agreeing = np.nan_to_num(np.asarray(inliers, np.float64))
+    local = calibration.inlier_weight * agreeing / (agreeing + calibration.inlier_half)
+    return np.asarray(calibration.scale * np.asarray(similarities, np.float64) + local + calibration.offset)
+
+
+def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibration) -> tuple[NDArray[np.float64], float]:
+    """Probabilities of the patients behind `ratios` and of unknown; together they sum to 1.
+
+    `ratios` is float (k,), the `evidence` of one comparison per patient. Where k is smaller than `enrolled_patients`,
+    the others are taken as far from the probe (their probability as 0).
+    """
+    logits = np.asarray(ratios, np.float64) - calibration.size_exponent * np.log(max(enrolled_patients, 1))
     logits = np.append(logits, 0.0)
     weights = np.exp(logits - logits.max())
     probabilities = weights / weights.sum()
     return probabilities[:-1], float(probabilities[-1])
 
 
-def verification_probability(similarity: float, calibration: Calibration) -> float:
+def verification_probability(similarity: float, inliers: int | None, calibration: Calibration) -> float:
     """Probability that one claimed patient is the person: the posterior of a gallery of one."""
-    return float(posterior([similarity], 1, calibration)[0][0])
+    return float(posterior(evidence([similarity], [inliers], calibration), 1, calibration)[0][0])

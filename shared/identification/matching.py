@@ -1,20 +1,32 @@
-"""From probe images to matches: embed, pool, search, calibrate."""
+"""From probe images to matches: embed, pool, search, compare keypoints, fuse, calibrate."""
 
 from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.internal import Match, Matches, PatientMatch, ServiceTimings, TemplateMessage, Templates
+from shared.contracts.internal import (
+    LocalTemplate,
+    Match,
+    Matches,
+    PatientMatch,
+    ServiceTimings,
+    TemplateMessage,
+    Templates,
+)
 from shared.errors import NotFound
-from shared.gallery.contracts import Embedding, Gallery
-from shared.identification.calibration import posterior, verification_probability
+from shared.gallery.contracts import Embedding, Gallery, Neighbour
+from shared.identification.calibration import evidence, posterior, verification_probability
 from shared.images.quality import quality
 from shared.images.views import network_view
+from shared.keypoints.extraction import Keypoints
+from shared.keypoints.verification import CANDIDATES, LocalVerifier
 from shared.models.contracts import ModelSession, Pixels
 from shared.models.folder import Calibration
 from shared.service.context import Deadline
@@ -25,11 +37,21 @@ NEIGHBOURS = 100
 """Patients that enter the posterior one by one; those farther away are taken as impossible."""
 
 
-class Matcher:
-    """One modality's model over its part of the gallery."""
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is searched for: the pooled embedding, and the keypoints of its images (none without local verification)."""
 
-    def __init__(self, model: LoadedModel, calibration: Calibration, gallery: Gallery) -> None:
-        self._model, self._calibration, self._gallery = model, calibration, gallery
+    embedding: Embedding
+    keypoints: Sequence[Keypoints] = ()
+
+
+class Matcher:
+    """One modality's model over its part of the gallery; without a verifier, embeddings alone decide."""
+
+    def __init__(
+        self, model: LoadedModel, calibration: Calibration, gallery: Gallery, verifier: LocalVerifier | None = None
+    ) -> None:
+        self._model, self._calibration, self._gallery, self._verifier = model, calibration, gallery, verifier
         self._modality, self._digest = model.manifest.name, model.manifest.digest
 
     async def embed(self, images: Pixels, deadline: Deadline) -> Timed[NDArray[np.float32]]:
@@ -38,51 +60,81 @@ class Matcher:
 
     async def identify(self, images: Pixels, top_k: int, deadline: Deadline) -> Matches:
         """All images are one probe."""
-        embedded = await self.embed(images, deadline)
+        probe = await self._probe(images, deadline)
         begun = time.perf_counter()
-        result = await self._gallery.search(self._modality, self._digest, pool(embedded.value), NEIGHBOURS)
-        similarities = [neighbour.similarity for neighbour in result.neighbours]
-        probabilities, unknown = posterior(similarities, result.enrolled_patients, self._calibration)
+        verified = CANDIDATES if self._verifier else 0
+        result = await self._gallery.search(
+            self._modality, self._digest, probe.value.embedding, NEIGHBOURS, with_local=verified
+        )
+        inliers = await self._inliers(probe.value, result.neighbours, deadline)
+        ratios = evidence([n.similarity for n in result.neighbours], inliers, self._calibration)
+        order = np.argsort(-ratios, kind="stable")
+        probabilities, unknown = posterior(ratios[order], result.enrolled_patients, self._calibration)
         matches = [
-            Match(patient_id=n.patient_id, image_id=n.image_id, similarity=_cosine(n.similarity), probability=p)
-            for n, p in zip(result.neighbours[:top_k], probabilities[:top_k].tolist(), strict=True)
+            _match(result.neighbours[i], inliers[i], probability)
+            for i, probability in zip(order[:top_k].tolist(), probabilities[:top_k].tolist(), strict=True)
         ]
         return Matches(
             model=self._digest,
             enrolled_patients=result.enrolled_patients,
             matches=matches,
             unknown_probability=unknown,
-            timings_ms=_timings(embedded, begun),
+            timings_ms=_timings(probe, begun),
         )
 
     async def verify(self, images: Pixels, patient_id: str, deadline: Deadline) -> PatientMatch:
         """The claim that the probe is this patient; NotFound where no image of this modality is enrolled."""
-        embedded = await self.embed(images, deadline)
+        probe = await self._probe(images, deadline)
         begun = time.perf_counter()
-        found = await self._gallery.find(self._modality, self._digest, pool(embedded.value), patient_id)
+        found = await self._gallery.find(self._modality, self._digest, probe.value.embedding, patient_id)
         if found is None:
             raise NotFound("The patient has no enrolled image of this modality.")
-        probability = verification_probability(found.similarity, self._calibration)
-        match = Match(
-            patient_id=patient_id,
-            image_id=found.image_id,
-            similarity=_cosine(found.similarity),
-            probability=probability,
-        )
-        return PatientMatch(model=self._digest, match=match, timings_ms=_timings(embedded, begun))
+        inliers = (await self._inliers(probe.value, [found], deadline))[0]
+        probability = verification_probability(found.similarity, inliers, self._calibration)
+        match = _match(found, inliers, probability)
+        return PatientMatch(model=self._digest, match=match, timings_ms=_timings(probe, begun))
 
     async def templates(self, images: Pixels, deadline: Deadline) -> Templates:
         """One template per image, for the gateway to enrol."""
-        made = await self._model.queue.run(lambda session: _templates(session, images), deadline)
+        made = await self._model.queue.run(lambda session: self._templates(session, images), deadline)
         return Templates(model=self._digest, templates=made.value, timings_ms=_timings(made, time.perf_counter()))
 
+    async def _probe(self, images: Pixels, deadline: Deadline) -> Timed[Probe]:
+        def make(session: ModelSession) -> Probe:
+            embedding = pool(session.run(network_view(images)))
+            return Probe(embedding, self._verifier.probe(list(images)) if self._verifier else ())
 
-def _templates(session: ModelSession, images: Pixels) -> list[TemplateMessage]:
-    """Quality is measured here as well, off the event loop: 64 images take longer than other requests should wait."""
-    return [
-        TemplateMessage(embedding=encode_embedding(row), quality=quality(image))
-        for row, image in zip(session.run(network_view(images)), images, strict=True)
-    ]
+        return await self._model.queue.run(make, deadline)
+
+    async def _inliers(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> Sequence[int | None]:
+        """Per neighbour; in the queue as well, since comparing holds a core as inference does."""
+        verifier = self._verifier
+        if verifier is None or not neighbours:
+            return [None] * len(neighbours)
+        stored = [neighbour.local for neighbour in neighbours]
+        return (await self._model.queue.run(lambda _: verifier.inliers(probe.keypoints, stored), deadline)).value
+
+    def _templates(self, session: ModelSession, images: Pixels) -> list[TemplateMessage]:
+        """Quality is measured here as well, off the event loop: many images take longer than others should wait."""
+        return [
+            TemplateMessage(embedding=encode_embedding(row), local=self._local(image), quality=quality(image))
+            for row, image in zip(session.run(network_view(images)), images, strict=True)
+        ]
+
+    def _local(self, view: Pixels) -> LocalTemplate | None:
+        return LocalTemplate(data=base64.b64encode(self._verifier.template(view))) if self._verifier else None
+
+
+def _match(neighbour: Neighbour, inliers: int | None, probability: float) -> Match:
+    """Rounding may put a cosine a hair outside [-1, 1]."""
+    similarity = float(np.clip(neighbour.similarity, -1.0, 1.0))
+    return Match(
+        patient_id=neighbour.patient_id,
+        image_id=neighbour.image_id,
+        similarity=similarity,
+        inliers=inliers,
+        probability=probability,
+    )
 
 
 def pool(embeddings: NDArray[np.float32]) -> Embedding:
@@ -99,11 +151,6 @@ def encode_embedding(embedding: Embedding) -> bytes:
 def decode_embedding(data: bytes) -> Embedding:
     """The inverse, on the bytes that pydantic has decoded already."""
     return np.frombuffer(data, "<f4").astype(np.float32)
-
-
-def _cosine(similarity: float) -> float:
-    """Rounding may put a cosine a hair outside [-1, 1]."""
-    return float(np.clip(similarity, -1.0, 1.0))
 
 
 def _timings(embedded: Timed[Any], begun: float) -> ServiceTimings:

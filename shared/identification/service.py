@@ -17,6 +17,8 @@ from shared.database.settings import DatabaseSettings
 from shared.errors import NotFound, responses
 from shared.gallery.postgres import PostgresGallery
 from shared.identification.matching import Matcher
+from shared.keypoints.verification import build_verifier
+from shared.modalities import load_registry
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
 from shared.service.model import LoadedModel, ModelServiceSettings
 from shared.service.npy import (
@@ -93,6 +95,7 @@ def create_identification_app(
     calibration = loaded.manifest.calibration
     if calibration is None:
         raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
+    verifier = build_verifier(load_registry()[loaded.manifest.name])
     database_settings = database_settings or DatabaseSettings()
     checks: dict[str, Any] = {"model": loaded.check}
 
@@ -101,7 +104,7 @@ def create_identification_app(
         async with open_database(database_settings) as database, loaded.loading():
             gallery = PostgresGallery(database)
             checks["database"] = gallery.ping
-            yield {"model": loaded, "matcher": Matcher(loaded, calibration, gallery)}
+            yield {"model": loaded, "matcher": Matcher(loaded, calibration, gallery, verifier)}
 
     name = f"{loaded.manifest.name}-service"
     description = ServiceDescription(

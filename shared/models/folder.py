@@ -17,7 +17,7 @@ MANIFEST_FILE = "model.json"
 
 
 class Calibration(BaseModel):
-    """Parameters of `shared.identification.calibration.posterior`, fitted on validation subjects."""
+    """Parameters of `shared.identification.calibration`, fitted on validation subjects."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +26,10 @@ class Calibration(BaseModel):
     size_exponent: Annotated[
         float, Field(ge=0, description="How the odds of a stranger grow with the number enrolled.")
     ] = 1.0
+    inlier_weight: Annotated[
+        float, Field(ge=0, description="Log likelihood ratio of very many keypoints that agree; 0: local part unused.")
+    ] = 0.0
+    inlier_half: Annotated[float, Field(gt=0, description="Keypoints that agree at half of that.")] = 10.0
 
 
 class Rejection(BaseModel):

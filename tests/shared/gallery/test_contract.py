@@ -40,9 +40,21 @@ async def test_an_empty_gallery_has_nobody(gallery: Gallery) -> None:
 
 async def test_an_enrolled_image_is_found_at_once_with_its_cosine(gallery: Gallery) -> None:
     (image,) = await gallery.enrol("P-1", [template(1, local=b"keypoints")])
-    (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5)).neighbours
+    (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5, with_local=1)).neighbours
     assert (neighbour.patient_id, neighbour.image_id, neighbour.local) == ("P-1", image.image_id, b"keypoints")
     assert neighbour.similarity == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_only_the_nearest_come_with_their_local_part(gallery: Gallery) -> None:
+    for patient in range(4):
+        await gallery.enrol(f"P-{patient}", [template(patient, local=b"%d" % patient)])
+    nearest, *others = (await gallery.search("ct", DIGEST, unit(2), 3, with_local=1)).neighbours
+    assert nearest.local == b"2"
+    assert [neighbour.local for neighbour in others] == [None, None]
+    bare = (await gallery.search("ct", DIGEST, unit(2), 3)).neighbours
+    assert [neighbour.local for neighbour in bare] == [None] * 3
+    cut = (await gallery.search("ct", DIGEST, unit(2), 1, with_local=5)).neighbours
+    assert [neighbour.local for neighbour in cut] == [b"2"]
 
 
 async def test_search_agrees_with_numpy(gallery: Gallery) -> None:

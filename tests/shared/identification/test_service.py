@@ -14,7 +14,7 @@ from shared.contracts.internal import EMBEDDING_DIMENSION, Matches, PatientMatch
 from shared.database.settings import DatabaseSettings
 from shared.gallery.contracts import Template
 from shared.gallery.postgres import PostgresGallery
-from shared.identification.calibration import posterior
+from shared.identification.calibration import evidence, posterior
 from shared.identification.matching import decode_embedding
 from shared.identification.service import create_identification_app
 from shared.images import npy
@@ -68,7 +68,10 @@ async def post(client: httpx.AsyncClient, path: str, *images: np.ndarray, **para
 async def enrol(client: httpx.AsyncClient, gallery: PostgresGallery, patient_id: str, *images: np.ndarray) -> None:
     """What the gateway does: templates of the service, into the gallery."""
     made = Templates.model_validate_json((await post(client, "/v1/templates", *images)).content)
-    templates = [Template("ct", made.model, decode_embedding(t.embedding), t.quality) for t in made.templates]
+    templates = [
+        Template("ct", made.model, decode_embedding(t.embedding), t.quality, t.local.data if t.local else None)
+        for t in made.templates
+    ]
     await gallery.enrol(patient_id, templates)
 
 
@@ -125,9 +128,34 @@ async def test_the_probabilities_are_the_calibrated_posterior(
         await enrol(client, gallery, f"P-{person}", picture(person))
     answer = await identify(client, like(2, noise=90.0), top_k=4)
     assert manifest.calibration is not None
-    expected, unknown = posterior([match.similarity for match in answer.matches], 4, manifest.calibration)
+    ratios = evidence([m.similarity for m in answer.matches], [m.inliers for m in answer.matches], manifest.calibration)
+    expected, unknown = posterior(ratios, 4, manifest.calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-6)
     assert answer.unknown_probability == pytest.approx(unknown)
+
+
+async def test_keypoints_of_the_candidates_are_counted(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
+    for person in range(3):
+        await enrol(client, gallery, f"P-{person}", picture(person))
+    right, *wrong = (await identify(client, like(1), top_k=3)).matches
+    assert right.patient_id == "P-1"
+    assert right.inliers is not None
+    assert right.inliers > 3 * max(match.inliers or 0 for match in wrong)
+
+
+async def test_a_template_without_keypoints_is_compared_by_its_embedding_alone(
+    client: httpx.AsyncClient, gallery: PostgresGallery
+) -> None:
+    made = Templates.model_validate_json((await post(client, "/v1/templates", picture(1))).content)
+    await gallery.enrol("P-1", [Template("ct", made.model, decode_embedding(made.templates[0].embedding), 1.0)])
+    (match,) = (await identify(client, picture(1))).matches
+    assert (match.patient_id, match.inliers) == ("P-1", None)
+
+
+async def test_a_claim_is_verified_by_keypoints_too(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
+    await enrol(client, gallery, "P-1", picture(1))
+    answer = await post(client, "/v1/verify", like(1), patient_id="P-1")
+    assert (PatientMatch.model_validate_json(answer.content).match.inliers or 0) > 20
 
 
 async def test_several_pictures_are_one_probe(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:

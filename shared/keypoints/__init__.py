@@ -1,0 +1,1 @@
+"""The local part of a template: keypoints that are compared with the nearest candidates under a geometric model."""

@@ -1,0 +1,75 @@
+"""Keypoints of a view: SIFT where it looks, RootSIFT as it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.images.views import Image
+
+MOST = 300
+"""Keypoints kept of a picture: with a descriptor of 128 bytes each, what fits into 40 kB."""
+LOOKED_AT = 600
+"""Strongest responses from which they are taken; an upright picture has several at one place."""
+CONTRAST = 0.01
+"""SIFT's contrast threshold: a quarter of OpenCV's, since retina and skin are soft."""
+UNIT = 512.0
+"""Length of a stored descriptor. Entries over half of it, which do not occur on real pictures, are cut at 255."""
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Keypoints of one view, strongest first.
+
+    `positions` is float32 (n, 2), x and y in pixels of the view; `descriptors` uint8 (n, 128). `upright` says whether
+    the descriptors keep the picture's own up and down: the two kinds cannot be compared.
+    """
+
+    positions: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+    upright: bool
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """The descriptors at unit length, float32 (n, 128)."""
+        return self.descriptors.astype(np.float32) / UNIT
+
+
+def extract_keypoints(view: Image, *, upright: bool) -> Keypoints:
+    """At most `MOST` keypoints of an uint8 (h, w, 3) RGB view; none of a blank one.
+
+    `upright` is for pictures that are always taken the same way up: descriptors that need not be indifferent to
+    rotation tell more apart.
+    """
+    grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
+    sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
+    found: list[cv2.KeyPoint] = sorted(sift.detect(grey), key=lambda point: -point.response)
+    kept: Sequence[cv2.KeyPoint] = (_one_per_place(found) if upright else found)[:MOST]
+    if not kept:
+        return Keypoints(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), upright)
+    kept, descriptors = sift.compute(grey, kept)
+    positions = np.array([point.pt for point in kept], np.float32)
+    return Keypoints(positions, _rooted(np.asarray(descriptors, np.float32)), upright)
+
+
+def _one_per_place(found: Sequence[cv2.KeyPoint]) -> list[cv2.KeyPoint]:
+    """The first at each place and scale, turned upright."""
+    places: dict[tuple[float, ...], cv2.KeyPoint] = {}
+    for point in found:
+        place = (point.pt[0], point.pt[1], point.size)
+        places.setdefault(place, cv2.KeyPoint(*place, 0.0, point.response, point.octave))
+    return list(places.values())
+
+
+def _rooted(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """RootSIFT (Arandjelović & Zisserman, CVPR 2012): its dot product is the Hellinger kernel of the histograms."""
+    shares = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9)
+    return np.asarray(np.minimum(np.round(UNIT * np.sqrt(shares)), 255), np.uint8)

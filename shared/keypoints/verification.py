@@ -1,0 +1,52 @@
+"""Local verification: the keypoints of a probe against those that the gallery keeps of its nearest candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shared.images.views import Image
+from shared.keypoints.extraction import Keypoints, extract_keypoints
+from shared.keypoints.geometry import count_inliers
+from shared.keypoints.packing import pack, unpack
+from shared.modalities import Modality
+
+CANDIDATES = 20
+"""Nearest patients whose keypoints are compared."""
+PROBE_IMAGES = 4
+"""Images of one probe whose keypoints are compared: more of a series say little more and cost as much each."""
+
+
+class LocalVerifier:
+    """The local part of one modality's templates; `upright` as in `extract_keypoints`."""
+
+    def __init__(self, *, upright: bool) -> None:
+        self._upright = upright
+
+    def template(self, view: Image) -> bytes:
+        """The local part of a template, of an uint8 (h, w, 3) view: at most 40 kB."""
+        return pack(extract_keypoints(view, upright=self._upright))
+
+    def probe(self, views: Sequence[Image]) -> list[Keypoints]:
+        """The keypoints of a probe's images, of `PROBE_IMAGES` evenly spread ones where there are more."""
+        spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
+        return [extract_keypoints(views[i], upright=self._upright) for i in spread.tolist()]
+
+    def inliers(self, probe: Sequence[Keypoints], candidates: Sequence[bytes | None]) -> list[int | None]:
+        """Per candidate, the most keypoints that agree with one of the probe's images.
+
+        None for a candidate without a local part, or with one that another version of the software made.
+        """
+        return [self._most(probe, candidate) for candidate in candidates]
+
+    def _most(self, probe: Sequence[Keypoints], candidate: bytes | None) -> int | None:
+        stored = unpack(candidate) if candidate is not None else None
+        if stored is None:
+            return None
+        return max((count_inliers(keypoints, stored) for keypoints in probe), default=None)
+
+
+def build_verifier(modality: Modality) -> LocalVerifier | None:
+    """What the registry asks for: None where local verification is off."""
+    return LocalVerifier(upright=modality.upright) if modality.local_verification else None

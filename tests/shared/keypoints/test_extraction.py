@@ -1,0 +1,36 @@
+import numpy as np
+
+from shared.keypoints.extraction import MOST, UNIT, extract_keypoints
+from tests.shared.keypoints.surfaces import surface, turned
+
+
+def test_descriptors_have_unit_length_and_positions_lie_in_the_view() -> None:
+    keypoints = extract_keypoints(surface(1), upright=False)
+    assert 50 < len(keypoints) <= MOST
+    assert keypoints.positions.shape == (len(keypoints), 2)
+    assert keypoints.positions.dtype == np.float32
+    assert np.all((keypoints.positions >= 0) & (keypoints.positions < 256))
+    lengths = np.linalg.norm(keypoints.descriptors.astype(float), axis=1) / UNIT
+    np.testing.assert_allclose(lengths, 1.0, atol=0.02)
+
+
+def test_a_blank_view_has_none() -> None:
+    assert len(extract_keypoints(np.full((224, 224, 3), 90, np.uint8), upright=True)) == 0
+
+
+def test_there_are_never_more_than_fit() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
+    assert len(extract_keypoints(noise, upright=False)) == MOST
+
+
+def test_upright_keypoints_stand_at_different_places() -> None:
+    keypoints = extract_keypoints(surface(1), upright=True)
+    assert len(np.unique(keypoints.positions, axis=0)) > 0.9 * len(keypoints)
+
+
+def test_upright_descriptors_change_when_the_picture_is_turned() -> None:
+    def mean_best(upright: bool) -> float:
+        a, b = (extract_keypoints(view, upright=upright).directions for view in (surface(1), turned(surface(1), 90)))
+        return float((a @ b.T).max(axis=1).mean())
+
+    assert mean_best(upright=False) > mean_best(upright=True) + 0.05

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from shared.keypoints.verification import PROBE_IMAGES, LocalVerifier, build_verifier
+from shared.modalities import load_registry
+from tests.shared.keypoints.surfaces import darker, surface, turned
+
+VERIFIER = LocalVerifier(upright=False)
+
+
+def test_the_candidate_that_shows_the_same_surface_agrees() -> None:
+    candidates = [VERIFIER.template(surface(seed)) for seed in (1, 2, 3)]
+    right, *wrong = VERIFIER.inliers(VERIFIER.probe([darker(turned(surface(1), 20))]), candidates)
+    assert right is not None
+    assert right > 4 * max(count or 0 for count in wrong)
+
+
+def test_a_candidate_without_a_local_part_has_no_count() -> None:
+    assert VERIFIER.inliers(VERIFIER.probe([surface(1)]), [None]) == [None]
+
+
+def test_the_best_image_of_a_probe_counts() -> None:
+    candidate = [VERIFIER.template(surface(1))]
+    alone = VERIFIER.inliers(VERIFIER.probe([surface(1)]), candidate)
+    assert VERIFIER.inliers(VERIFIER.probe([surface(7), surface(1)]), candidate) == alone
+
+
+@pytest.mark.parametrize(("images", "compared"), [(1, 1), (3, 3), (PROBE_IMAGES, PROBE_IMAGES), (64, PROBE_IMAGES)])
+def test_of_a_long_series_evenly_spread_images_are_compared(images: int, compared: int) -> None:
+    assert len(VERIFIER.probe([np.zeros((64, 64, 3), np.uint8)] * images)) == compared
+
+
+def test_the_registry_switches_it_per_modality() -> None:
+    modality = load_registry()["skin"]
+    assert build_verifier(modality) is not None
+    assert build_verifier(modality.model_copy(update={"local_verification": False})) is None
