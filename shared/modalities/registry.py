@@ -56,6 +56,7 @@ class Modality(BaseModel):
     verify_threshold: Probability = 0.75
     dicom_modalities: tuple[str, ...] = ()
     local_verification: bool = False
+    upright: bool = False
     recipe: RecipeSpec
 
     @property

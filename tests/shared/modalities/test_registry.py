@@ -23,17 +23,17 @@ def _registry(tmp_path: Path, text: str) -> Registry:
     return load_registry(path)
 
 
-def test_the_shipped_registry_has_the_four_modalities_in_order() -> None:
+def test_the_shipped_registry_has_the_five_modalities_in_order() -> None:
     registry = load_registry()
 
-    assert registry.names == ("ct", "mri", "fundus", "skin")
+    assert registry.names == ("ct", "mri", "fundus", "skin", "xray")
     assert [modality.name for modality in registry] == list(registry.names)
 
 
 def test_a_modality_is_found_by_its_name() -> None:
     assert load_registry()["mri"].title == "Brain MRI slice"
     with pytest.raises(KeyError):
-        load_registry()["xray"]
+        load_registry()["ecg"]
 
 
 @pytest.mark.parametrize(("code", "name"), [("CT", "ct"), ("MR", "mri"), ("OP", "fundus")])
