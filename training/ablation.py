@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from shared.images.recipes import build_recipe
 from shared.modalities import Modality, RecipeSpec, load_registry
+from shared.models.contracts import NETWORK_SIZE
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest
 from training.datasets.pictures import load_pictures
-from training.identification import WHITENING_PICTURES, Data, in_batches
+from training.identification import WHITENING_PICTURES, Data, at_size, in_batches
 from training.networks import build_identifier
 from training.runs import Bundle, identified_rows
 from training.trunks import build_trunk
@@ -47,7 +48,8 @@ def ablate(modality: Modality, bundle: Bundle, configuration: IdentifierConfigur
         data = Data(rows, pictures, build_recipe(spec), configuration.validation_share)
         validation = ValidationSet(data.validation, pictures, data.recipe)
         frozen = validation.embeddings(embedder(features))
-        whiten_head(network, in_batches(features, _some_paths(data, configuration.seed), data, 224))
+        pictured = (pictures[path] for path in _some_paths(data, configuration.seed))
+        whiten_head(network, in_batches(features, pictured, at_size(data.recipe, NETWORK_SIZE)))
         for plain, white in zip(validation.scored(frozen), validation.scored(_whitened(network, frozen)), strict=True):
             a, b = plain.score, white.score
             yield (

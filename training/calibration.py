@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from shared.identification.calibration import evidence
+from shared.keypoints.verification import CANDIDATES
 from shared.models.folder import Calibration
 from training.validation import Scored
 
@@ -23,55 +25,85 @@ STRANGER_PRIOR = 0.5
 PULL = 0.02
 """Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: small validation sets cannot
 tell."""
+START = (np.log(20.0), -8.0, 1.0, np.log(8.0), np.log(10.0))
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One question: similarities of the enrolled patients, and which of them is right (-1: nobody)."""
+class Trials:
+    """Questions to one track, float (trials, subjects): one row per probe and gallery.
+
+    `enrolled` marks the subjects that are in the row's gallery; `answer` is the column of the right one, or -1: nobody.
+    """
 
     similarities: NDArray[np.float64]
-    answer: int
+    inliers: NDArray[np.float64]
+    enrolled: NDArray[np.bool_]
+    answer: NDArray[np.intp]
 
 
-def draw_trials(tracks: Sequence[Scored], rng: np.random.Generator, draws: int = 2) -> list[list[Trial]]:
+def draw_trials(tracks: Sequence[Scored], rng: np.random.Generator, draws: int = 2) -> list[Trials]:
     """Trials per track; galleries are random subsets of the track's subjects, of all sizes that it has."""
-    return [[trial for _ in range(draws) for trial in _track_trials(track, rng)] for track in tracks]
+    return [_track_trials(track, rng, draws) for track in tracks]
 
 
-def _track_trials(track: Scored, rng: np.random.Generator) -> list[Trial]:
-    count = len(track.subjects)
-    sizes = [*(s for s in GALLERY_SIZES if s < count), count]
-    trials = []
-    for scores, truth in zip(track.similarities.astype(np.float64), track.truth, strict=True):
-        others = np.delete(np.arange(count), truth)
-        size = int(rng.choice(sizes))
-        impostors = scores[rng.choice(others, min(size, count) - 1, replace=False)]
-        trials.append(Trial(np.append(impostors, scores[truth]), len(impostors)))
-        if len(impostors):
-            trials.append(Trial(impostors, -1))
-    return trials
+def _track_trials(track: Scored, rng: np.random.Generator, draws: int) -> Trials:
+    probes = np.repeat(np.arange(len(track.truth)), draws)
+    enrolled = np.stack([_gallery(len(track.subjects), int(track.truth[probe]), rng) for probe in probes])
+    answer = track.truth[probes]
+    without = enrolled.copy()
+    without[np.arange(len(probes)), answer] = False
+    asked = without.any(axis=1)
+    probes, enrolled = np.append(probes, probes[asked]), np.concatenate([enrolled, without[asked]])
+    similarities = track.similarities[probes].astype(np.float64)
+    inliers = np.zeros_like(similarities) if track.inliers is None else track.inliers[probes].astype(np.float64)
+    verified = _nearest(np.where(enrolled, similarities, -np.inf), CANDIDATES)
+    return Trials(similarities, inliers * verified, enrolled, np.append(answer, np.full(int(asked.sum()), -1)))
+
+
+def _gallery(count: int, own: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Who is enrolled, bool (count,): `own` and others, of a size drawn at random."""
+    size = int(rng.choice([*(s for s in GALLERY_SIZES if s < count), count]))
+    others = np.delete(np.arange(count), own)
+    gallery = np.zeros(count, bool)
+    gallery[[own, *rng.choice(others, size - 1, replace=False)]] = True
+    return gallery
+
+
+def _nearest(similarities: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+    """The `count` largest of each row."""
+    if similarities.shape[1] <= count:
+        return np.ones(similarities.shape, bool)
+    least = np.partition(similarities, -count, axis=1)[:, -count, np.newaxis]
+    return np.asarray(similarities >= least)
 
 
 def fit_calibration(tracks: Sequence[Scored], seed: int) -> Calibration:
-    """Scale, offset and size exponent with the greatest likelihood; every track counts the same, however large."""
+    """The parameters with the greatest likelihood; every track counts the same, however large."""
     groups = draw_trials(tracks, np.random.default_rng(seed))
+    local = any(track.inliers is not None for track in tracks)
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        return float(np.mean([_loss(trials, parameters) for trials in groups])) + PULL * float((parameters[2] - 1) ** 2)
+        calibration = _calibration(parameters)
+        pull = PULL * (calibration.size_exponent - 1) ** 2
+        return float(np.mean([_loss(trials, calibration) for trials in groups])) + pull
 
-    start = np.array([np.log(20.0), -8.0, 1.0])
-    found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 2000, "xatol": 1e-3, "fatol": 1e-6}).x
-    return Calibration(scale=float(np.exp(found[0])), offset=float(found[1]), size_exponent=float(max(found[2], 0.0)))
+    start = np.array(START if local else START[:3])
+    return _calibration(minimize(loss, start, method="BFGS", options={"gtol": 1e-4}).x)
 
 
-def _loss(trials: Sequence[Trial], parameters: NDArray[np.float64]) -> float:
-    losses, weights = zip(*(_trial_loss(trial, parameters) for trial in trials), strict=True)
+def _calibration(parameters: NDArray[np.float64]) -> Calibration:
+    log_scale, offset, exponent, *local = parameters.tolist()
+    fused = dict(zip(("inlier_weight", "inlier_half"), np.exp(np.clip(local, -20, 20)).tolist(), strict=False))
+    scale = float(np.exp(np.clip(log_scale, -20, 20)))
+    return Calibration(scale=scale, offset=offset, size_exponent=max(exponent, 0.0), **fused)
+
+
+def _loss(trials: Trials, calibration: Calibration) -> float:
+    """Mean negative log likelihood of the right answers; strangers weigh as much as their prior."""
+    ratios = evidence(trials.similarities, trials.inliers, calibration)
+    logits = ratios - calibration.size_exponent * np.log(trials.enrolled.sum(axis=1, keepdims=True))
+    # the last column is unknown, so that answer -1 points at it
+    logits = np.column_stack([np.where(trials.enrolled, logits, -np.inf), np.zeros(len(logits))])
+    losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), trials.answer]
+    weights = np.where(trials.answer < 0, STRANGER_PRIOR, 1.0 - STRANGER_PRIOR)
     return float(np.average(losses, weights=weights))
-
-
-def _trial_loss(trial: Trial, parameters: NDArray[np.float64]) -> tuple[float, float]:
-    log_scale, offset, exponent = parameters
-    logits = np.exp(log_scale) * trial.similarities + offset - exponent * np.log(len(trial.similarities))
-    logits = np.append(logits, 0.0)  # the last is unknown, so that answer -1 points at it
-    loss = np.logaddexp.reduce(logits) - logits[trial.answer]
-    return float(loss), STRANGER_PRIOR if trial.answer < 0 else 1.0 - STRANGER_PRIOR

@@ -27,6 +27,7 @@ class Configuration(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
     dense: Annotated[int, Field(gt=0)] = 512
+    ema: Annotated[float, Field(ge=0, lt=1, description="momentum of the averaged weights; 0: no average")] = 0.0
     seed: int = 1
     float16: Annotated[
         bool, Field(description="export weights of half the size, at a cosine of 0.9995 to the trained network")
@@ -64,6 +65,8 @@ class IdentifierConfiguration(Configuration):
     margin: Annotated[float, Field(ge=0, lt=1, description="radians")] = 0.2
     scale: Annotated[float, Field(gt=0)] = 24.0
     triplet_weight: Annotated[float, Field(ge=0)] = 1.0
+    virtual: Annotated[int, Field(ge=0, description="further identities that each subject is deformed into")] = 0
+    repeats: Annotated[bool, Field(description="calibrate on made repeat shots too: the data has no real ones")] = False
     mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False
 
 

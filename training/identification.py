@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.images.recipes import Recipe
 from shared.images.views import square_view
+from shared.models.contracts import NETWORK_SIZE
 from training.configuration import IdentifierConfiguration
 from training.datasets.batches import IdentityBatches, Preprocess
 from training.datasets.manifest import Row
@@ -23,6 +26,7 @@ from training.networks import build_identifier, mirror_symmetric
 from training.optimiser import TwoSpeedAdamW
 from training.trunks import build_trunk, freeze_batch_normalisation
 from training.validation import ValidationSet, embedder
+from training.virtual import deform
 from training.whitening import whiten_head
 
 SOFTNESS = 10.0
@@ -118,7 +122,7 @@ def train_identifier(
     if configuration.mirrored:
         network = mirror_symmetric(network)
     start = network.get_weights()
-    learner = IdentityLearner(network, len(batches.subjects), configuration)
+    learner = IdentityLearner(network, len(batches.subjects) * batches.versions, configuration)
     _start_from_class_means(learner, batches, data, configuration)
     validation = ValidationSet(data.validation, data.pictures, data.recipe)
     finished = run / "finished"
@@ -151,47 +155,55 @@ def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatc
     return IdentityBatches(
         data.fitting,
         data.pictures,
-        _at_size(data.recipe, configuration.size),
+        at_size(data.recipe, configuration.size),
         configuration.augmentation,
-        view=data.recipe.size,
+        view=NETWORK_SIZE,
         identities=configuration.identities,
         pictures_each=configuration.pictures_each,
         steps=configuration.steps,
         seed=configuration.seed,
+        virtual=configuration.virtual,
     )
 
 
-def _at_size(recipe: Recipe, size: int) -> Preprocess:
-    """The recipe at its own size, as in serving, then the size of the training."""
-    return lambda image: square_view(recipe(image), size)
+def at_size(recipe: Recipe, size: int) -> Preprocess:
+    """The recipe at the size that the network sees in serving, then the size of the training."""
+    seen = replace(recipe, size=NETWORK_SIZE)
+    return lambda image: square_view(seen(image), size)
 
 
 def in_batches(
-    function: keras.Model, paths: Sequence[str], data: Data, size: int, batch: int = 64
+    function: keras.Model, images: Iterable[NDArray[np.uint8]], preprocess: Preprocess, batch: int = 64
 ) -> NDArray[np.float32]:
-    """Outputs of `function` for the pictures at `paths`, after the recipe and at `size`: float32 (n, d)."""
-    preprocess = _at_size(data.recipe, size)
-    chunks = [paths[i : i + batch] for i in range(0, len(paths), batch)]
-    images = (np.stack([preprocess(data.pictures[p]) for p in chunk]).astype(np.float32) for chunk in chunks)
-    return np.concatenate([np.asarray(function.predict_on_batch(image), np.float32) for image in images])
+    """Outputs of `function` for decoded pictures, after `preprocess`: float32 (n, d)."""
+    prepared = (preprocess(image).astype(np.float32) for image in images)
+    outputs = []
+    while chunk := list(islice(prepared, batch)):
+        outputs.append(np.asarray(function.predict_on_batch(np.stack(chunk)), np.float32))
+    return np.concatenate(outputs)
 
 
 def _start_from_whitening(network: keras.Model, data: Data, configuration: IdentifierConfiguration) -> None:
     paths = sorted({row.path for row in data.fitting})
     drawn = np.random.default_rng(configuration.seed).permutation(paths)[:WHITENING_PICTURES]
     features = keras.Model(network.input, network.get_layer("unit_features").output)
-    whiten_head(network, in_batches(features, list(drawn), data, configuration.size))
+    preprocess = at_size(data.recipe, configuration.size)
+    whiten_head(network, in_batches(features, (data.pictures[path] for path in drawn), preprocess))
 
 
 def _start_from_class_means(
     learner: IdentityLearner, batches: IdentityBatches, data: Data, configuration: IdentifierConfiguration
 ) -> None:
     """Class directions start as the mean embedding of their pictures, so that the first steps do not tear the trunk."""
-    label = {subject: i for i, subject in enumerate(batches.subjects)}
-    embeddings = in_batches(learner.network, [r.path for r in data.fitting], data, configuration.size)
-    means = np.zeros((len(label), embeddings.shape[1]), np.float32)
-    np.add.at(means, [label[r.subject] for r in data.fitting], embeddings)
-    learner.head.directions.assign(means / np.linalg.norm(means, axis=1, keepdims=True))
+    index = {subject: i for i, subject in enumerate(batches.subjects)}
+    means = np.zeros((len(index), batches.versions, EMBEDDING_DIMENSION), np.float32)
+    preprocess = at_size(data.recipe, configuration.size)
+    mirror = not configuration.augmentation.flip_horizontal
+    for version in range(batches.versions):
+        shown = (deform(data.pictures[row.path], row.subject, version, mirror=mirror) for row in data.fitting)
+        embeddings = in_batches(learner.network, shown, preprocess)
+        np.add.at(means[:, version], [index[row.subject] for row in data.fitting], embeddings)
+    learner.head.directions.assign(means.reshape(-1, EMBEDDING_DIMENSION))
 
 
 def _fit(
@@ -206,8 +218,9 @@ def _fit(
         warmup_steps=round(WARM_UP * steps),
         alpha=0.01,
     )
+    averaged = {"use_ema": True, "ema_momentum": configuration.ema} if configuration.ema else {}
     optimiser = TwoSpeedAdamW(
-        schedule, trunk, configuration.trunk_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0
+        schedule, trunk, configuration.trunk_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0, **averaged
     )
     learner.compile(optimizer=optimiser)
     learner.fit(
@@ -215,6 +228,8 @@ def _fit(
         epochs=configuration.epochs,
         verbose=2,
         callbacks=[
+            # first, so that what follows sees the averaged weights
+            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
             best,
             keras.callbacks.EarlyStopping("val_map", mode="max", patience=configuration.patience),
             keras.callbacks.CSVLogger(run / "log.csv", append=True),

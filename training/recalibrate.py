@@ -9,15 +9,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from shared.images.recipes import build_recipe
+from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
 from shared.models.sessions import open_session
-from training.calibration import fit_calibration
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
-from training.datasets.pictures import load_pictures
+from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import is_validation
-from training.runs import Bundle, identified_rows
+from training.identification import Data
+from training.runs import Bundle, calibrate, identified_rows
 from training.validation import ValidationSet
 
 REPOSITORY = Path(__file__).parent.parent
@@ -28,12 +31,21 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     manifest, configuration = read_manifest(folder), read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
         raise ValueError(f"{folder.name}/ holds no identification model")
+    modality = load_registry()[manifest.name]
+    if modality.recipe.steps != manifest.recipe.steps:
+        raise ValueError(
+            f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
+        )
     rows = identified_rows(manifest.name, bundle, configuration)
     held_out = [row for row in rows if is_validation(row.subject, configuration.validation_share)]
-    validation = ValidationSet(held_out, load_pictures(bundle.root, held_out), build_recipe(manifest.recipe))
+    pictures = load_pictures(bundle.root, held_out, max(CACHE_SIDE, modality.recipe.size))
+    data = Data(held_out, pictures, build_recipe(modality.recipe), configuration.validation_share)
+    validation = ValidationSet(held_out, pictures, data.recipe)
     session = open_session(folder)
-    scored = validation.scored(session.run(validation.images))
-    fitted = manifest.model_copy(update={"calibration": fit_calibration(scored, configuration.seed)})
+    calibration = calibrate(
+        validation, data, configuration, modality, lambda images: session.run(images.astype(np.uint8))
+    )
+    fitted = manifest.model_copy(update={"calibration": calibration, "recipe": modality.recipe})
     (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return fitted
 

@@ -11,22 +11,24 @@ import keras
 import numpy as np
 
 from shared.images.recipes import build_recipe
-from shared.modalities import load_registry
+from shared.keypoints.verification import build_verifier
+from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE
-from shared.models.folder import ModelManifest, file_digest
+from shared.models.folder import Calibration, ModelManifest, file_digest
 from training.calibration import fit_calibration
 from training.cards import write_folder
 from training.classification import LabelledRows, fit_rejection, train_classifier, validation_pictures
 from training.configuration import ClassifierConfiguration, Configuration, IdentifierConfiguration
 from training.curves import plot_curves
 from training.datasets.manifest import Row
-from training.datasets.pictures import load_pictures
+from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.export import at_network_size, export_litert, golden
 from training.identification import Data, train_identifier
 from training.networks import build_classifier, build_identifier, mirror_symmetric
+from training.repeats import repeat_shots
 from training.trunks import build_trunk
-from training.validation import embedder
+from training.validation import Embed, ValidationSet, embedder
 
 COMPA = "compa"
 
@@ -61,18 +63,36 @@ def train_modality(
 ) -> ModelManifest:
     """Train, export and describe the identification model of one modality; ValueError where the data is too little."""
     rows = identified_rows(name, bundle, configuration)
-    recipe = load_registry()[name].recipe
-    data = Data(rows, load_pictures(bundle.root, rows), build_recipe(recipe), configuration.validation_share)
+    modality = load_registry()[name]
+    pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
+    data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
     trained, validation = train_identifier(data, configuration, bundle.weights, run)
     network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
-    scored = validation.scored(validation.embeddings(embedder(trained)))
     figures = {
         f"{s.track}, {s.queries} probes of {s.subjects} subjects: {figure}": value
-        for s in (track.score for track in scored)
+        for s in (track.score for track in validation.scored(validation.embeddings(embedder(trained))))
         for figure, value in (("rank-1", s.rank1), ("mean average precision", s.mean_average_precision))
     }
-    described = {"recipe": recipe, "calibration": fit_calibration(scored, configuration.seed)}
+    calibration = calibrate(validation, data, configuration, modality, embedder(trained))
+    described = {"recipe": modality.recipe, "calibration": calibration}
     return _ship(Trained(name, network, configuration, rows, figures, described), folder, run)
+
+
+def calibrate(
+    validation: ValidationSet, data: Data, configuration: IdentifierConfiguration, modality: Modality, embed: Embed
+) -> Calibration:
+    """Fitted on the validation subjects, with keypoints where the registry has them."""
+    sets = [validation]
+    if configuration.repeats:
+        changes = configuration.augmentation
+        sets.append(repeat_shots(data.validation, data.pictures, data.recipe, changes, configuration.seed))
+    verifier = build_verifier(modality)
+    scored = [
+        track
+        for part, embeddings in ((part, part.embeddings(embed)) for part in sets)
+        for track in (part.verified(embeddings, verifier) if verifier else part.scored(embeddings))
+    ]
+    return fit_calibration(scored, configuration.seed)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
+from shared.images.views import network_view
+from shared.keypoints.extraction import Keypoints
+from shared.keypoints.geometry import count_inliers
+from shared.keypoints.verification import LocalVerifier
 from training.datasets.manifest import Row
 from training.datasets.pictures import Pictures
 from training.datasets.split import Probes, validation_protocols
@@ -32,12 +37,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Scored:
-    """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery."""
+    """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery.
+
+    `inliers`, where keypoints were compared, is float (queries, subjects): with the picture that was most similar.
+    """
 
     track: str
     subjects: Sequence[str]
     truth: NDArray[np.intp]
     similarities: NDArray[np.float32]
+    inliers: NDArray[np.float32] | None = None
 
     @property
     def score(self) -> Score:
@@ -63,21 +72,54 @@ class ValidationSet:
     def embeddings(self, embed: Embed, batch: int = 64) -> Embeddings:
         """float32 (n, d) of all pictures, in the order of `paths`."""
         starts = range(0, len(self.images), batch)
-        return np.concatenate([embed(self.images[i : i + batch].astype(np.float32)) for i in starts])
+        return np.concatenate([embed(network_view(self.images[i : i + batch]).astype(np.float32)) for i in starts])
 
     def scored(self, embeddings: Embeddings) -> list[Scored]:
         """Similarities of every track's probes to its gallery."""
         return [self._scored(protocol, embeddings) for protocol in self.protocols]
 
+    def verified(self, embeddings: Embeddings, verifier: LocalVerifier, most: int = 150) -> list[Scored]:
+        """The same with the inliers of every pair, of at most `most` probes a track: pairs cost a millisecond each."""
+        keypoints: dict[int, Keypoints] = {}
+        return [self._verified(protocol, embeddings, verifier, keypoints, most) for protocol in self.protocols]
+
     def _scored(self, protocol: Probes, embeddings: Embeddings) -> Scored:
+        return self._compared(protocol, embeddings)[0]
+
+    def _compared(self, protocol: Probes, embeddings: Embeddings) -> tuple[Scored, NDArray[np.intp]]:
+        """The scores, and which row of `embeddings` each subject was most similar with: int (queries, subjects)."""
         subjects = sorted({row.subject for row in protocol.gallery})
-        gallery = embeddings[[self._index[row.path] for row in protocol.gallery]]
+        gallery = np.array([self._index[row.path] for row in protocol.gallery])
         queries = embeddings[[self._index[row.path] for row in protocol.queries]]
-        cosine = queries @ gallery.T
+        cosine = queries @ embeddings[gallery].T
         owner = np.array([row.subject for row in protocol.gallery])
-        best = np.stack([cosine[:, owner == subject].max(axis=1) for subject in subjects], axis=1)
+        columns = [np.flatnonzero(owner == subject) for subject in subjects]
+        nearest = np.stack([own[cosine[:, own].argmax(axis=1)] for own in columns], axis=1)
         truth = np.array([subjects.index(row.subject) for row in protocol.queries])
-        return Scored(protocol.track, subjects, truth, best)
+        best = np.take_along_axis(cosine, nearest, axis=1)
+        return Scored(protocol.track, subjects, truth, best), gallery[nearest]
+
+    def _verified(
+        self,
+        protocol: Probes,
+        embeddings: Embeddings,
+        verifier: LocalVerifier,
+        keypoints: dict[int, Keypoints],
+        most: int,
+    ) -> Scored:
+        drawn = np.random.default_rng(0).permutation(len(protocol.queries))[:most]
+        some = replace(protocol, queries=[protocol.queries[i] for i in sorted(drawn.tolist())])
+        scored, nearest = self._compared(some, embeddings)
+        inliers = np.empty(nearest.shape, np.float32)
+        for i, row in enumerate(tqdm(some.queries, desc=f"keypoints {protocol.track}", unit="probe")):
+            probe = self._keypoints(self._index[row.path], verifier, keypoints)
+            inliers[i] = [count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in nearest[i].tolist()]
+        return replace(scored, inliers=inliers)
+
+    def _keypoints(self, index: int, verifier: LocalVerifier, known: dict[int, Keypoints]) -> Keypoints:
+        if index not in known:
+            known[index] = verifier.probe([self.images[index]])[0]
+        return known[index]
 
 
 def embedder(network: keras.Model) -> Embed:

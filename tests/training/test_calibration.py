@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.identification.calibration import posterior
+from shared.identification.calibration import evidence, posterior
 from shared.models.folder import Calibration
 from training.calibration import STRANGER_PRIOR, fit_calibration
 from training.validation import Scored
@@ -33,7 +33,7 @@ def test_fitted_probabilities_are_calibrated_on_fresh_probes(fitted: Calibration
     for i, (scores, truth) in enumerate(zip(fresh.similarities, fresh.truth, strict=True)):
         stranger = i < STRANGER_PRIOR * len(fresh.truth)
         asked = np.delete(scores, truth) if stranger else scores
-        probabilities, _ = posterior(asked, len(asked), fitted)
+        probabilities, _ = posterior(evidence(asked, np.zeros(len(asked)), fitted), len(asked), fitted)
         tops.append(probabilities.max())
         hits.append(not stranger and int(probabilities.argmax()) == truth)
     assert np.mean(tops) == pytest.approx(np.mean(hits), abs=0.03)
@@ -41,5 +41,7 @@ def test_fitted_probabilities_are_calibrated_on_fresh_probes(fitted: Calibration
 
 def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
     rng = np.random.default_rng(3)
-    unknown = [posterior(rng.normal(0.2, 0.1, 200), 200, fitted)[1] for _ in range(300)]
+    unknown = [
+        posterior(evidence(rng.normal(0.2, 0.1, 200), np.zeros(200), fitted), 200, fitted)[1] for _ in range(300)
+    ]
     assert np.mean(np.array(unknown) > 0.5) > 0.9

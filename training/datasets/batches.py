@@ -13,6 +13,7 @@ from training.augmentation import AugmentationConfig, augment
 from training.datasets.manifest import Row
 from training.datasets.pictures import Pictures
 from training.datasets.split import series_and_position
+from training.virtual import deform
 
 Preprocess = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """The recipe of the modality, on uint8 (h, w, 3)."""
@@ -24,7 +25,8 @@ class IdentityBatches(keras.utils.PyDataset):
     Each picture is augmented into a square of `view` pixels, then preprocessed.
 
     The K pictures of an identity come from different series where it has several (cross-sequence positives); an
-    identity with fewer than K pictures repeats them, each time augmented anew (instance discrimination). The sources
+    identity with fewer than K pictures repeats them, each time augmented anew (instance discrimination). Every subject
+    counts for `versions` identities, itself and its virtual ones: label = subject * versions + version. The sources
     take turns in proportion to the square root of their number of identities, so that a small one is not drowned.
     """
 
@@ -40,11 +42,12 @@ class IdentityBatches(keras.utils.PyDataset):
         pictures_each: int,
         steps: int,
         seed: int,
+        virtual: int = 0,
     ) -> None:
         super().__init__(workers=2, max_queue_size=8)
         self._members = _by_subject_and_series(rows)
         self.subjects = sorted(self._members)
-        self._label = {subject: i for i, subject in enumerate(self.subjects)}
+        self.versions = 1 + virtual
         self._weights = _source_weights(rows, self.subjects)
         self._pictures, self._preprocess, self._augmentation = pictures, preprocess, augmentation
         self._view, self._identities, self._each = view, min(identities, len(self.subjects)), pictures_each
@@ -56,9 +59,13 @@ class IdentityBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         rng = np.random.default_rng((self._seed, self.epoch, index))
         drawn = rng.choice(len(self.subjects), self._identities, replace=False, p=self._weights)
-        paths = [(int(s), path) for s in drawn for path in self._draw(self.subjects[s], rng)]
-        images = [self._picture(path, rng) for _, path in paths]
-        return np.stack(images).astype(np.float32), np.array([label for label, _ in paths], np.int32)
+        labels = drawn * self.versions + rng.integers(self.versions, size=len(drawn))
+        images = [
+            self._picture(path, int(label), rng)
+            for label in labels
+            for path in self._draw(self.subjects[label // self.versions], rng)
+        ]
+        return np.stack(images).astype(np.float32), np.repeat(labels, self._each).astype(np.int32)
 
     def on_epoch_end(self) -> None:
         """Draw differently in the next epoch."""
@@ -75,8 +82,10 @@ class IdentityBatches(keras.utils.PyDataset):
             chosen += [str(pool.pop()) for pool in pools if pool]
         return chosen[: self._each]
 
-    def _picture(self, path: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-        return self._preprocess(augment(self._pictures[path], self._view, self._augmentation, rng))
+    def _picture(self, path: str, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        subject, version = self.subjects[label // self.versions], label % self.versions
+        shown = deform(self._pictures[path], subject, version, mirror=not self._augmentation.flip_horizontal)
+        return self._preprocess(augment(shown, self._view, self._augmentation, rng))
 
 
 def _by_subject_and_series(rows: Sequence[Row]) -> Mapping[str, Mapping[str, list[str]]]:

@@ -15,6 +15,9 @@ from tqdm import tqdm
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
+from shared.keypoints.extraction import Keypoints
+from shared.keypoints.geometry import count_inliers
+from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
 from shared.modalities import Modality
 from shared.models.contracts import ModelSession
 from shared.models.folder import ModelManifest, read_manifest
@@ -59,13 +62,15 @@ class EmbeddingScorer:
 
 
 class ShippedModel(EmbeddingScorer):
-    """The exported model behind its recipe, exactly as gateway and service run it."""
+    """The exported model behind its recipe, exactly as gateway and service run it; its similarities are cosines."""
 
     def __init__(self, folder: Path, modality: Modality, root: Path) -> None:
         super().__init__("ours", root)
         self.manifest: ModelManifest = read_manifest(folder)
+        self.verifier: LocalVerifier | None = build_verifier(modality)
         self._recipe: Recipe = build_recipe(modality.recipe)
         self._session: ModelSession = open_session(folder)
+        self._keypoints: dict[str, Keypoints] = {}
         self.milliseconds: list[float] = []
 
     def embed(self, image: Image) -> NDArray[np.float32]:
@@ -74,6 +79,28 @@ class ShippedModel(EmbeddingScorer):
         embedding = self._session.run(network_view(self._recipe(image)[np.newaxis]))[0]
         self.milliseconds.append(1000 * (time.perf_counter() - begun))
         return np.asarray(embedding, np.float32)
+
+    def inliers(self, track: Track, cosines: Similarities) -> Similarities:
+        """Float (probes, subjects): keypoints that agree, with the nearest picture of each of the nearest subjects.
+
+        As in service, nobody farther away is compared: 0. `cosines` is float (probes, gallery pictures).
+        """
+        agreeing = np.zeros((len(track.probes), len(track.subjects)))
+        if self.verifier is None:
+            return agreeing
+        best = track.best_per_subject(cosines)
+        for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
+            for column in np.argsort(-best[i], kind="stable")[:CANDIDATES]:
+                own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
+                nearest = track.gallery[own[int(cosines[i, own].argmax())]]
+                agreeing[i, column] = count_inliers(self._found(probe), self._found(nearest))
+        return agreeing
+
+    def _found(self, row: Row) -> Keypoints:
+        if row.path not in self._keypoints and self.verifier is not None:
+            view = self._recipe(decode_image((self._root / row.path).read_bytes()).pixels)
+            self._keypoints[row.path] = self.verifier.probe([view])[0]
+        return self._keypoints[row.path]
 
 
 class RawPixels(EmbeddingScorer):

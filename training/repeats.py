@@ -1,0 +1,38 @@
+"""Repeat shots, made: a second picture of what a validation picture shows, for modalities whose data has none.
+
+Where training data never shows the same surface twice (both eyes of a person once each; one session of a brain), the
+calibration would learn that keypoints which agree mean nothing. A second shot is therefore made of each subject's
+first validation picture: moved, relit and damaged, as far as training pictures are. Networks are not chosen by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from shared.images.recipes import Recipe
+from training.augmentation import AugmentationConfig, augment
+from training.datasets.manifest import Row
+from training.datasets.pictures import Pictures
+from training.validation import ValidationSet
+
+TRACK = "repeat shots (made)"
+
+
+def repeat_shots(
+    rows: Sequence[Row], pictures: Pictures, recipe: Recipe, changes: AugmentationConfig, seed: int
+) -> ValidationSet:
+    """Every subject's first picture is enrolled, and asked for with a changed copy of it."""
+    first = {row.subject: row for row in sorted(rows, key=lambda row: row.path, reverse=True)}
+    changes = changes.model_copy(update={"flip_horizontal": False, "flip_vertical": False, "tone_curve": 0.0})
+    rng = np.random.default_rng(seed)
+    shown: Pictures = {}
+    protocol = []
+    for _, row in sorted(first.items()):
+        again = replace(row, path=f"{row.path} again", track=TRACK, acquisition="shot 2")
+        protocol += [replace(row, track=TRACK, acquisition="shot 1"), again]
+        shown[row.path] = pictures[row.path]
+        shown[again.path] = augment(pictures[row.path], max(pictures[row.path].shape[:2]), changes, rng)
+    return ValidationSet(protocol, shown, recipe)
