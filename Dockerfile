@@ -4,8 +4,9 @@
 # Python without what only installs or converts things. Packages leave through dpkg, so that its list stays true.
 FROM python:3.11-slim-bookworm AS python
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medreid \
-    && find /usr/local /usr/lib/python3* -depth \( -name 'pip*' -o -name 'setuptools*' -o -name 'wheel*' \
-        -o -name pkg_resources -o -name _distutils_hack -o -name ensurepip -o -name idlelib -o -name lib2to3 \
+    && find /usr/local /usr/lib -depth \( -path '*/bin/*' -o -path '*/python3*' \) \
+        \( -name 'pip*' -o -name 'setuptools*' -o -name 'wheel*' -o -name pkg_resources \
+        -o -name _distutils_hack -o -name ensurepip -o -name idlelib -o -name lib2to3 \
         -o -name pydoc_data -o -name turtledemo -o -name test \) -exec rm -rf {} + \
     && rm -rf /usr/share/python-wheels /usr/share/info /usr/lib/*/gconv /var/cache/* /var/lib/apt/lists/* /var/log/* \
     && dpkg --purge --force-remove-essential --force-remove-protected --force-depends \

@@ -60,6 +60,15 @@ def queries() -> list[str]:
     return [rule["expr"] for rule in alerts().values()] + list(dashboard_queries())
 
 
+def scaled_by() -> set[str]:
+    """What the autoscalers of Kubernetes go by, and what the adapter gives them."""
+    scaler = load(ROOT / "deploy/kubernetes/service/autoscaler.yaml")["spec"]["metrics"]
+    rules = load(FOLDER / "adapter.yaml")["rules"]["custom"]
+    named = {metric["pods"]["metric"]["name"] for metric in scaler if metric["type"] == "Pods"}
+    assert named == {rule["seriesQuery"].partition("{")[0] for rule in rules}
+    return named
+
+
 @pytest.fixture
 async def exposed(database_settings: DatabaseSettings) -> set[str]:
     """The names of all series of a gateway and of a service with a model."""
@@ -75,7 +84,7 @@ async def exposed(database_settings: DatabaseSettings) -> set[str]:
 
 async def test_everything_that_is_asked_for_is_exposed(exposed: set[str]) -> None:
     asked = {name for query in queries() for name in NAME.findall(query)}
-    assert asked <= exposed
+    assert asked | scaled_by() <= exposed
     assert len(asked) > 10
 
 
