@@ -1,4 +1,4 @@
-"""`python -m deploy.containers`: build, run, scale, freeze, kill, roll out, roll back; leave nothing."""
+"""`python -m deploy.containers`: build, run, restore, scale, freeze, kill, roll out, roll back; leave nothing."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def run(port: int, console: Console) -> None:
         composed.up()
         composed.check_hardening()
         identify_samples(url, composed.key)
+        composed.check_restore()
         composed.check_spread()
         composed.check_pause()
         composed.check_kill()

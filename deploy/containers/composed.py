@@ -12,6 +12,7 @@ from deploy.containers.engine import REPOSITORY, Engine, Failed, eventually, exp
 from deploy.containers.hardening import check_container
 from deploy.containers.images import check_images
 from deploy.containers.load import Load
+from deploy.containers.restoring import check_restore
 
 PICTURE = REPOSITORY / "samples/images/ct/01-2.jpg"
 SHARE = 0.20
@@ -66,6 +67,10 @@ class Composed:
             (container,) = self._containers(service)
             check_container(self._engine, container, outside, public=service == "gateway")
         self._say("hardened", ", ".join(services))
+
+    def check_restore(self) -> None:
+        """What was dumped comes back whole."""
+        self._say("dumped, erased, restored", check_restore(self._engine, self._url, self.key))
 
     def check_spread(self) -> None:
         """Three replicas share the calls that come over kept-alive connections."""
