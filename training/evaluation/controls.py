@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from shared.images.decoding import decode_image
 from shared.images.views import Image
-from training.evaluation.metrics import Scores
-from training.evaluation.scorers import EmbeddingScorer, ShippedModel
+from shared.modalities import Modality
+from training.evaluation.protocol import Track
+from training.evaluation.scorers import ShippedModel, Similarities
 
 ALLOWED = 1.5
 """Times chance that a control may find."""
@@ -49,17 +54,33 @@ FRAME = 0.12
 """Share of a side, next to the edge, in which burned-in marks stand; inside, bright spots are anatomy."""
 
 
-class BackgroundOnly(EmbeddingScorer):
-    """The shipped model on pictures without their anatomy: surroundings, frame and burned-in marks alone."""
+class BackgroundOnly:
+    """The shipped system on pictures without their anatomy: surroundings, frame and burned-in marks alone.
 
-    def __init__(self, model: ShippedModel, root: Path) -> None:
-        super().__init__("control: background only", root)
-        self._model = model
-        self._surroundings = SURROUNDINGS.get(model.manifest.name, Surroundings())
+    The masked pictures are written to a folder that lives as long as this object, so that everything that reads
+    pictures, keypoints as well as the network, sees them and nothing else.
+    """
 
-    def embed(self, image: Image) -> NDArray[np.float32]:
-        """As the model embeds it, without what is of the body."""
-        return self._model.embed(background(image, self._surroundings))
+    def __init__(self, folder: Path, modality: Modality, root: Path) -> None:
+        self.name = "control: background only"
+        self._root, self._masked = root, Path(mkdtemp(prefix="masked-"))
+        weakref.finalize(self, shutil.rmtree, self._masked)
+        self._surroundings = SURROUNDINGS.get(modality.name, Surroundings())
+        self.model = ShippedModel(folder, modality, self._masked)
+
+    def similarities(self, track: Track) -> Similarities:
+        """As the model sees them, without what is of the body."""
+        for row in (*track.probes, *track.gallery):
+            self._mask(row.path)
+        return self.model.similarities(track)
+
+    def _mask(self, path: str) -> None:
+        masked = self._masked / path
+        if masked.exists():
+            return
+        masked.parent.mkdir(parents=True, exist_ok=True)
+        left = background(decode_image((self._root / path).read_bytes()).pixels, self._surroundings)
+        masked.write_bytes(cv2.imencode(".png", cv2.cvtColor(left, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def background(image: Image, surroundings: Surroundings) -> Image:
@@ -119,7 +140,7 @@ def _frame(shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class ChanceTest:
-    """Rank-1 of a control against what chance finds: exact 95 % interval (Clopper & Pearson 1934), one-sided p value.
+    """What a control finds against what chance finds: exact 95 % interval (Clopper & Pearson 1934), one-sided p value.
 
     `p_value` is how likely chance times 1.5 finds as many or more: small says that the excess is real. Probes of one
     person are not independent, which makes it too small.
@@ -138,10 +159,8 @@ class ChanceTest:
         return self.p_value > 0.05
 
 
-def chance_test(scores: Scores) -> ChanceTest:
-    """Exact binomial test of rank-1 against 1.5 times chance."""
-    found, queries = int(np.sum(scores.ranks == 1)), len(scores.ranks)
-    chance = 1 / scores.queries.shape[1]
+def chance_test(found: int, queries: int, chance: float) -> ChanceTest:
+    """Exact binomial test of `found` of `queries` against 1.5 times chance."""
     test = binomtest(found, queries, min(ALLOWED * chance, 1.0), alternative="greater")
     interval = binomtest(found, queries).proportion_ci(method="exact")
     return ChanceTest(found, queries, chance, float(interval.low), float(interval.high), float(test.pvalue))

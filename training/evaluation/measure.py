@@ -15,7 +15,7 @@ from training.datasets.manifest import Row
 from training.datasets.split import is_validation, validation_protocols
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.bootstrap import Array
-from training.evaluation.controls import BackgroundOnly, chance_test
+from training.evaluation.controls import BackgroundOnly, ChanceTest, chance_test
 from training.evaluation.decisions import decisions
 from training.evaluation.distractors import Distractors, best_cosines, enlarge, real_persons
 from training.evaluation.failures import failure_gallery
@@ -54,7 +54,7 @@ class ModalityEvaluation:
         ]
         self._ours = ShippedModel(self._folder, modality, sources.data)
         self._answers = shipped(self._ours)
-        self._control = BackgroundOnly(self._ours, sources.data)
+        self._control = BackgroundOnly(self._folder, modality, sources.data)
         self._scorers: list[Scorer] = [self._ours, self._control, RawPixels(sources.data)]
         if sources.weights is not None:
             self._scorers += list(_baselines(self._ours.manifest.trunk, self._train, sources, sources.weights))
@@ -94,9 +94,10 @@ class ModalityEvaluation:
         )
 
     def _subject_scores(self, method: str, track: Track, similarities: Similarities) -> Array:
-        """Ours as it ships, everything else by its nearest picture."""
-        if method == self._ours.name and self._answers:
-            return self._answers.scores(track, similarities)
+        """Ours as it ships, with its anatomy or without; everything else by its nearest picture."""
+        model = {self._ours.name: self._ours, self._control.name: self._control.model}.get(method)
+        if model and (answers := shipped(model)):
+            return answers.scores(track, similarities)
         return track.best_per_subject(similarities)
 
     def _measure(self, method: str, scores: Scores) -> MethodResult:
@@ -108,7 +109,7 @@ class ModalityEvaluation:
             fnir5=open_set(scores, 0.05),
             fnir1=open_set(scores, 0.01),
             decisions=decisions(scores, decides.posterior, self._modality.threshold) if decides else None,
-            chance_test=chance_test(scores) if method == self._control.name else None,
+            chance_test=_chance_test(scores) if method == self._control.name else None,
         )
 
     def _operating_points(self) -> list[OperatingPoint]:
@@ -147,6 +148,10 @@ def _baselines(trunk: str, train: Sequence[Row], sources: Sources, weights: Path
         if train:
             yield WhitenedFeatures(frozen, train, sources.data)
     yield KeypointScorer(sources.data, sources.out / "keypoints")
+
+
+def _chance_test(scores: Scores) -> ChanceTest:
+    return chance_test(int(np.sum(scores.ranks == 1)), len(scores.ranks), 1 / scores.queries.shape[1])
 
 
 def _scores(track: Track, best: Array) -> Scores:

@@ -101,9 +101,9 @@ def _extrapolated(confidence: Array, unknown: Array) -> float:
 
 
 def _rounded_up(threshold: float) -> float:
-    """Rounded up, so that the printed figure is not laxer than the chosen one; never out of reach."""
-    unit = 10.0**-DECIMALS
-    return float(min(np.ceil(threshold / unit) * unit, 1.0 - unit).round(DECIMALS))
+    """Rounded up, so that the printed figure is not laxer than the chosen one; as it is where only 1 is left."""
+    rounded = round(float(np.ceil(threshold * 10**DECIMALS)) / 10**DECIMALS, DECIMALS)
+    return rounded if rounded < 1 else threshold
 
 
 def point_figures(scores: Scores, method: Posterior, point: OperatingPoint, seed: int = 0) -> PointFigures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from shared.models.folder import MANIFEST_FILE, MODEL_FILE, read_manifest
 from training.datasets.manifest import COLUMNS
 from training.trunks import MOBILENET_V2_FILE
 
@@ -37,14 +39,15 @@ def _rows() -> Iterator[tuple[int, int, dict[str, Any]]]:
     for subject in range(ENROLLED, ENROLLED + STRANGERS):
         yield subject, 1, {"role": "impostor", "split": "test"}
     for subject in range(50, 62):
-        yield subject, 0, {"role": "train", "split": "train"}
+        for shot in (0, 1):
+            yield subject, shot, {"role": "train", "split": "train"}
     for subject in (90, 91):
         yield subject, 0, {"role": "ood", "split": "test", "modality": "other", "track": "", "subject": ""}
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with manifest.csv and pictures: six enrolled, three strangers, two foreign ones, twelve to train on."""
+    """Folder with manifest.csv and pictures: six enrolled, three strangers, two foreign, twelve to train on (twice)."""
     root = tmp_path_factory.mktemp("evaluated")
     with (root / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -57,6 +60,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "modality": "skin",
                 "source": "generated",
                 "subject": f"s{subject:02}",
+                "acquisition": f"shot {shot}",
                 "track": TRACK,
             }
             writer.writerow(common | columns)
@@ -71,3 +75,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
     network.save_weights(folder / MOBILENET_V2_FILE)
     return folder
+
+
+@pytest.fixture(scope="session")
+def models(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped models of skin and COMPA; skin under the trunk whose weights the tests have."""
+    root = tmp_path_factory.mktemp("models")
+    for name in ("skin-service", "compa-service"):
+        (root / name).mkdir()
+        shutil.copy(repository / name / MODEL_FILE, root / name)
+        manifest = read_manifest(repository / name).model_copy(update={"trunk": "mobilenet_v2"})
+        (root / name / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    return root

@@ -1,11 +1,9 @@
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.models.folder import MANIFEST_FILE, MODEL_FILE, read_manifest
 from training.evaluation.__main__ import main
 from training.evaluation.page import BEGIN, END
 from training.evaluation.page import main as page
@@ -14,18 +12,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 CONTROL = "control: background only"
 BASELINES = ["raw 32x32", "frozen mobilenet_v2", "frozen mobilenet_v2, whitened", "SIFT + RANSAC"]
-
-
-@pytest.fixture(scope="module")
-def models(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped models of skin and COMPA; skin under the trunk whose weights the tests have."""
-    root = tmp_path_factory.mktemp("models")
-    for name in ("skin-service", "compa-service"):
-        (root / name).mkdir()
-        shutil.copy(repository / name / MODEL_FILE, root / name)
-        manifest = read_manifest(repository / name).model_copy(update={"trunk": "mobilenet_v2"})
-        (root / name / MANIFEST_FILE).write_text(manifest.model_dump_json())
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,7 @@ SIMILARITIES = arrays.arrays(np.float64, (PROBES, SUBJECTS), elements=st.floats(
 TRUTH = st.lists(st.integers(0, SUBJECTS - 1), min_size=PROBES, max_size=PROBES)
 
 
+@settings(deadline=None)
 @given(SIMILARITIES, TRUTH)
 def test_ranks_lie_between_one_and_the_number_of_subjects(similarities: np.ndarray, truth: list[int]) -> None:
     ranks = scores(similarities.tolist(), [], truth).ranks
@@ -165,6 +166,7 @@ def test_ranks_lie_between_one_and_the_number_of_subjects(similarities: np.ndarr
     assert ranks.max() <= SUBJECTS
 
 
+@settings(deadline=None)
 @given(SIMILARITIES, TRUTH, st.permutations(range(SUBJECTS)))
 def test_the_order_of_the_gallery_carries_nothing(similarities: np.ndarray, truth: list[int], order: list[int]) -> None:
     moved = scores(similarities[:, order].tolist(), [], [order.index(t) for t in truth])
@@ -183,6 +185,7 @@ def test_figures_depend_on_the_order_of_similarities_alone(
     assert moved.ranks.tolist() == plain.ranks.tolist()
 
 
+@settings(deadline=None)
 @given(SIMILARITIES, SIMILARITIES)
 def test_error_rates_run_from_all_matches_to_none(genuine: np.ndarray, impostor: np.ndarray) -> None:
     _, false_match, false_non_match = error_rates(genuine.ravel(), impostor.ravel())
