@@ -24,6 +24,8 @@ ALLOWED = 1.5
 GREY = 128
 MARGIN = 0.04
 """Share of the longer side that the mask reaches beyond the anatomy."""
+NOISE = 16
+"""Grey values around the usual colour of the surroundings that are its noise; a couch or a letter lies farther off."""
 LARGE = 0.01
 """Share of the picture from which something that is lit may be anatomy."""
 NOTHING_LEFT = 0.01
@@ -86,15 +88,20 @@ class BackgroundOnly:
 def background(image: Image, surroundings: Surroundings) -> Image:
     """A copy of uint8 (h, w, 3) whose anatomy is painted over.
 
-    The paint is the colour of the surroundings, so that the mask's outline, which would be the body's, does not show.
-    Where the anatomy fills the picture, as skin and most chests do, an even grey picture is left, and the marks.
+    The paint is drawn from pixels of the surroundings, so that the mask's outline, which would be the body's, does not
+    show, not even in the noise of a scanner. Where the anatomy fills the picture, as skin and most chests do, an even
+    grey picture is left, and the marks.
     """
     left = anatomy(image, surroundings) == 0
     if left.mean() <= NOTHING_LEFT:
         left[:] = False
-    paint = np.median(image[left], axis=0) if left.any() else np.full(3, GREY)
     shown = left | marks(image) if surroundings.marks else left
-    return np.where(shown[:, :, np.newaxis], image, paint.astype(np.uint8))
+    painted = np.full_like(image, GREY)
+    if left.any():
+        usual = np.median(image[left], axis=0)
+        near = image[left & (np.abs(image - usual).max(axis=2) <= NOISE)]
+        painted = np.random.default_rng(0).choice(near if len(near) else usual[np.newaxis], image.shape[:2])
+    return np.where(shown[:, :, np.newaxis], image, painted.astype(np.uint8))
 
 
 def anatomy(image: Image, surroundings: Surroundings) -> NDArray[np.uint8]:

@@ -19,6 +19,15 @@ def test_nothing_of_the_body_is_left_not_even_its_outline() -> None:
     assert not background(body(), DARK_AROUND).any()
 
 
+def test_the_outline_does_not_show_in_the_noise_of_a_scanner_either() -> None:
+    noise = np.random.default_rng(1).integers(0, 9, (200, 240, 1)).astype(np.uint8)
+    left = background(np.maximum(body(), noise), DARK_AROUND)
+    assert left.max() < 9
+    middle, corner = left[80:120, 100:140], left[:40, :40]
+    assert abs(float(middle.mean()) - float(corner.mean())) < 0.3
+    assert abs(float(middle.std()) - float(corner.std())) < 0.3
+
+
 def test_what_stands_in_the_dark_stays() -> None:
     picture = body()
     picture[5:15, 5:12] = 240

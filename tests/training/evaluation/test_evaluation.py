@@ -1,9 +1,11 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.models.folder import MANIFEST_FILE, read_manifest
 from training.evaluation.__main__ import main
 from training.evaluation.page import BEGIN, END
 from training.evaluation.page import main as page
@@ -140,22 +142,45 @@ def test_one_modality_alone_leaves_compa_out(bundle: Path, models: Path, tmp_pat
     assert [m["method"] for m in report["tracks"][0]["methods"]] == ["ours", CONTROL, "raw 32x32"]
 
 
-def test_without_impostors_and_foreign_pictures_nothing_is_claimed_of_them(
+def test_without_impostors_training_and_foreign_pictures_nothing_is_claimed_of_them(
     bundle: Path, models: Path, tmp_path: Path
 ) -> None:
     lines = (bundle / "manifest.csv").read_text().splitlines()
-    (tmp_path / "manifest.csv").write_text("\n".join(x for x in lines if ",impostor," not in x and ",ood," not in x))
+    kept = [line for line in lines if not any(f",{role}," in line for role in ("impostor", "ood", "train"))]
+    (tmp_path / "manifest.csv").write_text("\n".join(kept))
     for picture in bundle.glob("*.png"):
         (tmp_path / picture.name).symlink_to(picture)
     out = tmp_path / "report"
     assert main(["--data", str(tmp_path), "--out", str(out), "--models", str(models), "--without-baselines"]) == 0
     report = json.loads((out / "report.json").read_text())
     assert report["tracks"][0]["methods"][0]["fnir5"] is None
+    assert report["tracks"][0]["growth"] == []  # there is nobody to join
     assert report["compa"]["foreign_refused"] is None
     text = (out / "report.md").read_text()
     assert "no impostors" in text
     assert "Strangers:" not in text
     assert "foreign pictures" not in text.split("## COMPA")[1].split("##")[0]
+
+
+def test_a_model_without_calibration_is_ranked_and_decides_nothing(bundle: Path, models: Path, tmp_path: Path) -> None:
+    """Nobody to train on, either: nobody can join the gallery."""
+    folder = tmp_path / "skin-service"
+    shutil.copytree(models / "skin-service", folder)
+    manifest = read_manifest(folder).model_copy(update={"calibration": None})
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    lines = (bundle / "manifest.csv").read_text().splitlines()
+    (tmp_path / "manifest.csv").write_text("\n".join(line for line in lines if ",train," not in line))
+    for picture in bundle.glob("*.png"):
+        (tmp_path / picture.name).symlink_to(picture)
+    assert run(tmp_path, tmp_path, tmp_path / "report", "--without-baselines") == 0
+    report = json.loads((tmp_path / "report/report.json").read_text())
+    (track,) = report["tracks"]
+    assert track["methods"][0]["decisions"] is None
+    assert track["operating_points"] == track["growth"] == report["models"]["skin"]["operating_points"] == []
+    text = (tmp_path / "report/report.md").read_text()
+    assert "Operating points" not in text
+    assert "Larger galleries" not in text
+    assert page([str(tmp_path / "report/report.json")]) == 0
 
 
 @pytest.mark.parametrize(
