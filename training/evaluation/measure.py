@@ -114,10 +114,12 @@ class ModalityEvaluation:
 
     def _operating_points(self) -> list[OperatingPoint]:
         """Chosen on the subjects that were cut from training for validation; none where there are no such."""
-        share = self._ours.manifest.training.get("configuration", {}).get("validation_share")
+        configuration = self._ours.manifest.training.get("configuration", {})
+        share, learned = configuration.get("validation_share"), configuration.get("sources")
         if self._answers is None or share is None:
             return []
-        held_out = [row for row in self._train if is_validation(row.subject, share)]
+        rows = [row for row in self._train if not learned or row.source in learned]
+        held_out = [row for row in rows if is_validation(row.subject, share)]
         tracks = [Track(p.track, self._modality.name, p.gallery, p.queries, ()) for p in validation_protocols(held_out)]
         scored = [_scores(t, self._answers.scores(t, self._ours.similarities(t))) for t in tracks]
         usable = [scores for scores in scored if scores.queries.shape[1] > 1]
