@@ -17,7 +17,8 @@
     ├── Unavailable                  503 unavailable            (+ Retry-After)
     │   ├── QueueFull                503 queue-full
     │   ├── ServiceUnavailable       503 service-unavailable
-    │   └── DatabaseUnavailable      503 database-unavailable
+    │   ├── DatabaseUnavailable      503 database-unavailable
+    │   └── WrongService             503 wrong-service
     └── DeadlineExceeded             504 deadline-exceeded
 
 A detail says what to do and never holds a patient identifier, a file name, a DICOM tag or a pixel.
@@ -192,6 +193,14 @@ class DatabaseUnavailable(Unavailable):
     slug = "database-unavailable"
     title = "Gallery unavailable"
     default_detail = "The gallery is not available at the moment, so nobody can be searched. Try again later."
+
+
+class WrongService(Unavailable):
+    """A call between services reached another one than it was meant for: the address has changed hands."""
+
+    slug = "wrong-service"
+    title = "Wrong service"
+    default_detail = "The address of the service has just changed. Try again."
 
 
 class DeadlineExceeded(MedReIDError):

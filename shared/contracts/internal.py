@@ -15,6 +15,9 @@ EMBEDDING_DIMENSION = 256
 DEADLINE_HEADER = "x-deadline-ms"
 """Milliseconds that the caller will still wait; a service drops work whose deadline has passed."""
 REQUEST_ID_HEADER = "x-request-id"
+SERVICE_HEADER = "x-medreid-service"
+"""Name of the service that the call is meant for. Addresses of replicas are used again, and an image of one modality
+must never be searched in the gallery of another: any other service refuses the call."""
 
 
 class Classification(Message):

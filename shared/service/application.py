@@ -71,7 +71,13 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
     for router in description.routers:
         app.include_router(router)
     install_problems(app)
-    app.add_middleware(RequestFrame, settings=frame.settings, metrics=frame.metrics, draining=lambda: frame.draining)
+    app.add_middleware(
+        RequestFrame,
+        service=description.name,
+        settings=frame.settings,
+        metrics=frame.metrics,
+        draining=lambda: frame.draining,
+    )
     app.openapi = _with_problem_schema(app)  # type: ignore[method-assign]
     return app
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER
+from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER, SERVICE_HEADER
 from shared.errors import BadUpstream, DeadlineExceeded, InternalError, MedReIDError, ServiceUnavailable
 from shared.service.balancing import BalancedTransport, Observe
 from shared.service.context import Deadline, current_request
@@ -24,12 +24,19 @@ KEPT_ALIVE_S = 15.0
 def create_client(
     base_url: str,
     transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    service: str | None = None,
     observe: Observe = lambda used, resting: None,
 ) -> httpx.AsyncClient:
-    """A client for all replicas of one service; `transport` lets tests call an application without a network."""
+    """A client for all replicas of one service, which refuse it where `service` is not their name.
+
+    `transport` lets tests call an application without a network.
+    """
+    headers = {SERVICE_HEADER: service} if service else {}
     return httpx.AsyncClient(
         base_url=base_url,
-        transport=transport or BalancedTransport(base_url, _connections, observe),
+        headers=headers,
+        transport=transport or BalancedTransport(base_url, _connections, observe, headers=headers),
         timeout=httpx.Timeout(10.0, connect=CONNECT_S, write=WRITE_S, pool=POOL_S),
         trust_env=False,
     )

@@ -10,8 +10,8 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.contracts.internal import DEADLINE_HEADER, REQUEST_ID_HEADER
-from shared.errors import InternalError, MedReIDError, PayloadTooLarge, Unavailable
+from shared.contracts.internal import DEADLINE_HEADER, REQUEST_ID_HEADER, SERVICE_HEADER
+from shared.errors import InternalError, MedReIDError, PayloadTooLarge, Unavailable, WrongService
 from shared.service.context import (
     Deadline,
     RequestContext,
@@ -75,8 +75,15 @@ class RequestFrame:
     """Pure ASGI middleware around the whole application; no exception leaves it before there is an answer."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: ServiceSettings, metrics: Metrics, draining: Callable[[], bool]
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        settings: ServiceSettings,
+        metrics: Metrics,
+        draining: Callable[[], bool],
     ) -> None:
+        self._service = service
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,7 +151,10 @@ class RequestFrame:
     def _refusal(self, scope: Scope) -> MedReIDError | None:
         if self._draining() and not scope["path"].startswith(HEALTH):
             return _shutting_down()
-        length = _number(Headers(scope=scope).get("content-length"))
+        headers = Headers(scope=scope)
+        if headers.get(SERVICE_HEADER, self._service) != self._service:
+            return WrongService(retry_after_s=1)
+        length = _number(headers.get("content-length"))
         if length is not None and length > self._settings.max_request_bytes:
             return _too_large(self._settings.max_request_bytes)
         return None

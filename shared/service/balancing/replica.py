@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import httpx
@@ -25,7 +25,8 @@ class Hung(httpx.ReadError):
 class Replica:
     """One address of a service."""
 
-    def __init__(self, base: httpx.URL, address: str, connect: Connect) -> None:
+    def __init__(self, base: httpx.URL, address: str, connect: Connect, headers: Mapping[str, str]) -> None:
+        self._headers = headers
         self._url = base.copy_with(host=address, path="/", query=None)
         self._transport, self._probes = connect(), connect()
         self._pulse: asyncio.Task[bool] | None = None
@@ -82,7 +83,8 @@ class Replica:
 
     async def _ok(self, path: str) -> bool:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), PULSE_S)
-        request = httpx.Request("GET", self._url.copy_with(path=path), extensions={"timeout": timeouts})
+        url, extensions = self._url.copy_with(path=path), {"timeout": timeouts}
+        request = httpx.Request("GET", url, headers=self._headers, extensions=extensions)
         try:
             async with asyncio.timeout(PULSE_S):
                 response = await self._probes.handle_async_request(request)

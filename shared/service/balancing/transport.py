@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
+from types import MappingProxyType
 
 import httpx
 
@@ -46,8 +47,9 @@ class BalancedTransport(httpx.AsyncBaseTransport):
         connect: Connect,
         observe: Observe = lambda used, resting: None,
         resolve: Resolve = addresses,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._base = httpx.URL(base_url)
+        self._base, self._headers = httpx.URL(base_url), headers
         self._connect, self._observe, self._resolve = connect, observe, resolve
         self._replicas: dict[str, Replica] = {}
         self._resolved_at = -RESOLVE_S
@@ -109,13 +111,14 @@ class BalancedTransport(httpx.AsyncBaseTransport):
 
     async def _refresh(self) -> None:
         try:
-            found = await self._resolve(self._base.host, self._base.port or 80)
+            async with asyncio.timeout(RESOLVE_S):
+                found = await self._resolve(self._base.host, self._base.port or 80)
         except OSError:  # a resolver that fails for a moment is no reason to forget those that answer
             return
         self._resolved_at = time.monotonic()
         for address in found:
             if address not in self._replicas:
-                self._replicas[address] = Replica(self._base, address, self._connect)
+                self._replicas[address] = Replica(self._base, address, self._connect, self._headers)
         for address in set(self._replicas) - set(found):
             self._in_background(self._replicas.pop(address).retire())
         self._report()

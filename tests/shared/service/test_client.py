@@ -178,3 +178,11 @@ async def test_an_answer_outside_of_the_contract_is_a_bad_upstream(
 ) -> None:
     with pytest.raises(expected):
         await calling(lambda _: httpx.Response(status, content=content)).get("/v1/model")
+
+
+async def test_a_call_says_whom_it_is_meant_for() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text=request.headers["x-medreid-service"])
+
+    client = ServiceClient(create_client("http://service", httpx.MockTransport(answer), service="ct-service"))
+    assert (await client.get("/v1/model")).text == "ct-service"

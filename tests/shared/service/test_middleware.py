@@ -221,3 +221,11 @@ async def test_a_request_that_the_drain_cuts_off_is_told_so(start: Start, draini
     with pytest.raises(asyncio.CancelledError):
         await request
     assert [message["status"] for message in sent if "status" in message] == answered
+
+
+@pytest.mark.parametrize("path", ["/context", "/health/ready"])
+async def test_a_call_that_is_meant_for_another_service_is_refused(start: Start, path: str) -> None:
+    service = await start(router)
+    answer = await service.client.get(path, headers={"x-medreid-service": "other-service"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/docs/problems/wrong-service")
+    assert (await service.client.get(path, headers={"x-medreid-service": "test-service"})).is_success

@@ -67,7 +67,11 @@ class Cluster(httpx.AsyncBaseTransport):
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         balanced = BalancedTransport(
-            "http://ct-service:8000", lambda: self, lambda *state: self.states.append(state), self.resolve
+            "http://ct-service:8000",
+            lambda: self,
+            lambda *state: self.states.append(state),
+            self.resolve,
+            {"x-medreid-service": "ct-service"},
         )
         async with httpx.AsyncClient(transport=balanced, base_url="http://ct-service:8000") as client:
             yield client
@@ -257,3 +261,24 @@ async def test_a_caller_that_gives_up_leaves_nothing_under_way(cluster: Cluster)
             async with asyncio.timeout(0.01):
                 await identify(client)
         assert (await identify(client)).is_success
+
+
+async def test_probes_say_whom_they_are_meant_for(cluster: Cluster) -> None:
+    cluster.replicas["10.0.0.1"] = refusing
+    async with cluster.client() as client:
+        await identify(client)
+        await asyncio.sleep(0.02)
+    probes = [call for call in cluster.calls if call.url.path == "/health/ready"]
+    assert probes
+    assert {call.headers["x-medreid-service"] for call in probes} == {"ct-service"}
+
+
+async def test_a_resolver_that_hangs_is_not_waited_for(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(cluster, "resolve", resolve)
+    async with cluster.client() as client:
+        with pytest.raises(httpx.ConnectError, match="no address"):
+            await identify(client)
