@@ -45,8 +45,8 @@ def failure_gallery(track: Track, similarities: Similarities, scores: Scores, ro
             theirs = _nearest(track, similarities[query], owner == track.subjects[rival])
             rank, score = scores.ranks[query], scores.queries[query]
             _show(line[0], root, track.queries[query], "probe", "black")
-            _show(line[1], root, mine, f"own patient: {scores.own[query]:.3f}, rank {rank}", GREEN)
-            _show(line[2], root, theirs, f"preferred: {score[rival]:.3f}", VERMILION)
+            _show(line[1], root, mine, f"own patient: {scores.own[query]:.2f}, rank {rank}", GREEN)
+            _show(line[2], root, theirs, f"preferred: {score[rival]:.2f}", VERMILION)
         figure.savefig(out / f"{track.name}-worst.png", dpi=80)
         pyplot.close(figure)
     return True
@@ -57,8 +57,12 @@ def _nearest(track: Track, similarities: NDArray[np.float64], side: NDArray[np.b
 
 
 def _show(axis: Any, root: Path, row: Row, title: str, colour: str) -> None:
-    axis.imshow(decode_image((root / row.path).read_bytes()).pixels)
+    shown = decode_image((root / row.path).read_bytes()).pixels
+    axis.imshow(shown)
     axis.set_title(title, fontsize=10, color=colour, loc="center")
-    axis.set(xticks=[], yticks=[])
+    axis.set(xticks=[], yticks=[], facecolor="#F2F2F2", box_aspect=1)
+    height, width = shown.shape[:2]
+    side = max(height, width) / 2
+    axis.set(xlim=(width / 2 - side, width / 2 + side), ylim=(height / 2 + side, height / 2 - side))
     for spine in axis.spines.values():
         spine.set(visible=True, color=colour, linewidth=2)

@@ -93,7 +93,7 @@ def _percents(axis: Any, direction: str, lowest: float) -> None:
 
 def _open_set(axis: Any, scores: Mapping[str, Scores], drawn: Mapping[str, LineStyle]) -> None:
     """FNIR against FPIR, one threshold per stranger."""
-    axis.set(title="Strangers let in, patients missed", xlabel="FPIR, % of strangers' pictures", ylim=(0, 103))
+    axis.set(title="Strangers let in, patients missed", xlabel="FPIR, % of strangers' pictures", ylim=(-2, 103))
     axis.set_ylabel("FNIR, % of queries")
     if not any(len(one.impostors) for one in scores.values()):
         axis.text(0.5, 0.5, "no strangers in this track", ha="center", va="center", transform=axis.transAxes)
