@@ -150,7 +150,8 @@ class ChanceTest:
     """What a control finds against what chance finds: exact 95 % interval (Clopper & Pearson 1934), one-sided p value.
 
     `p_value` is how likely chance times 1.5 finds as many or more: small says that the excess is real. Probes of one
-    person are not independent, which makes it too small.
+    person are not independent, which makes it too small. The same against `source_chance`: what chance finds for who
+    knows which collection a picture comes from, where a gallery mixes several.
     """
 
     found: int
@@ -159,6 +160,15 @@ class ChanceTest:
     low: float
     high: float
     p_value: float
+    source_chance: float
+    source_p_value: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether the excess is real, and whether knowing the source of a picture explains it."""
+        if self.passed:
+            return "as it should"
+        return "finds the source" if self.source_p_value > 0.05 else "identifies"
 
     @property
     def passed(self) -> bool:
@@ -166,8 +176,12 @@ class ChanceTest:
         return self.p_value > 0.05
 
 
-def chance_test(found: int, queries: int, chance: float) -> ChanceTest:
-    """Exact binomial test of `found` of `queries` against 1.5 times chance."""
-    test = binomtest(found, queries, min(ALLOWED * chance, 1.0), alternative="greater")
+def chance_test(found: int, queries: int, chance: float, source_chance: float | None = None) -> ChanceTest:
+    """Exact binomial tests of `found` of `queries` against 1.5 times chance; one source unless told otherwise."""
+    known = chance if source_chance is None else source_chance
     interval = binomtest(found, queries).proportion_ci(method="exact")
-    return ChanceTest(found, queries, chance, float(interval.low), float(interval.high), float(test.pvalue))
+    tails = [
+        float(binomtest(found, queries, min(ALLOWED * share, 1.0), alternative="greater").pvalue)
+        for share in (chance, known)
+    ]
+    return ChanceTest(found, queries, chance, float(interval.low), float(interval.high), tails[0], known, tails[1])

@@ -80,7 +80,7 @@ class ModalityEvaluation:
         similarities = {scorer.name: scorer.similarities(track) for scorer in self._scorers}
         scored = {name: _scores(track, self._subject_scores(name, track, s)) for name, s in similarities.items()}
         ours, out = scored[self._ours.name], self._sources.out
-        methods = [self._measure(name, scores) for name, scores in scored.items()]
+        methods = [self._measure(track, name, scores) for name, scores in scored.items()]
         plot_track(track, scored, methods[0].decisions, out, controls=[self._control.name])
         cosines = similarities[self._ours.name]
         return TrackResult(
@@ -100,7 +100,7 @@ class ModalityEvaluation:
             return answers.scores(track, similarities)
         return track.best_per_subject(similarities)
 
-    def _measure(self, method: str, scores: Scores) -> MethodResult:
+    def _measure(self, track: Track, method: str, scores: Scores) -> MethodResult:
         decides = self._answers if method == self._ours.name else None
         return MethodResult(
             method=method,
@@ -109,7 +109,7 @@ class ModalityEvaluation:
             fnir5=open_set(scores, 0.05),
             fnir1=open_set(scores, 0.01),
             decisions=decisions(scores, decides.posterior, self._modality.threshold) if decides else None,
-            chance_test=_chance_test(scores) if method == self._control.name else None,
+            chance_test=_chance_test(track, scores) if method == self._control.name else None,
         )
 
     def _operating_points(self) -> list[OperatingPoint]:
@@ -152,8 +152,12 @@ def _baselines(trunk: str, train: Sequence[Row], sources: Sources, weights: Path
     yield KeypointScorer(sources.data, sources.out / "keypoints")
 
 
-def _chance_test(scores: Scores) -> ChanceTest:
-    return chance_test(int(np.sum(scores.ranks == 1)), len(scores.ranks), 1 / scores.queries.shape[1])
+def _chance_test(track: Track, scores: Scores) -> ChanceTest:
+    """Rank-1 against one of all subjects, and against one of those whose pictures come from the query's collection."""
+    subjects = {(row.source, row.subject) for row in track.gallery}
+    alike = [sum(source == row.source for source, _ in subjects) for row in track.queries]
+    within = float(np.mean([1 / (count or len(track.subjects)) for count in alike]))
+    return chance_test(int(np.sum(scores.ranks == 1)), len(scores.ranks), 1 / len(track.subjects), within)
 
 
 def _scores(track: Track, best: Array) -> Scores:

@@ -102,5 +102,5 @@ def _method_figures(method: MethodResult) -> dict[str, Any]:
     values = asdict(method) | {"control": method.chance_test is not None}
     values["decisions"] = method.decisions.figures() if method.decisions else None
     if method.chance_test:
-        values["chance_test"] |= {"passed": method.chance_test.passed}
+        values["chance_test"] |= {"verdict": method.chance_test.verdict}
     return values

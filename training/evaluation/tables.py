@@ -156,7 +156,9 @@ def controls(report: Json) -> str:
             f"{100 * t['chance']:.1f}",
             f"{t['found'] / t['queries'] / t['chance']:.1f}",
             f"{t['p_value']:.2g}",
-            "as it should" if t["passed"] else "**identifies**",
+            f"{100 * t['source_chance']:.1f}",
+            f"{t['source_p_value']:.2g}",
+            t["verdict"],
         ]
         for track in by_kind(report)
         for method in track["methods"]

@@ -79,5 +79,11 @@ def test_an_excess_that_luck_explains_passes_and_one_that_it_does_not_fails() ->
     assert not chance_test(30, 100, 0.1).passed
 
 
+def test_an_excess_that_the_source_explains_is_called_so() -> None:
+    assert chance_test(15, 24, 1 / 16).verdict == "identifies"
+    assert chance_test(15, 24, 1 / 16, 1 / 2).verdict == "finds the source"
+    assert chance_test(2, 24, 1 / 16, 1 / 2).verdict == "as it should"
+
+
 def test_the_p_value_is_the_exact_tail_of_one_and_a_half_times_chance() -> None:
     assert chance_test(2, 2, 0.1).p_value == pytest.approx(0.15**2)
