@@ -17,7 +17,8 @@ NONE = "-"
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A markdown table."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+    body = ["| " + " | ".join(cell for _, cell in zip(header, row, strict=True)) + " |" for row in rows]
+    return "\n".join([*lines, *body]) + "\n"
 
 
 def percent(interval: Json | None) -> str:
@@ -139,15 +140,8 @@ def growth(report: Json) -> str:
 
 def controls(report: Json) -> str:
     """What the controls find, against chance."""
-    header = [
-        "track",
-        "control",
-        "rank-1, % (exact interval)",
-        "chance, %",
-        "times chance",
-        "p (above 1.5x)",
-        "verdict",
-    ]
+    header = ["track", "control", "rank-1, % (exact interval)", "chance, %", "times chance", "p (above 1.5x)"]
+    header += ["chance within the source, %", "p", "verdict"]
     rows = [
         [
             track["track"],
