@@ -23,9 +23,10 @@ STRANGER_PRIOR = 0.5
 """Share of strangers among the probes that the calibration is fitted for: the loss is weighted to it."""
 
 PULL = 0.02
-"""Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: small validation sets cannot
-tell."""
-START = (np.log(20.0), -8.0, 1.0, np.log(8.0), np.log(10.0))
+"""Weight of what is expected before the data speaks, since small validation sets cannot tell: that odds of a stranger
+grow with the gallery as Bayes' rule says, and that `HALF` keypoints are worth half of very many."""
+HALF = 10.0
+START = (np.log(20.0), -8.0, 1.0, np.log(8.0), np.log(HALF))
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def fit_calibration(tracks: Sequence[Scored], seed: int) -> Calibration:
 
     def loss(parameters: NDArray[np.float64]) -> float:
         calibration = _calibration(parameters)
-        pull = PULL * (calibration.size_exponent - 1) ** 2
-        return float(np.mean([_loss(trials, calibration) for trials in groups])) + pull
+        surprise = (calibration.size_exponent - 1) ** 2 + np.log(calibration.inlier_half / HALF) ** 2
+        return float(np.mean([_loss(trials, calibration) for trials in groups]) + PULL * surprise)
 
     start = np.array(START if local else START[:3])
     return _calibration(minimize(loss, start, method="BFGS", options={"gtol": 1e-4}).x)

@@ -1,21 +1,30 @@
 """Generated pictures of nothing that the system knows: what COMPA must refuse besides the foreign pictures of a bundle.
 
-Families: blank and noise, report pages, screens, cells under a microscope, ultrasound-like sectors, and pictures of
-the modalities cut into tiles and shuffled (texture without anatomy).
+Families: blank and noise, report pages, screens, cells under a microscope, ultrasound-like sectors, crops of
+photographs and textures (twice as often), and pictures of the modalities cut into tiles and shuffled (texture without
+anatomy).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from importlib import resources
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared.images.decoding import decode_image
+
 Image = NDArray[np.uint8]
 """uint8 (h, w, 3), RGB."""
 
 SIDE = 256
+PHOTOGRAPHS = (
+    *("astronaut.png", "brick.png", "camera.png", "cell.png", "coins.png", "grass.png"),
+    *("gravel.png", "horse.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "page.png", "rocket.jpg"),
+)
 WORDS = ("Findings", "Impression", "Exam", "History", "Report", "no acute", "stable", "follow-up", "normal", "1.2 cm")
 
 
@@ -100,7 +109,31 @@ def shuffled(picture: Image, rng: np.random.Generator) -> Image:
     return np.ascontiguousarray(mixed.reshape(side * tiles, side * tiles, 3))
 
 
-FAMILIES: tuple[Callable[[np.random.Generator], Image], ...] = (blank_or_noise, page, screen, cells, sector)
+def photograph(rng: np.random.Generator) -> Image:
+    """A crop, at any turn, of one of the photographs, textures and micrographs that come with scikit-image."""
+    picture = _photographs()[int(rng.integers(len(PHOTOGRAPHS)))]
+    side = int(min(picture.shape[:2]) * rng.uniform(0.25, 1.0))
+    top, left = (int(rng.integers(0, length - side + 1)) for length in picture.shape[:2])
+    crop = np.rot90(picture[top : top + side, left : left + side], int(rng.integers(4)))
+    return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@cache
+def _photographs() -> tuple[Image, ...]:
+    """uint8 (h, w, 3) each, RGB; they are in the wheel, nothing is fetched."""
+    folder = resources.files("skimage.data")
+    return tuple(decode_image(folder.joinpath(name).read_bytes()).pixels for name in PHOTOGRAPHS)
+
+
+FAMILIES: tuple[Callable[[np.random.Generator], Image], ...] = (
+    blank_or_noise,
+    page,
+    screen,
+    cells,
+    sector,
+    photograph,
+    photograph,
+)
 
 
 def _clouds(rng: np.random.Generator, grain: int) -> NDArray[np.float64]:

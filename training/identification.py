@@ -34,7 +34,7 @@ SOFTNESS = 10.0
 WHITENING_PICTURES = 1024
 WARM_UP = 0.05
 """Share of all steps in which the learning rate rises."""
-SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 WITHIN = 0.01
 
 

@@ -14,7 +14,7 @@ TOLERANCE = 6.0
 """Pixels that an inlier may lie from where the transform puts it: skin and brain are not rigid."""
 FEWEST = 3
 """Matches below which nothing is counted: any two fit a similarity transform."""
-SCALES = (0.4, 2.5)
+SCALES = (0.25, 4.0)
 """Changes of scale between two pictures of one person that are believed."""
 TURN = 30.0
 """Degrees that two upright pictures may be turned against each other."""
