@@ -22,9 +22,11 @@ GALLERY_SIZES = (5, 10, 20, 50, 100, 200, 500)
 STRANGER_PRIOR = 0.5
 """Share of strangers among the probes that the calibration is fitted for: the loss is weighted to it."""
 
-PULL = 0.02
-"""Weight of what is expected before the data speaks, since small validation sets cannot tell: that odds of a stranger
-grow with the gallery as Bayes' rule says, and that `HALF` keypoints are worth half of very many."""
+GROWTH_PULL = 0.1
+"""Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: validation galleries are too
+small to tell what happens in large ones."""
+HALF_PULL = 0.02
+"""Weight of the prior that `HALF` keypoints are worth half of very many."""
 HALF = 10.0
 START = (np.log(20.0), -8.0, 1.0, np.log(8.0), np.log(HALF))
 
@@ -85,8 +87,9 @@ def fit_calibration(tracks: Sequence[Scored], seed: int) -> Calibration:
 
     def loss(parameters: NDArray[np.float64]) -> float:
         calibration = _calibration(parameters)
-        surprise = (calibration.size_exponent - 1) ** 2 + np.log(calibration.inlier_half / HALF) ** 2
-        return float(np.mean([_loss(trials, calibration) for trials in groups]) + PULL * surprise)
+        pull = GROWTH_PULL * (calibration.size_exponent - 1) ** 2
+        pull += HALF_PULL * np.log(calibration.inlier_half / HALF) ** 2
+        return float(np.mean([_loss(trials, calibration) for trials in groups]) + pull)
 
     start = np.array(START if local else START[:3])
     return _calibration(minimize(loss, start, method="BFGS", options={"gtol": 1e-4}).x)

@@ -84,8 +84,7 @@ def calibrate(
     """Fitted on the validation subjects, with keypoints where the registry has them."""
     sets = [validation]
     if configuration.repeats:
-        changes = configuration.augmentation
-        sets.append(repeat_shots(data.validation, data.pictures, data.recipe, changes, configuration.seed))
+        sets.append(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed))
     verifier = build_verifier(modality)
     scored = [
         track

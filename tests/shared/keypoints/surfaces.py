@@ -20,7 +20,7 @@ def turned(view: np.ndarray, degrees: float, scale: float = 1.0, shift: tuple[fl
     """The view rotated about its middle, scaled and moved."""
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), degrees, scale)
     matrix[:, 2] += shift
-    return cv2.warpAffine(view, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.warpAffine(view, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
 def darker(view: np.ndarray) -> np.ndarray:
