@@ -14,6 +14,7 @@ python := .venv/bin/python
 on = $(filter-out 0 no false,$(1))
 data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manifest.csv: make $@ DATA=<bundle>))
 local = $(python) -m deploy.local
+modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry.toml)
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
         evaluate samples settings-page secrets lock clean
@@ -22,7 +23,7 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 	@printf '\nVariables: PORT (8000), FRESH=1 (empty gallery), DEMO_EXIT=1 (stop after the table), DATA=<bundle>,\n'
-	@printf '           MODALITY=compa|ct|mri|fundus|skin, SPLIT (test), OUT (report), PYTHON=/path/to/python3.11\n'
+	@printf '           MODALITY=compa or a modality, SPLIT (test), OUT (report), PYTHON=/path/to/python3.11\n'
 
 ##@ Run it on this machine
 
@@ -73,7 +74,7 @@ train: .venv/train.stamp ## Train, export and write the card of one model: MODAL
 
 train-all: .venv/train.stamp ## The same for COMPA and every modality: DATA=<bundle>
 	@:$(data_needed)
-	@for modality in compa ct mri fundus skin; do $(python) -m training --modality $$modality --data "$(DATA)" || exit; done
+	@for modality in compa $(modalities); do $(python) -m training --modality $$modality --data "$(DATA)" || exit; done
 
 evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT=test] OUT=<dir>
 	@:$(data_needed)

@@ -29,7 +29,7 @@ WORDS = ("Findings", "Impression", "Exam", "History", "Report", "no acute", "sta
 
 
 def draw_foreign(rng: np.random.Generator, picture: Image) -> Image:
-    """One foreign picture, uint8 (h, w, 3) of about 256 pixels a side; `picture` is one of the modalities, for the shuffled family."""
+    """One foreign picture, uint8 (h, w, 3), about 256 pixels a side; `picture` is of a modality, to be shuffled."""
     choice = int(rng.integers(len(FAMILIES) + 1))
     return FAMILIES[choice](rng) if choice < len(FAMILIES) else shuffled(picture, rng)
 

@@ -180,7 +180,16 @@ def compa(figures: Json) -> str:
     named = zip(figures["labels"], figures["confusion"], strict=True)
     confusion = table(["truth", *figures["labels"]], ([label, *map(str, row)] for label, row in named))
     sources = [[name, f"{count}", f"{share:.1%}"] for name, (count, share) in figures["refused_by_source"].items()]
-    return f"{accuracy}Refused: {refused}.\n\n{confusion}\n{table(['source', 'pictures', 'refused'], sources)}"
+    refusals = table(["source", "pictures", "refused"], sources)
+    return f"{accuracy}Refused: {refused}.\n\n{confusion}\n{refusals}\n{_robustness(figures)}"
+
+
+def _robustness(figures: Json) -> str:
+    """The same figures after each change of the pictures."""
+    names = ("accuracy", "good_refused", "foreign_refused")
+    rows = [{"change": "as they are", **figures}, *figures.get("robustness", ())]
+    cells = [[row["change"], *("" if row[name] is None else f"{row[name]:.2%}" for name in names)] for row in rows]
+    return table(["pictures", "accuracy", "good refused", "foreign refused"], cells)
 
 
 def by_kind(report: Json) -> list[Json]:
