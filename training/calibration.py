@@ -6,8 +6,8 @@ a stranger. The parameters maximise the likelihood of the right answer (the pati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,11 @@ STRANGER_PRIOR = 0.5
 GROWTH_PULL = 0.1
 """Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: validation galleries are too
 small to tell what happens in large ones."""
-HALF_PULL = 0.02
-"""Weight of the prior that `HALF` keypoints are worth half of very many."""
-HALF = 10.0
-START = (np.log(20.0), -8.0, 1.0, np.log(8.0), np.log(HALF))
+LOCAL_PULL = 0.02
+"""Weight of the prior that very many keypoints are worth `WEIGHT`, and `HALF` of them half of that: where few patients
+are all told apart, the likelihood alone would make them worth any amount."""
+WEIGHT, HALF = 20.0, 15.0
+START = (np.log(20.0), -8.0, 1.0, np.log(WEIGHT), np.log(HALF))
 
 
 @dataclass(frozen=True)
@@ -80,26 +81,41 @@ def _nearest(similarities: NDArray[np.float64], count: int) -> NDArray[np.bool_]
     return np.asarray(similarities >= least)
 
 
-def fit_calibration(tracks: Sequence[Scored], seed: int) -> Calibration:
-    """The parameters with the greatest likelihood; every track counts the same, however large."""
-    groups = draw_trials(tracks, np.random.default_rng(seed))
-    local = any(track.inliers is not None for track in tracks)
+def fit_calibration(tracks: Sequence[Scored], seed: int, made: Sequence[Scored] = ()) -> Calibration:
+    """The parameters with the greatest likelihood; every track counts the same, however large.
 
+    `made` are tracks of made repeat shots. They tell what keypoints are worth and nothing about embeddings, since a
+    made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
+    fitted on them alone, as if embeddings were blind, and kept.
+    """
+    rng = np.random.default_rng(seed)
+    blind = [replace(track, similarities=np.zeros_like(track.similarities)) for track in made]
+    local = _fit(draw_trials(blind, rng), np.array(START), {}) if blind else None
+    groups = draw_trials(tracks, rng)
+    if local is not None:
+        kept = {"inlier_weight": local.inlier_weight, "inlier_half": local.inlier_half}
+        return _fit(groups, np.array(START[:3]), kept)
+    fused = any(track.inliers is not None for track in tracks)
+    return _fit(groups, np.array(START if fused else START[:3]), {})
+
+
+def _fit(groups: Sequence[Trials], start: NDArray[np.float64], kept: Mapping[str, float]) -> Calibration:
     def loss(parameters: NDArray[np.float64]) -> float:
-        calibration = _calibration(parameters)
+        calibration = _calibration(parameters, kept)
         pull = GROWTH_PULL * (calibration.size_exponent - 1) ** 2
-        pull += HALF_PULL * np.log(calibration.inlier_half / HALF) ** 2
+        if calibration.inlier_weight:
+            pull += LOCAL_PULL * np.log(calibration.inlier_weight / WEIGHT) ** 2
+            pull += LOCAL_PULL * np.log(calibration.inlier_half / HALF) ** 2
         return float(np.mean([_loss(trials, calibration) for trials in groups]) + pull)
 
-    start = np.array(START if local else START[:3])
-    return _calibration(minimize(loss, start, method="BFGS", options={"gtol": 1e-4}).x)
+    return _calibration(minimize(loss, start, method="BFGS", options={"gtol": 1e-4}).x, kept)
 
 
-def _calibration(parameters: NDArray[np.float64]) -> Calibration:
+def _calibration(parameters: NDArray[np.float64], kept: Mapping[str, float]) -> Calibration:
     log_scale, offset, exponent, *local = parameters.tolist()
     fused = dict(zip(("inlier_weight", "inlier_half"), np.exp(np.clip(local, -20, 20)).tolist(), strict=False))
     scale = float(np.exp(np.clip(log_scale, -20, 20)))
-    return Calibration(scale=scale, offset=offset, size_exponent=max(exponent, 0.0), **fused)
+    return Calibration(scale=scale, offset=offset, size_exponent=max(exponent, 0.0), **{**fused, **kept})
 
 
 def _loss(trials: Trials, calibration: Calibration) -> float:

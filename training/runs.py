@@ -28,7 +28,7 @@ from training.identification import Data, train_identifier
 from training.networks import build_classifier, build_identifier, mirror_symmetric
 from training.repeats import repeat_shots
 from training.trunks import build_trunk
-from training.validation import Embed, ValidationSet, embedder
+from training.validation import Embed, Scored, ValidationSet, embedder
 
 COMPA = "compa"
 
@@ -82,16 +82,16 @@ def calibrate(
     validation: ValidationSet, data: Data, configuration: IdentifierConfiguration, modality: Modality, embed: Embed
 ) -> Calibration:
     """Fitted on the validation subjects, with keypoints where the registry has them."""
-    sets = [validation]
-    if configuration.repeats:
-        sets.append(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed))
     verifier = build_verifier(modality)
-    scored = [
-        track
-        for part, embeddings in ((part, part.embeddings(embed)) for part in sets)
-        for track in (part.verified(embeddings, verifier) if verifier else part.scored(embeddings))
-    ]
-    return fit_calibration(scored, configuration.seed)
+
+    def scored(part: ValidationSet) -> list[Scored]:
+        embeddings = part.embeddings(embed)
+        return part.verified(embeddings, verifier) if verifier else part.scored(embeddings)
+
+    made: list[Scored] = []
+    if configuration.repeats and verifier:
+        made = scored(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed))
+    return fit_calibration(scored(validation), configuration.seed, made)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from shared.gallery.contracts import LOCAL_IMAGES
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import count_inliers
@@ -39,7 +40,7 @@ class Score:
 class Scored:
     """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery.
 
-    `inliers`, where keypoints were compared, is float (queries, subjects): with the picture that was most similar.
+    `inliers`, where keypoints were compared, is float (queries, subjects): with the pictures that were most similar.
     """
 
     track: str
@@ -86,18 +87,19 @@ class ValidationSet:
     def _scored(self, protocol: Probes, embeddings: Embeddings) -> Scored:
         return self._compared(protocol, embeddings)[0]
 
-    def _compared(self, protocol: Probes, embeddings: Embeddings) -> tuple[Scored, NDArray[np.intp]]:
-        """The scores, and which row of `embeddings` each subject was most similar with: int (queries, subjects)."""
+    def _compared(self, protocol: Probes, embeddings: Embeddings) -> tuple[Scored, list[list[list[int]]]]:
+        """The scores, and per query and subject the rows of `embeddings` that were most similar, the nearest first."""
         subjects = sorted({row.subject for row in protocol.gallery})
         gallery = np.array([self._index[row.path] for row in protocol.gallery])
         queries = embeddings[[self._index[row.path] for row in protocol.queries]]
         cosine = queries @ embeddings[gallery].T
         owner = np.array([row.subject for row in protocol.gallery])
         columns = [np.flatnonzero(owner == subject) for subject in subjects]
-        nearest = np.stack([own[cosine[:, own].argmax(axis=1)] for own in columns], axis=1)
+        ordered = [own[np.argsort(-cosine[:, own], axis=1, kind="stable")] for own in columns]
         truth = np.array([subjects.index(row.subject) for row in protocol.queries])
-        best = np.take_along_axis(cosine, nearest, axis=1)
-        return Scored(protocol.track, subjects, truth, best), gallery[nearest]
+        best = np.stack([cosine[:, own].max(axis=1) for own in columns], axis=1)
+        nearest = [[gallery[own[i, :LOCAL_IMAGES]].tolist() for own in ordered] for i in range(len(queries))]
+        return Scored(protocol.track, subjects, truth, best), nearest
 
     def _verified(
         self,
@@ -110,10 +112,13 @@ class ValidationSet:
         drawn = np.random.default_rng(0).permutation(len(protocol.queries))[:most]
         some = replace(protocol, queries=[protocol.queries[i] for i in sorted(drawn.tolist())])
         scored, nearest = self._compared(some, embeddings)
-        inliers = np.empty(nearest.shape, np.float32)
+        inliers = np.empty(scored.similarities.shape, np.float32)
         for i, row in enumerate(tqdm(some.queries, desc=f"keypoints {protocol.track}", unit="probe")):
             probe = self._keypoints(self._index[row.path], verifier, keypoints)
-            inliers[i] = [count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in nearest[i].tolist()]
+            inliers[i] = [
+                max(count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in pictures)
+                for pictures in nearest[i]
+            ]
         return replace(scored, inliers=inliers)
 
     def _keypoints(self, index: int, verifier: LocalVerifier, known: dict[int, Keypoints]) -> Keypoints:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Embedding = NDArray[np.float32]
 """float32 (256,), L2-normalised."""
+LOCAL_IMAGES = 4
+"""Images of one patient whose local parts a search returns: the nearest slice need not be the nearest embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,13 @@ class Template:
 class Neighbour:
     """One patient near a probe, by the most similar of the patient's images.
 
-    `local` is None where the template has no local part or it was not asked for.
+    `local` holds the local parts of the `LOCAL_IMAGES` most similar ones, as far as they have one and were asked for.
     """
 
     patient_id: str
     image_id: str
     similarity: float
-    local: bytes | None = None
+    local: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Gallery(Protocol):
     ) -> SearchResult:
         """The `limit` nearest patients among templates of exactly this modality and digest (cosine similarity).
 
-        The first `with_local` of them come with the local part of their template.
+        The first `with_local` of them come with local parts.
         """
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
+    LOCAL_IMAGES,
     Embedding,
     Erasure,
     IdempotencyClaim,
@@ -67,18 +68,23 @@ class MemoryGallery:
             if (neighbour := await self.find(modality, model_digest, embedding, patient_id)) is not None
         ]
         best.sort(key=lambda neighbour: -neighbour.similarity)
-        bare = [replace(neighbour, local=None) for neighbour in best[with_local:limit]]
+        bare = [replace(neighbour, local=()) for neighbour in best[with_local:limit]]
         return SearchResult([*best[: min(with_local, limit)], *bare], len(best))
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe; of equally similar ones the first by identifier."""
         images = self._patients[patient_id].images if patient_id in self._patients else {}
         compared = [
-            Neighbour(patient_id, image_id, float(np.dot(template.embedding, embedding)), template.local)
+            (float(np.dot(template.embedding, embedding)), image_id, template.local)
             for image_id, (_, template) in sorted(images.items())
             if (template.modality, template.model_digest) == (modality, model_digest)
         ]
-        return max(compared, key=lambda neighbour: neighbour.similarity, default=None)
+        compared.sort(key=lambda image: -image[0])
+        if not compared:
+            return None
+        similarity, image_id, _ = compared[0]
+        local = tuple(local for _, _, local in compared[:LOCAL_IMAGES] if local is not None)
+        return Neighbour(patient_id, image_id, similarity, local)
 
     async def enrol(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 from shared.database.connections import Connection, Database
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
+    LOCAL_IMAGES,
     Embedding,
     Erasure,
     IdempotencyClaim,
@@ -25,25 +26,35 @@ from shared.ulid import new_ulid
 
 # Embeddings have unit length, so the inner product is the cosine; <#> is its negative, for ascending order.
 SEARCH = """
-WITH best AS (
-    SELECT DISTINCT ON (patient_key) patient_key, image_id, local, -(embedding <#> %(probe)s) AS similarity
+WITH scored AS (
+    SELECT patient_key, image_id, local, -(embedding <#> %(probe)s) AS similarity,
+        row_number() OVER (PARTITION BY patient_key ORDER BY embedding <#> %(probe)s, image_id) AS place
     FROM templates
     WHERE modality = %(modality)s AND model_digest = %(digest)s
-    ORDER BY patient_key, embedding <#> %(probe)s, image_id
+), nearest AS (
+    SELECT patient_key, patient_id, image_id, similarity,
+        row_number() OVER (ORDER BY similarity DESC, patient_id) AS rank
+    FROM scored JOIN patients USING (patient_key)
+    WHERE place = 1
+    ORDER BY rank
+    LIMIT %(limit)s
 )
 SELECT patient_id, image_id, similarity,
-    CASE WHEN row_number() OVER (ORDER BY similarity DESC, patient_id) <= %(with_local)s THEN local END,
-    (SELECT count(*) FROM best)
-FROM best JOIN patients USING (patient_key)
-ORDER BY similarity DESC, patient_id
-LIMIT %(limit)s
+    CASE WHEN rank <= %(with_local)s THEN ARRAY(
+        SELECT local FROM scored
+        WHERE scored.patient_key = nearest.patient_key AND place <= %(images)s AND local IS NOT NULL
+        ORDER BY place
+    ) END,
+    (SELECT count(*) FROM scored WHERE place = 1)
+FROM nearest
+ORDER BY rank
 """
 FIND = """
 SELECT patient_id, image_id, -(embedding <#> %(probe)s), local
 FROM templates JOIN patients USING (patient_key)
 WHERE patient_id = %(patient)s AND modality = %(modality)s AND model_digest = %(digest)s
 ORDER BY embedding <#> %(probe)s, image_id
-LIMIT 1
+LIMIT %(images)s
 """
 IMAGE_COLUMNS = "image_id, modality, model_digest, quality, reference, acquired_at, enrolled_at"
 IDEMPOTENCY_HOURS = 24
@@ -64,15 +75,17 @@ class PostgresGallery:
     ) -> SearchResult:
         """Exact search; the count is of the same snapshot."""
         asked = {"probe": embedding, "modality": modality, "digest": model_digest}
-        rows = await self._database.fetch(SEARCH, {**asked, "limit": limit, "with_local": with_local})
-        return SearchResult([Neighbour(*row[:4]) for row in rows], rows[0][4] if rows else 0)
+        limits = {"limit": limit, "with_local": with_local, "images": LOCAL_IMAGES}
+        rows = await self._database.fetch(SEARCH, {**asked, **limits})
+        neighbours = [Neighbour(row[0], row[1], row[2], tuple(row[3] or ())) for row in rows]
+        return SearchResult(neighbours, rows[0][4] if rows else 0)
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe."""
-        rows = await self._database.fetch(
-            FIND, {"probe": embedding, "modality": modality, "digest": model_digest, "patient": patient_id}
-        )
-        return Neighbour(*rows[0]) if rows else None
+        asked = {"probe": embedding, "modality": modality, "digest": model_digest, "patient": patient_id}
+        rows = await self._database.fetch(FIND, {**asked, "images": LOCAL_IMAGES})
+        local = tuple(row[3] for row in rows if row[3] is not None)
+        return Neighbour(rows[0][0], rows[0][1], rows[0][2], local) if rows else None
 
     async def enrol(
         self,

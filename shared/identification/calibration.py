@@ -9,9 +9,9 @@ where LR(x) = p(x | genuine) / p(x | impostor) is the likelihood ratio of one co
 of the global embeddings and the number n of keypoints that agree under a geometric model, as logistic regression does
 (Brümmer & du Preez 2006, "Application-independent evaluation of speaker detection"):
 
-    log LR(s, n) = scale * s + inlier_weight * n / (n + inlier_half) + const
+    log LR(s, n) = scale * s + inlier_weight * n^2 / (n^2 + inlier_half^2) + const
 
-The part of the keypoints saturates: forty that agree say little more than thirty. The constants join in `offset`;
+A few keypoints agree by chance and say nothing, and forty say little more than thirty. The constants join in `offset`;
 log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
 gallery, and "unknown" is one more class.
 """
@@ -35,7 +35,7 @@ def evidence(
     counts as 0.
     """
     agreeing = np.nan_to_num(np.asarray(inliers, np.float64))
-    local = calibration.inlier_weight * agreeing / (agreeing + calibration.inlier_half)
+    local = calibration.inlier_weight * agreeing**2 / (agreeing**2 + calibration.inlier_half**2)
     return np.asarray(calibration.scale * np.asarray(similarities, np.float64) + local + calibration.offset)
 
 

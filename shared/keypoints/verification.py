@@ -33,18 +33,16 @@ class LocalVerifier:
         spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
         return [extract_keypoints(views[i], upright=self._upright) for i in spread.tolist()]
 
-    def inliers(self, probe: Sequence[Keypoints], candidates: Sequence[bytes | None]) -> list[int | None]:
-        """Per candidate, the most keypoints that agree with one of the probe's images.
+    def inliers(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[int | None]:
+        """Per candidate, the most keypoints that agree between one of its images and one of the probe's.
 
         None for a candidate without a local part, or with one that another version of the software made.
         """
         return [self._most(probe, candidate) for candidate in candidates]
 
-    def _most(self, probe: Sequence[Keypoints], candidate: bytes | None) -> int | None:
-        stored = unpack(candidate) if candidate is not None else None
-        if stored is None:
-            return None
-        return max((count_inliers(keypoints, stored) for keypoints in probe), default=None)
+    def _most(self, probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> int | None:
+        stored = [keypoints for data in candidate if (keypoints := unpack(data)) is not None]
+        return max((count_inliers(a, b) for a in probe for b in stored), default=None)
 
 
 def build_verifier(modality: Modality) -> LocalVerifier | None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from shared.gallery.contracts import LOCAL_IMAGES
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
@@ -81,7 +82,7 @@ class ShippedModel(EmbeddingScorer):
         return np.asarray(embedding, np.float32)
 
     def inliers(self, track: Track, cosines: Similarities) -> Similarities:
-        """Float (probes, subjects): keypoints that agree, with the nearest picture of each of the nearest subjects.
+        """Float (probes, subjects): keypoints that agree, with the nearest pictures of each of the nearest subjects.
 
         As in service, nobody farther away is compared: 0. `cosines` is float (probes, gallery pictures).
         """
@@ -92,8 +93,9 @@ class ShippedModel(EmbeddingScorer):
         for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
             for column in np.argsort(-best[i], kind="stable")[:CANDIDATES]:
                 own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
-                nearest = track.gallery[own[int(cosines[i, own].argmax())]]
-                agreeing[i, column] = count_inliers(self._found(probe), self._found(nearest))
+                nearest = sorted(own, key=lambda j: -cosines[i, j])[:LOCAL_IMAGES]
+                found = [count_inliers(self._found(probe), self._found(track.gallery[j])) for j in nearest]
+                agreeing[i, column] = max(found)
         return agreeing
 
     def _found(self, row: Row) -> Keypoints:

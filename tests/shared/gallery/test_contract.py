@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from shared.errors import Conflict, NotFound
-from shared.gallery.contracts import Gallery, Template
+from shared.gallery.contracts import LOCAL_IMAGES, Gallery, Template
 from shared.gallery.memory import MemoryGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit
 
@@ -41,7 +41,7 @@ async def test_an_empty_gallery_has_nobody(gallery: Gallery) -> None:
 async def test_an_enrolled_image_is_found_at_once_with_its_cosine(gallery: Gallery) -> None:
     (image,) = await gallery.enrol("P-1", [template(1, local=b"keypoints")])
     (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5, with_local=1)).neighbours
-    assert (neighbour.patient_id, neighbour.image_id, neighbour.local) == ("P-1", image.image_id, b"keypoints")
+    assert (neighbour.patient_id, neighbour.image_id, neighbour.local) == ("P-1", image.image_id, (b"keypoints",))
     assert neighbour.similarity == pytest.approx(1.0, abs=1e-5)
 
 
@@ -49,12 +49,22 @@ async def test_only_the_nearest_come_with_their_local_part(gallery: Gallery) -> 
     for patient in range(4):
         await gallery.enrol(f"P-{patient}", [template(patient, local=b"%d" % patient)])
     nearest, *others = (await gallery.search("ct", DIGEST, unit(2), 3, with_local=1)).neighbours
-    assert nearest.local == b"2"
-    assert [neighbour.local for neighbour in others] == [None, None]
+    assert nearest.local == (b"2",)
+    assert [neighbour.local for neighbour in others] == [(), ()]
     bare = (await gallery.search("ct", DIGEST, unit(2), 3)).neighbours
-    assert [neighbour.local for neighbour in bare] == [None] * 3
+    assert [neighbour.local for neighbour in bare] == [()] * 3
     cut = (await gallery.search("ct", DIGEST, unit(2), 1, with_local=5)).neighbours
-    assert [neighbour.local for neighbour in cut] == [b"2"]
+    assert [neighbour.local for neighbour in cut] == [(b"2",)]
+
+
+async def test_the_nearest_images_of_a_patient_come_with_their_local_parts(gallery: Gallery) -> None:
+    await gallery.enrol("P-1", [template(seed, local=b"%d" % seed) for seed in range(8)])
+    order = sorted(range(8), key=lambda seed: -float(unit(seed) @ unit(3)))
+    expected = tuple(b"%d" % seed for seed in order[:LOCAL_IMAGES])
+    (found,) = (await gallery.search("ct", DIGEST, unit(3), 5, with_local=1)).neighbours
+    claimed = await gallery.find("ct", DIGEST, unit(3), "P-1")
+    assert claimed is not None
+    assert found.local == claimed.local == expected
 
 
 async def test_search_agrees_with_numpy(gallery: Gallery) -> None:

@@ -69,11 +69,12 @@ def test_verification_is_identification_among_one() -> None:
     assert verification_probability(0.0, None, CALIBRATION) < 0.01
 
 
-def test_keypoints_that_agree_speak_for_a_patient_the_more_the_less_each() -> None:
-    none, few, some, many = evidence([0.5] * 4, [0, 10, 40, 300], FUSED)
-    assert none < few < some < many
-    assert few - none == pytest.approx(6.0)
-    assert many - none < 12.0
+def test_few_keypoints_agree_by_chance_and_many_say_no_more_than_enough() -> None:
+    none, chance, half, many, more = evidence([0.5] * 5, [0, 2, 10, 60, 300], FUSED)
+    assert none < chance < half < many < more
+    assert chance - none < 0.5
+    assert half - none == pytest.approx(6.0)
+    assert more - many < 0.5
 
 
 def test_where_no_keypoints_were_compared_it_counts_as_none_that_agree() -> None:

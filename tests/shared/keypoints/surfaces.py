@@ -19,7 +19,7 @@ def surface(seed: int) -> np.ndarray:
 def turned(view: np.ndarray, degrees: float, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
     """The view rotated about its middle, scaled and moved."""
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), degrees, scale)
-    matrix[:, 2] += shift
+    matrix[:, 2] += np.array(shift)
     return np.asarray(cv2.warpAffine(view, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
