@@ -86,17 +86,26 @@ def fit_calibration(tracks: Sequence[Scored], seed: int, made: Sequence[Scored] 
 
     `made` are tracks of made repeat shots. They tell what keypoints are worth and nothing about embeddings, since a
     made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
-    fitted on them alone, as if embeddings were blind, and kept.
+    fitted on them and on the strangers of the real tracks, as if embeddings were blind, and kept.
     """
     rng = np.random.default_rng(seed)
-    blind = [replace(track, similarities=np.zeros_like(track.similarities)) for track in made]
-    local = _fit(draw_trials(blind, rng), np.array(START), {}) if blind else None
     groups = draw_trials(tracks, rng)
-    if local is not None:
+    if made:
+        blind = [_blind(trials) for trials in (*draw_trials(made, rng), *map(_strangers, groups))]
+        local = _fit(blind, np.array(START), {})
         kept = {"inlier_weight": local.inlier_weight, "inlier_half": local.inlier_half}
         return _fit(groups, np.array(START[:3]), kept)
     fused = any(track.inliers is not None for track in tracks)
     return _fit(groups, np.array(START if fused else START[:3]), {})
+
+
+def _blind(trials: Trials) -> Trials:
+    return replace(trials, similarities=np.zeros_like(trials.similarities))
+
+
+def _strangers(trials: Trials) -> Trials:
+    asked = trials.answer < 0
+    return Trials(trials.similarities[asked], trials.inliers[asked], trials.enrolled[asked], trials.answer[asked])
 
 
 def _fit(groups: Sequence[Trials], start: NDArray[np.float64], kept: Mapping[str, float]) -> Calibration:

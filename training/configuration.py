@@ -67,6 +67,9 @@ class IdentifierConfiguration(Configuration):
     triplet_weight: Annotated[float, Field(ge=0)] = 1.0
     virtual: Annotated[int, Field(ge=0, description="further identities that each subject is deformed into")] = 0
     repeats: Annotated[bool, Field(description="calibrate on made repeat shots too: the data has no real ones")] = False
+    neighbours: Annotated[
+        bool, Field(description="calibrate on neighbouring slices too: the data has one session per subject")
+    ] = False
     mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False
 
 

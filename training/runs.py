@@ -23,6 +23,7 @@ from training.configuration import ClassifierConfiguration, Configuration, Ident
 from training.curves import plot_curves
 from training.datasets.manifest import Row
 from training.datasets.pictures import CACHE_SIDE, load_pictures
+from training.datasets.split import neighbouring_slices
 from training.export import at_network_size, export_litert, golden
 from training.identification import Data, train_identifier
 from training.networks import build_classifier, build_identifier, mirror_symmetric
@@ -91,7 +92,11 @@ def calibrate(
     made: list[Scored] = []
     if configuration.repeats and verifier:
         made = scored(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed))
-    return fit_calibration(scored(validation), configuration.seed, made)
+    real = scored(validation)
+    if configuration.neighbours:
+        slices = [neighbouring_slices(data.validation)]
+        real += scored(ValidationSet(data.validation, data.pictures, data.recipe, slices))
+    return fit_calibration(real, configuration.seed, made)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

@@ -63,9 +63,13 @@ class ValidationSet:
     """The validation pictures after the recipe, and the protocols over them."""
 
     def __init__(
-        self, rows: Sequence[Row], pictures: Pictures, recipe: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+        self,
+        rows: Sequence[Row],
+        pictures: Pictures,
+        recipe: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+        protocols: Sequence[Probes] | None = None,
     ) -> None:
-        self.protocols = validation_protocols(rows)
+        self.protocols = validation_protocols(rows) if protocols is None else protocols
         self.paths = sorted({r.path for p in self.protocols for r in (*p.gallery, *p.queries)})
         self.images = np.stack([recipe(pictures[path]) for path in self.paths])
         self._index = {path: i for i, path in enumerate(self.paths)}

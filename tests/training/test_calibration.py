@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,21 @@ def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
         posterior(evidence(rng.normal(0.2, 0.1, 200), np.zeros(200), fitted), 200, fitted)[1] for _ in range(300)
     ]
     assert np.mean(np.array(unknown) > 0.5) > 0.9
+
+
+def with_inliers(track: Scored, genuine: float, rng: np.random.Generator) -> Scored:
+    """Impostors agree in about three keypoints, patients in about `genuine`."""
+    inliers = rng.poisson(3.0, track.similarities.shape).astype(np.float32)
+    inliers[np.arange(len(track.truth)), track.truth] = rng.poisson(genuine, len(track.truth))
+    return replace(track, inliers=inliers)
+
+
+def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> None:
+    rng = np.random.default_rng(2)
+    real = with_inliers(normal_scores(60, rng), 3.0, rng)
+    made = with_inliers(normal_scores(60, rng), 40.0, rng)
+    alone, taught = fit_calibration([real], 1), fit_calibration([real], 1, [made])
+    many, few = (evidence([0.3], [count], taught)[0] for count in (40, 3))
+    assert many - few > 10
+    assert many - few > evidence([0.3], [40], alone)[0] - evidence([0.3], [3], alone)[0]
+    assert taught.scale == pytest.approx(alone.scale, rel=0.5)

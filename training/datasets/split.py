@@ -43,6 +43,20 @@ def validation_protocols(rows: Iterable[Row]) -> list[Probes]:
     return [p for track, subjects in sorted(tracks.items()) if (p := _protocol(track, subjects)).queries]
 
 
+def neighbouring_slices(rows: Iterable[Row]) -> Probes:
+    """Every fourth slice of each subject's first series enrolled, its neighbours asked for: the same anatomy again.
+
+    For data that has one session per subject: it stands in for a later one.
+    """
+    series: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row.subject and SLICE.match(row.acquisition):
+            series[row.subject][series_and_position(row)[0]].append(row)
+    first = [row for of_subject in series.values() for row in min(of_subject.items())[1]]
+    gallery = [row for row in first if series_and_position(row)[1] % 4 == 0]
+    return Probes("neighbouring slices", gallery, [row for row in first if series_and_position(row)[1] % 4 == 1])
+
+
 def _protocol(track: str, subjects: dict[str, list[Row]]) -> Probes:
     gallery: list[Row] = []
     queries: list[Row] = []

@@ -1,5 +1,5 @@
 from training.datasets.manifest import Row
-from training.datasets.split import is_validation, series_and_position, validation_protocols
+from training.datasets.split import is_validation, neighbouring_slices, series_and_position, validation_protocols
 
 
 def row(subject: str, acquisition: str, track: str = "t") -> Row:
@@ -43,3 +43,18 @@ def test_slices_of_a_single_scan_are_asked_half_way_between_the_enrolled() -> No
 
 def test_a_track_without_repeats_is_no_protocol() -> None:
     assert validation_protocols([row("p", "day 0"), row("q", "day 0")]) == []
+
+
+def test_neighbouring_slices_of_the_first_series_are_asked_for() -> None:
+    rows = [
+        Row(
+            f"{who}-{series}-{i}.png", "mri", "s", who, f"{series}, axial position {i:02d} of 16", "t", "train", "train"
+        )
+        for who in ("p1", "p2")
+        for series in ("flair", "post")
+        for i in range(16)
+    ]
+    probes = neighbouring_slices([*rows, row("p3", "day 1")])
+    assert {series_and_position(r) for r in probes.gallery} == {("flair", i) for i in (0, 4, 8, 12)}
+    assert {series_and_position(r) for r in probes.queries} == {("flair", i) for i in (1, 5, 9, 13)}
+    assert {r.subject for r in probes.gallery} == {"p1", "p2"}
