@@ -11,8 +11,8 @@ from shared.modalities import load_registry
 MODALITIES = sorted(DRAW)
 
 
-def test_every_modality_has_a_phantom() -> None:
-    assert set(DRAW) == set(load_registry().names)
+def test_every_phantom_is_of_a_modality() -> None:
+    assert set(DRAW) <= set(load_registry().names)
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
