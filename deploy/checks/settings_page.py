@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.checks.finding import Finding
 from gateway.settings import GatewaySettings
 from shared.database.settings import DatabaseSettings
+from shared.modalities.settings import RegistrySettings
 from shared.service.model import ModelServiceSettings
 from shared.service.settings import ServiceSettings, settings_table
 
@@ -17,6 +18,7 @@ SECTIONS = (
     ("Every service", ServiceSettings),
     ("The gateway, besides", GatewaySettings),
     ("Services with a model, besides", ModelServiceSettings),
+    ("Identification services, besides", RegistrySettings),
     ("Whoever uses the database (all but compa-service)", DatabaseSettings),
 )
 

@@ -19,6 +19,7 @@ from shared.gallery.postgres import PostgresGallery
 from shared.identification.matching import Matcher
 from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
+from shared.modalities.settings import RegistrySettings
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
 from shared.service.model import LoadedModel, ModelServiceSettings
 from shared.service.npy import (
@@ -95,7 +96,7 @@ def create_identification_app(
     calibration = loaded.manifest.calibration
     if calibration is None:
         raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
-    verifier = build_verifier(load_registry()[loaded.manifest.name])
+    verifier = build_verifier(load_registry(RegistrySettings().registry)[loaded.manifest.name])
     database_settings = database_settings or DatabaseSettings()
     checks: dict[str, Any] = {"model": loaded.check}
 
