@@ -32,6 +32,7 @@ class Database:
     """Hands out connections; reconnects by itself after an outage."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
         self._migrated = True  # until a connection says otherwise
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.url,
@@ -43,8 +44,7 @@ class Database:
             reconnect_timeout=1.0,
             configure=self._configure,
             check=_check,
-            # No JIT: it costs more than any of these statements, and starts where a gallery is only fairly large.
-            kwargs={"connect_timeout": 2, "options": f"-c statement_timeout={STATEMENT_MS} -c jit=off"},
+            kwargs={"connect_timeout": 2, "options": " ".join(f"-c {option}" for option in _options(settings))},
         )
 
     async def open(self) -> None:
@@ -89,6 +89,18 @@ class Database:
             raise psycopg.OperationalError(NOT_MIGRATED) from error
         self._migrated = True
         await connection.commit()
+
+
+def _options(settings: DatabaseSettings) -> Iterator[str]:
+    """What the server is told about every session."""
+    yield f"statement_timeout={STATEMENT_MS}"
+    # Neither compilation nor helpers: they cost more than any of these statements, and start where a gallery is only
+    # fairly large.
+    yield "jit=off"
+    yield "max_parallel_workers_per_gather=0"
+    yield f"hnsw.ef_search={settings.gallery_ef_search}"
+    # goes on where a search asks for more than ef_search; what comes is put in order afterwards
+    yield "hnsw.iterative_scan=relaxed_order"
 
 
 @asynccontextmanager

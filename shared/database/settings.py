@@ -1,4 +1,4 @@
-"""Where the database is."""
+"""Where the database is, and how it is searched."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ class DatabaseSettings(BaseSettings):
     database_url: Annotated[SecretStr | None, Field(description="postgresql:// URL of the database.")] = None
     database_url_file: Annotated[Path | None, Field(description="File that holds the URL (a container secret).")] = None
     database_connections: Annotated[int, Field(ge=1, le=100, description="Connections that this process may hold.")] = 8
+    gallery_exact_up_to: Annotated[
+        int, Field(ge=0, description="Images of one modality and model up to which a search compares with all of them.")
+    ] = 10_000
+    gallery_ef_search: Annotated[
+        int, Field(ge=1, le=1000, description="Images that a search of the index keeps in view (hnsw.ef_search).")
+    ] = 200
 
     @model_validator(mode="after")
     def _one_is_set(self) -> DatabaseSettings:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg.sql import SQL
+
 from shared.database.connections import Connection, Database
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
@@ -22,33 +24,10 @@ from shared.gallery.contracts import (
     SearchResult,
     Template,
 )
+from shared.gallery.nearest import Search, find_space, search_space
+from shared.gallery.spaces import open_spaces
 from shared.ulid import new_ulid
 
-# Embeddings have unit length, so the inner product is the cosine; <#> is its negative, for ascending order.
-SEARCH = """
-WITH scored AS (
-    SELECT patient_key, image_id, local, -(embedding <#> %(probe)s) AS similarity,
-        row_number() OVER (PARTITION BY patient_key ORDER BY embedding <#> %(probe)s, image_id) AS place
-    FROM templates
-    WHERE modality = %(modality)s AND model_digest = %(digest)s
-), nearest AS (
-    SELECT patient_key, patient_id, image_id, similarity,
-        row_number() OVER (ORDER BY similarity DESC, patient_id) AS rank
-    FROM scored JOIN patients USING (patient_key)
-    WHERE place = 1
-    ORDER BY rank
-    LIMIT %(limit)s
-)
-SELECT patient_id, image_id, similarity,
-    CASE WHEN rank <= %(with_local)s THEN ARRAY(
-        SELECT local FROM scored
-        WHERE scored.patient_key = nearest.patient_key AND place <= %(images)s AND local IS NOT NULL
-        ORDER BY place
-    ) END,
-    (SELECT count(*) FROM scored WHERE place = 1)
-FROM nearest
-ORDER BY rank
-"""
 FIND = """
 SELECT patient_id, image_id, -(embedding <#> %(probe)s), local
 FROM templates JOIN patients USING (patient_key)
@@ -73,12 +52,13 @@ class PostgresGallery:
     async def search(
         self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
     ) -> SearchResult:
-        """Exact search; the count is of the same snapshot."""
-        asked = {"probe": embedding, "modality": modality, "digest": model_digest}
-        limits = {"limit": limit, "with_local": with_local, "images": LOCAL_IMAGES}
-        rows = await self._database.fetch(SEARCH, {**asked, **limits})
-        neighbours = [Neighbour(row[0], row[1], row[2], tuple(row[3] or ())) for row in rows]
-        return SearchResult(neighbours, rows[0][4] if rows else 0)
+        """Exact up to `gallery_exact_up_to` images there; beyond, an index names the candidates."""
+        async with self._database.connection() as connection:
+            space = await find_space(connection, modality, model_digest)
+            if space is None:
+                return SearchResult([], 0)
+            exact_up_to = self._database.settings.gallery_exact_up_to
+            return await search_space(connection, space, Search(embedding, limit, with_local), exact_up_to)
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe."""
@@ -97,6 +77,7 @@ class PostgresGallery:
         idempotency: IdempotencyClaim | None = None,
     ) -> Sequence[ImageRecord]:
         """One transaction; a claim that another request made meanwhile rolls this one back and replays that one."""
+        await open_spaces(self._database, templates)
         while True:
             stored = await self.replay(idempotency) if idempotency is not None else None
             if stored is not None:
@@ -121,11 +102,7 @@ class PostgresGallery:
                 (i, key, t.modality, t.model_digest, t.embedding, t.local, t.quality, reference, acquired_at)
                 for i, t in zip(image_ids, templates, strict=True)
             ]
-            await connection.cursor().executemany(
-                "INSERT INTO templates (image_id, patient_key, modality, model_digest, embedding, local, quality,"
-                " reference, acquired_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                rows,
-            )
+            await _insert(connection, rows)
             return await _images(connection, image_ids)
 
     async def replay(self, claim: IdempotencyClaim) -> Sequence[ImageRecord] | None:
@@ -197,27 +174,26 @@ class PostgresGallery:
 
     async def erase_image(self, patient_id: str, image_id: str) -> None:
         """Remove one image; a patient without images stays, with an empty history, until erased."""
-        rows = await self._database.fetch(
-            """
-            WITH erased AS (
-                DELETE FROM templates USING patients
-                WHERE templates.patient_key = patients.patient_key AND patient_id = %(patient)s AND image_id = %(image)s
-                RETURNING templates.patient_key
-            ), forgotten AS (
-                UPDATE idempotency SET image_ids = array_remove(image_ids, %(image)s)
-                WHERE patient_key IN (SELECT patient_key FROM erased) AND %(image)s = ANY(image_ids)
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT patient_key FROM patients WHERE patient_id = %s FOR NO KEY UPDATE", [patient_id]
             )
-            SELECT 1 FROM erased
-            """,
-            {"patient": patient_id, "image": image_id},
-        )
-        if not rows:
-            raise NotFound("The patient has no image with that id.")
+            row = await cursor.fetchone()
+            asked = [row[0] if row else None, image_id]
+            erased = await connection.execute("DELETE FROM templates WHERE patient_key = %s AND image_id = %s", asked)
+            if erased.rowcount == 0:
+                raise NotFound("The patient has no image with that id.")
+            await connection.execute(
+                "UPDATE idempotency SET image_ids = array_remove(image_ids, %(image)s)"
+                " WHERE patient_key = %(key)s AND %(image)s = ANY(image_ids)",
+                {"key": asked[0], "image": image_id},
+            )
 
     async def counts(self) -> Sequence[ModalityCount]:
         """Enrolled patients and images per modality and digest."""
         rows = await self._database.fetch(
-            "SELECT modality, model_digest, count(DISTINCT patient_key), count(*) FROM templates GROUP BY 1, 2"
+            "SELECT modality, model_digest, sum(patients)::bigint, sum(images)::bigint FROM spaces JOIN tallies"
+            " USING (space) GROUP BY modality, model_digest HAVING sum(images) > 0"
         )
         return [ModalityCount(*row) for row in rows]
 
@@ -235,6 +211,17 @@ async def _patient_key(connection: Connection, patient_id: str) -> Any:
     )
     row = await cursor.fetchone()
     return row[0] if row else None
+
+
+async def _insert(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """In one statement, because a trigger counts after each."""
+    if rows:
+        row = SQL("(%s, %s, %s, %s, %s, %s, %s, %s, %s)")
+        statement = SQL(
+            "INSERT INTO templates (image_id, patient_key, modality, model_digest, embedding, local, quality,"
+            " reference, acquired_at) VALUES {}"
+        ).format(SQL(", ").join([row] * len(rows)))
+        await connection.execute(statement, [value for values in rows for value in values])
 
 
 async def _claim(connection: Connection, claim: IdempotencyClaim, key: Any, image_ids: Sequence[str]) -> None:

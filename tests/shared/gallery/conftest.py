@@ -1,6 +1,9 @@
+from collections.abc import AsyncIterator
+
 import pytest
 
-from shared.database.connections import Database
+from shared.database.connections import Database, open_database
+from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 
 
@@ -8,3 +11,11 @@ from shared.gallery.postgres import PostgresGallery
 def postgres_gallery(database: Database) -> PostgresGallery:
     """The same as `gallery`, where a module means another one by that name."""
     return PostgresGallery(database)
+
+
+@pytest.fixture
+async def indexed_gallery(database_settings: DatabaseSettings) -> AsyncIterator[PostgresGallery]:
+    """A gallery that asks the index however small it is."""
+    settings = database_settings.model_copy(update={"gallery_exact_up_to": 0})
+    async with open_database(settings) as database:
+        yield PostgresGallery(database)

@@ -1,4 +1,4 @@
-"""What every gallery does, on PostgreSQL and in memory."""
+"""What every gallery does, on PostgreSQL with all templates and with candidates of the index, and in memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from shared.gallery.memory import MemoryGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit
 
 
-@pytest.fixture(params=["postgres", "memory"])
+@pytest.fixture
+def memory_gallery() -> MemoryGallery:
+    return MemoryGallery()
+
+
+@pytest.fixture(params=["postgres_gallery", "indexed_gallery", "memory_gallery"])
 def gallery(request: pytest.FixtureRequest) -> Gallery:
-    if request.param == "memory":
-        return MemoryGallery()
-    postgres: Gallery = request.getfixturevalue("postgres_gallery")
-    return postgres
+    found: Gallery = request.getfixturevalue(request.param)
+    return found
 
 
 async def found(gallery: Gallery, seed: int, limit: int = 5) -> list[str]:

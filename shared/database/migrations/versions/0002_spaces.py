@@ -1,0 +1,185 @@
+"""Templates apart by space (what one model makes of one modality), each with an approximate index, and counted.
+
+A space is a table of its own, a partition of `templates` that is made when the first template comes. So an index holds
+only what is ever compared, of every modality and, while a model is rolled, of both digests. Statements of the version
+before go on working on the partitioned table, which has the same columns.
+
+Counts are kept by a trigger. A tally is one addend of a space's count: a transaction adds to any tally that no other
+one holds, or begins another. So nobody waits, and a count is a sum over as many rows as there were writers at once.
+"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+COLUMNS = (
+    "image_id, patient_key, modality, model_digest, embedding, local, quality, reference, acquired_at, enrolled_at"
+)
+TABLES = (
+    """
+    CREATE TABLE spaces (
+        space integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        modality text NOT NULL,
+        model_digest text NOT NULL,
+        UNIQUE (modality, model_digest)
+    )
+    """,
+    # half of each page is left free, so that a changed row stays where it is
+    """
+    CREATE TABLE tallies (
+        tally bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        space integer NOT NULL REFERENCES spaces,
+        patients bigint NOT NULL,
+        images bigint NOT NULL
+    ) WITH (fillfactor = 50)
+    """,
+    "CREATE INDEX tallies_of_a_space ON tallies (space)",
+    "ALTER TABLE templates RENAME TO templates_before",
+    """
+    CREATE TABLE templates (
+        image_id text COLLATE "C" NOT NULL,
+        patient_key uuid NOT NULL REFERENCES patients ON DELETE CASCADE,
+        modality text NOT NULL,
+        model_digest text NOT NULL,
+        embedding vector(256) NOT NULL,
+        local bytea,
+        quality real NOT NULL,
+        reference text,
+        acquired_at timestamptz,
+        enrolled_at timestamptz NOT NULL DEFAULT now()
+    ) PARTITION BY LIST (modality)
+    """,
+    # The embedding always in the row, and keypoints, which do not compress, outside of it: scans pass them by.
+    "ALTER TABLE templates ALTER embedding SET STORAGE PLAIN, ALTER local SET STORAGE EXTERNAL",
+)
+OPEN_SPACE = """
+CREATE FUNCTION open_space(wanted_modality text, wanted_digest text) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    opened integer;
+    of_modality text := 'templates_of_' || wanted_modality;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('open_space'));
+    INSERT INTO spaces (modality, model_digest) VALUES (wanted_modality, wanted_digest)
+        ON CONFLICT DO NOTHING RETURNING space INTO opened;
+    IF opened IS NOT NULL THEN
+        IF to_regclass(quote_ident(of_modality)) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF templates FOR VALUES IN (%L) PARTITION BY LIST (model_digest)',
+                of_modality, wanted_modality);
+        END IF;
+        EXECUTE format('CREATE TABLE templates_%s PARTITION OF %I (PRIMARY KEY (image_id)) FOR VALUES IN (%L)'
+            ' WITH (autovacuum_vacuum_scale_factor = 0.01)', opened, of_modality, wanted_digest);
+        EXECUTE format('COMMENT ON TABLE templates_%s IS %L', opened, wanted_modality || ', ' || wanted_digest);
+    END IF;
+    RETURN opened;
+END $$
+"""
+# The search expects this expression; m and ef_construction an operator may change. See docs/gallery.md.
+INDEX_SPACE = """
+CREATE FUNCTION index_space(opened integer) RETURNS void LANGUAGE plpgsql STRICT AS $$
+BEGIN
+    EXECUTE format('CREATE INDEX templates_%1$s_of_a_patient ON templates_%1$s (patient_key)', opened);
+    EXECUTE format('CREATE INDEX templates_%1$s_nearest ON templates_%1$s'
+        ' USING hnsw ((embedding::halfvec(256)) halfvec_ip_ops) WITH (m = 16, ef_construction = 96)', opened);
+END $$
+"""
+# A patient counts where these are the first images, or where none is left. The lock lets only one transaction at a time
+# decide that of a patient; the statement after it sees what the one before has committed.
+TALLY_TEMPLATES = """
+CREATE FUNCTION tally_templates() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    direction integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+    change record;
+    free bigint;
+BEGIN
+    PERFORM FROM patients WHERE patient_key IN (SELECT patient_key FROM changed)
+        ORDER BY patient_key FOR NO KEY UPDATE;
+    FOR change IN
+        SELECT space, sum(images) AS images, count(*) FILTER (WHERE images * greatest(direction, 0) = (
+            SELECT count(*) FROM templates t
+            WHERE t.modality = own.modality AND t.model_digest = own.model_digest AND t.patient_key = own.patient_key
+        )) AS patients
+        FROM (
+            SELECT modality, model_digest, patient_key, count(*) AS images FROM changed GROUP BY 1, 2, 3
+        ) own JOIN spaces USING (modality, model_digest)
+        GROUP BY space
+    LOOP
+        SELECT tally INTO free FROM tallies WHERE space = change.space LIMIT 1 FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            UPDATE tallies SET patients = patients + direction * change.patients,
+                images = images + direction * change.images WHERE tally = free;
+        ELSE
+            INSERT INTO tallies (space, patients, images)
+                VALUES (change.space, direction * change.patients, direction * change.images);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$
+"""
+FORGET_TALLIES = """
+CREATE FUNCTION forget_tallies() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM tallies;
+    RETURN NULL;
+END $$
+"""
+TRIGGERS = (
+    """
+    CREATE TRIGGER tally_enrolled AFTER INSERT ON templates REFERENCING NEW TABLE AS changed
+        FOR EACH STATEMENT EXECUTE FUNCTION tally_templates()
+    """,
+    """
+    CREATE TRIGGER tally_erased AFTER DELETE ON templates REFERENCING OLD TABLE AS changed
+        FOR EACH STATEMENT EXECUTE FUNCTION tally_templates()
+    """,
+    "CREATE TRIGGER tally_none AFTER TRUNCATE ON templates FOR EACH STATEMENT EXECUTE FUNCTION forget_tallies()",
+)
+# Indexes last: that of a filled table is built many times faster than one that grows row by row.
+MOVE = (
+    "SELECT open_space(modality, model_digest) FROM (SELECT DISTINCT modality, model_digest FROM templates_before) s",
+    f"INSERT INTO templates ({COLUMNS}) SELECT {COLUMNS} FROM templates_before",  # noqa: S608 - a constant
+    "SELECT index_space(space) FROM spaces",
+    """
+    INSERT INTO tallies (space, patients, images)
+    SELECT space, count(DISTINCT patient_key), count(*) FROM templates JOIN spaces USING (modality, model_digest)
+    GROUP BY space
+    """,
+    "DROP TABLE templates_before",
+)
+MOVE_BACK = (
+    """
+    CREATE TABLE templates_before (
+        image_id text COLLATE "C" PRIMARY KEY,
+        patient_key uuid NOT NULL REFERENCES patients ON DELETE CASCADE,
+        modality text NOT NULL,
+        model_digest text NOT NULL,
+        embedding vector(256) NOT NULL,
+        local bytea,
+        quality real NOT NULL,
+        reference text,
+        acquired_at timestamptz,
+        enrolled_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    f"INSERT INTO templates_before ({COLUMNS}) SELECT {COLUMNS} FROM templates",  # noqa: S608 - a constant
+    "DROP TABLE templates, tallies, spaces",
+    "DROP FUNCTION open_space, index_space, tally_templates, forget_tallies",
+    "ALTER TABLE templates_before RENAME TO templates",
+    "ALTER INDEX templates_before_pkey RENAME TO templates_pkey",
+    "CREATE INDEX templates_searched_together ON templates (modality, model_digest, patient_key)",
+    "CREATE INDEX templates_of_a_patient ON templates (patient_key)",
+)
+
+
+def upgrade() -> None:
+    """Make the spaces and move all templates into theirs."""
+    for statement in (*TABLES, OPEN_SPACE, INDEX_SPACE, *MOVE, TALLY_TEMPLATES, FORGET_TALLIES, *TRIGGERS):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Move all templates back into one table."""
+    for statement in MOVE_BACK:
+        op.execute(statement)
