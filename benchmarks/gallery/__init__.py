@@ -1,0 +1,1 @@
+"""The gallery at scale: `python -m benchmarks.gallery`."""

@@ -1,0 +1,117 @@
+"""Everybody who is enrolled: real people first, then any number of made-up ones, always the same.
+
+A made-up person mixes four real ones picture by picture, as `training.evaluation.distractors` mixes two,
+
+    x = m + cos(a) (x_i - m) + sin(a) (u_1 (x_j - m) + u_2 (x_k - m) + u_3 (x_l - m)),    brought back to unit length,
+
+with m the mean of all and u a random direction, so that a few dozen people give a million without one coming twice.
+Mean and covariance stay, and `a` is the widest angle at which whoever was not mixed lies as near to mixtures as to real
+people: searching a made-up gallery is as hard as searching a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.gallery.contracts import Embedding
+from training.evaluation.distractors import Persons, widest_angle
+
+BLOCK = 5000
+OTHERS = 3
+SEED = 0
+ELSEWHERE = 1 << 20
+"""Blocks from here on hold strangers: people of the same kind who are never enrolled."""
+
+
+def blend(real: Persons, count: int, angle: float, rng: np.random.Generator) -> Persons:
+    """Made-up people, float32 (count, pictures, d), each out of four real ones; `angle` in degrees."""
+    first = np.resize(rng.permutation(len(real)), count)
+    direction = rng.normal(size=(count, OTHERS)).astype(np.float32)
+    direction *= np.sin(np.radians(angle)) / np.linalg.norm(direction, axis=1, keepdims=True)
+    middle = real.mean(axis=(0, 1))
+    mixed = middle + np.cos(np.radians(angle)) * (real[first] - middle)
+    for weights in direction.T:
+        other = (first + rng.integers(1, len(real), size=count)) % len(real)
+        mixed += weights[:, np.newaxis, np.newaxis] * (real[other] - middle)
+    return _to_unit_length(mixed)
+
+
+@dataclass(frozen=True)
+class Population:
+    """`real` is float32 (people, pictures, d), each embedding of unit length; at least four people."""
+
+    real: Persons
+
+    @cached_property
+    def angle(self) -> float:
+        """Degrees by which made-up people are turned away from the real ones."""
+        return widest_angle(self.real, np.random.default_rng(SEED), blend)
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of one person."""
+        return self.real.shape[1]
+
+    def people(self, begin: int, end: int) -> Persons:
+        """Those with the numbers begin <= number < end."""
+        real = self.real[begin:end]
+        made_begin, made_end = (max(number - len(self.real), 0) for number in (begin, end))
+        parts = [real] if len(real) else []
+        for block in range(made_begin // BLOCK, -(-made_end // BLOCK)):
+            offset = block * BLOCK
+            parts.append(self._block(block)[max(made_begin - offset, 0) : made_end - offset])
+        return np.concatenate(parts) if parts else self.real[:0]
+
+    def blocks(self, begin: int, end: int) -> Iterator[tuple[int, Persons]]:
+        """The same in pieces that fit into memory, each with its first number."""
+        for number in range(begin, end, BLOCK):
+            yield number, self.people(number, min(number + BLOCK, end))
+
+    def probes(self, enrolled: int, count: int) -> NDArray[np.float32]:
+        """Float32 (count, d): of one half somebody like them is enrolled, the others are strangers.
+
+        The first half are enrolled pictures, changed by what lies between two pictures of some real person.
+        """
+        rng = np.random.default_rng([SEED, enrolled])
+        numbers = np.sort(rng.choice(enrolled, count - count // 2, replace=False))
+        known = np.stack([self.people(number, number + 1)[0, 0] for number in numbers.tolist()])
+        between = self.real[:, 0] - self.real[:, -1]
+        known = _to_unit_length(known + between[rng.integers(len(between), size=len(known))])
+        return np.concatenate([known, self._block(ELSEWHERE)[: count // 2, 0]])
+
+    def _block(self, block: int) -> Persons:
+        return blend(self.real, BLOCK, self.angle, np.random.default_rng([SEED, block]))
+
+
+def _to_unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
+
+
+@dataclass
+class Nearest:
+    """The nearest people of each probe so far, while a population passes by: exact."""
+
+    probes: NDArray[np.float32]
+    kept: int
+
+    def __post_init__(self) -> None:
+        self.numbers = np.full((len(self.probes), self.kept), -1)
+        self.cosines = np.full((len(self.probes), self.kept), -np.inf, np.float32)
+
+    def add(self, first: int, persons: Persons) -> None:
+        """People with the numbers from `first`; a person is as near as the nearest picture."""
+        count, pictures, dimension = persons.shape
+        cosines = (self.probes @ persons.reshape(-1, dimension).T).reshape(len(self.probes), count, pictures).max(2)
+        cosines = np.concatenate([self.cosines, cosines], axis=1)
+        numbers = np.concatenate([self.numbers, np.tile(np.arange(first, first + count), (len(cosines), 1))], axis=1)
+        best = np.argpartition(-cosines, self.kept - 1, axis=1)[:, : self.kept]
+        order = np.argsort(-np.take_along_axis(cosines, best, 1), axis=1, kind="stable")
+        best = np.take_along_axis(best, order, 1)
+        self.cosines, self.numbers = (np.take_along_axis(values, best, 1) for values in (cosines, numbers))
+
+

@@ -1,0 +1,67 @@
+"""A PostgreSQL of the benchmark's own, with the settings that docs/gallery.md advises for a large gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from shared.database.embedded import EmbeddedServer
+from shared.database.migrate import migrate
+
+SETTINGS = {
+    "shared_buffers": "2560MB",
+    "maintenance_work_mem": "2GB",
+    "max_parallel_maintenance_workers": "1",  # with the one that leads: two cores
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "30min",
+}
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[EmbeddedServer]:
+    """The server over `folder`, migrated; stopped at the end."""
+    server = EmbeddedServer(folder)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for name, value in SETTINGS.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+    server.stop()
+    server = EmbeddedServer(folder)
+    try:
+        migrate(server.url)
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes on disk, by what they are for, and of memory."""
+
+    table: int
+    index: int
+    database: int
+    memory: int
+
+
+def footprint(server: EmbeddedServer, space: int) -> Footprint:
+    """What the space and its database take. Memory is PSS: pages that processes share are counted once."""
+    table = f"templates_{space}"
+    with psycopg.connect(server.url) as connection:
+        row = connection.execute(
+            "SELECT pg_table_size(%s), pg_relation_size(%s), pg_database_size(current_database())",
+            [table, f"{table}_nearest"],
+        ).fetchone()
+    processes = [server.process, *server.process.children(recursive=True)]
+    return Footprint(*(row or (0, 0, 0)), memory=sum(_memory(process) for process in processes))
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:  # it ended meanwhile, or belongs to somebody who keeps that to himself
+        return 0

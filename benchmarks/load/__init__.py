@@ -1,0 +1,1 @@
+"""Load and what it finds: the generator (Locust), its plans, statistics of its samples."""

@@ -1,0 +1,100 @@
+"""`python -m benchmarks.load.generator`: Locust as a library; a JSON plan a line in, the samples as a line out.
+
+Locust's FastHttpUser sends with geventhttpclient, whose parser is in C: at the rates that medical images allow (tens a
+second, each worth 20 ms or more of two cores) it costs about a hundredth of the machine, which is measured and printed
+with the results. It comes from PyPI, so that the bench needs nothing that a virtual environment cannot hold.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.pool import Pool
+from locust import FastHttpUser, task
+from locust.env import Environment
+from locust.exception import StopUser
+
+from benchmarks.load.plan import Plan, Sample
+
+PATIENCE_S = 60.0
+"""How long answers that are under way at the end are waited for in an open loop."""
+
+
+def run(plan: Plan) -> list[Sample]:
+    """Apply the load; of a closed loop, only what was answered before the end counts."""
+    bodies: list[tuple[Any, str]] = [_form(Path(path), plan.fields) for path in plan.pictures]
+    samples: list[Sample] = []
+    turns, path = count(plan.first), urlsplit(plan.url).path
+    begun = time.perf_counter()
+
+    class Caller(FastHttpUser):
+        host = plan.url.removesuffix(path)
+        concurrency = plan.connections if plan.rate else 1
+        network_timeout = connection_timeout = plan.timeout_s
+
+        def send(self, due: float) -> None:
+            body, kind = bodies[next(turns) % len(bodies)]
+            answer: Any = self.client.post(path, data=body, headers={"content-type": kind, **plan.headers})
+            took = time.perf_counter() - due
+            samples.append(Sample(due - begun, took, answer.status_code, (answer.headers or {}).get("retry-after")))
+
+        @task
+        def work(self) -> None:
+            if plan.rate is None:
+                while (now := time.perf_counter()) < begun + plan.seconds:
+                    self.send(now)
+            else:
+                self.arrive(plan.rate)
+            raise StopUser
+
+        def arrive(self, rate: float) -> None:
+            pool = Pool()
+            for number in range(round(rate * plan.seconds)):
+                due = begun + number / rate
+                gevent.sleep(max(0.0, due - time.perf_counter()))
+                pool.spawn(self.send, due)
+            pool.join(PATIENCE_S)
+
+    _spend(Environment(user_classes=[Caller]), 1 if plan.rate else plan.connections)
+    return samples if plan.rate else [s for s in samples if s.at + s.took <= plan.seconds]
+
+
+def _spend(environment: Environment, users: int) -> None:
+    runner = environment.create_local_runner()
+    runner.spawn_users({kind.__name__: users for kind in environment.user_classes})
+    runner.user_greenlets.join()
+    runner.quit()
+
+
+def _form(picture: Path, fields: Mapping[str, str]) -> tuple[bytes, str]:
+    """A multipart body and its content type; the name of the file stays here."""
+    boundary = uuid.uuid4().hex
+    parts = [_part(boundary, f'name="{name}"', "", value.encode()) for name, value in fields.items()]
+    named = f'name="file"; filename="image{picture.suffix}"'
+    parts.append(_part(boundary, named, "content-type: application/octet-stream\r\n", picture.read_bytes()))
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _part(boundary: str, disposition: str, headers: str, content: bytes) -> bytes:
+    head = f"--{boundary}\r\ncontent-disposition: form-data; {disposition}\r\n{headers}\r\n"
+    return head.encode() + content + b"\r\n"
+
+
+def main() -> None:
+    """Answer plans until the input ends."""
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(run(Plan(**json.loads(line)))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

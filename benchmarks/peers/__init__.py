@@ -1,0 +1,1 @@
+"""What a user would run instead: the same pictures, networks, recipes and gallery behind other servers."""

@@ -1,0 +1,33 @@
+"""The LiteRT models behind BentoML.
+
+As its documentation recommends for a model that holds a core: as many workers as cores (`workers="cpu_count"`), each
+with models of its own and one request at a time (`threads=1`). Adaptive batching is left out, as for LitServe.
+
+    bentoml serve benchmarks.peers.bentoml_litert:Identification --port PORT
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from bentoml.exceptions import InvalidArgument
+
+from benchmarks.peers.pipeline import Refused, litert_pipeline
+
+
+@bentoml.service(workers="cpu_count", threads=1, traffic={"timeout": 60})
+class Identification:
+    """Loaded once in every worker."""
+
+    def __init__(self) -> None:
+        self.pipeline = litert_pipeline()
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    def identify(self, file: Path, local: int) -> dict[str, Any]:
+        """The answer for the uploaded picture."""
+        try:
+            return self.pipeline.identify(file.read_bytes(), local=local == 1)
+        except Refused:
+            raise InvalidArgument("no medical image") from None

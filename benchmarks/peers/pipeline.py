@@ -1,0 +1,150 @@
+"""The pieces that all peers share: from uploaded bytes to the answer, in one call, in one thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.templates import Templates, load
+from shared.classification.service import to_classification
+from shared.identification.calibration import evidence, posterior
+from shared.identification.decision import decide
+from shared.identification.matching import NEIGHBOURS
+from shared.images.decoding import decode_image
+from shared.images.recipes import Recipe, build_recipe
+from shared.images.views import Image, network_view, standard_view
+from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
+from shared.modalities import Modality, Registry, load_registry
+from shared.models.contracts import ModelSession, Pixels
+from shared.models.folder import ModelManifest, read_manifest
+from shared.models.sessions import open_session
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GALLERY_VARIABLE = "MEDREID_BENCH_GALLERY"
+"""File of templates that a peer loads when it starts."""
+TOP = 3
+
+Lap = Callable[[str], None]
+"""Told that everything since the last call was this stage."""
+
+
+class Network(Protocol):
+    """What runs one network."""
+
+    def run(self, images: Pixels) -> NDArray[np.float32]:
+        """Float32 (n, k) of uint8 (n, 224, 224, 3)."""
+
+
+class Refused(Exception):
+    """COMPA knows the image as none of the modalities."""
+
+
+@dataclass(frozen=True)
+class _Identifier:
+    modality: Modality
+    manifest: ModelManifest
+    recipe: Recipe
+    verifier: LocalVerifier | None
+    templates: Templates
+
+
+class Pipeline:
+    """Decode, classify, recipe, embed, search, compare keypoints, decide. Safe in as many threads as `networks` is."""
+
+    def __init__(self, networks: Mapping[str, Network], gallery: Mapping[str, Templates]) -> None:
+        registry: Registry = load_registry()
+        self._networks = networks
+        self._compa = read_manifest(REPOSITORY / "compa-service")
+        self._identifiers = {
+            name: _identifier(registry[name], templates) for name, templates in gallery.items() if name in networks
+        }
+
+    def identify(self, data: bytes, *, local: bool, lap: Lap = lambda _: None) -> dict[str, Any]:
+        """What the gateway would answer, less the operational fields; Refused where COMPA refuses."""
+        image = decode_image(data).pixels
+        lap("decode")
+        label = self.classify(image)
+        lap("classify")
+        known = self._identifiers[label]
+        view = known.recipe(image)
+        lap("recipe")
+        probe = self._networks[label].run(network_view(view[np.newaxis]))[0]
+        lap("embed")
+        nearest, cosines = known.templates.nearest(probe, NEIGHBOURS)
+        lap("search")
+        inliers = self._inliers(known, view, nearest) if local else [None] * len(nearest)
+        lap("local verification")
+        answer = _answer(known, label, nearest, cosines, inliers)
+        lap("decide")
+        return answer
+
+    def classify(self, image: Image) -> str:
+        """The modality of an uint8 (h, w, 3) image; Refused where it has none."""
+        outputs = self._networks["compa"].run(standard_view(image)[np.newaxis])
+        verdict = to_classification(outputs, self._compa)
+        label = verdict.labels[int(np.argmax(verdict.probabilities[0]))]
+        if not verdict.accepted[0] or label not in self._identifiers:
+            raise Refused
+        return label
+
+    def _inliers(self, known: _Identifier, view: Image, nearest: NDArray[np.intp]) -> list[int | None]:
+        if known.verifier is None:
+            return [None] * len(nearest)
+        stored = [[known.templates.local[i]] for i in nearest[:CANDIDATES].tolist()]
+        compared = known.verifier.inliers(known.verifier.probe([view]), stored)
+        return [*compared, *([None] * (len(nearest) - len(compared)))]
+
+
+def _identifier(modality: Modality, templates: Templates) -> _Identifier:
+    manifest = read_manifest(REPOSITORY / f"{modality.name}-service")
+    return _Identifier(modality, manifest, build_recipe(modality.recipe), build_verifier(modality), templates)
+
+
+def _answer(
+    known: _Identifier,
+    label: str,
+    nearest: NDArray[np.intp],
+    cosines: NDArray[np.float32],
+    inliers: Sequence[int | None],
+) -> dict[str, Any]:
+    calibration = known.manifest.calibration
+    if calibration is None:
+        raise ValueError(f"{known.manifest.name}-service/ holds a model without calibration")
+    ratios = evidence(cosines, inliers, calibration)
+    order = np.argsort(-ratios, kind="stable")
+    probabilities, unknown = posterior(ratios[order], len(known.templates.local), calibration)
+    candidates = [
+        {
+            "patient_id": known.templates.patient(int(nearest[i])),
+            "similarity": float(cosines[i]),
+            "inliers": inliers[i],
+            "confidence": float(probability),
+        }
+        for i, probability in zip(order[:TOP].tolist(), probabilities[:TOP].tolist(), strict=True)
+    ]
+    decision = decide(float(probabilities[0]), unknown, known.modality.threshold)
+    return {"decision": decision, "modality": label, "unknown_probability": unknown, "candidates": candidates}
+
+
+def litert_networks(names: Sequence[str]) -> dict[str, ModelSession]:
+    """COMPA and the named modalities on LiteRT, one thread each: as the product ships them."""
+    return {name: open_session(REPOSITORY / f"{name}-service") for name in ("compa", *names)}
+
+
+def gallery_of_environment() -> dict[str, Templates]:
+    """The templates whose file the bench names; also keeps OpenCV to one thread per request, as the product does."""
+    cv2.setNumThreads(1)
+    return load(Path(os.environ[GALLERY_VARIABLE]))
+
+
+def litert_pipeline(gallery: Mapping[str, Templates] | None = None) -> Pipeline:
+    """A pipeline with interpreters of its own."""
+    templates = gallery_of_environment() if gallery is None else gallery
+    return Pipeline(litert_networks(list(templates)), templates)
