@@ -18,7 +18,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.gallery.contracts import Embedding
 from training.evaluation.distractors import Persons, widest_angle
 
 BLOCK = 5000
@@ -55,7 +54,7 @@ class Population:
     @property
     def pictures(self) -> int:
         """Pictures of one person."""
-        return self.real.shape[1]
+        return int(self.real.shape[1])
 
     def people(self, begin: int, end: int) -> Persons:
         """Those with the numbers begin <= number < end."""
@@ -78,11 +77,20 @@ class Population:
         The first half are enrolled pictures, changed by what lies between two pictures of some real person.
         """
         rng = np.random.default_rng([SEED, enrolled])
-        numbers = np.sort(rng.choice(enrolled, count - count // 2, replace=False))
-        known = np.stack([self.people(number, number + 1)[0, 0] for number in numbers.tolist()])
+        wanted = count - count // 2
+        numbers = np.sort(rng.choice(enrolled, wanted, replace=enrolled < wanted))
+        chosen = [
+            persons[numbers[(numbers >= first) & (numbers < first + len(persons))] - first, 0]
+            for first, persons in self.blocks(0, enrolled)
+        ]
+        known = np.concatenate(chosen)
         between = self.real[:, 0] - self.real[:, -1]
         known = _to_unit_length(known + between[rng.integers(len(between), size=len(known))])
-        return np.concatenate([known, self._block(ELSEWHERE)[: count // 2, 0]])
+        return np.concatenate([known, self.strangers(count // 2)])
+
+    def strangers(self, count: int, draw: int = 0) -> NDArray[np.float32]:
+        """Float32 (count, d): one picture each of people of the same kind who are never enrolled."""
+        return self._block(ELSEWHERE + draw)[:count, 0]
 
     def _block(self, block: int) -> Persons:
         return blend(self.real, BLOCK, self.angle, np.random.default_rng([SEED, block]))
@@ -113,5 +121,3 @@ class Nearest:
         order = np.argsort(-np.take_along_axis(cosines, best, 1), axis=1, kind="stable")
         best = np.take_along_axis(best, order, 1)
         self.cosines, self.numbers = (np.take_along_axis(values, best, 1) for values in (cosines, numbers))
-
-

@@ -18,7 +18,9 @@ from training.evaluation.scorers import ShippedModel
 from training.virtual import deform
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PICTURES = 2
+MOST_PICTURES = 4
+"""Pictures of one person of a bundle; who has fewer shows the same ones again."""
+PICTURES_OF_SAMPLES = 2
 VERSIONS = 60
 """Virtual identities of each person of the sample set, which has a handful."""
 
@@ -39,13 +41,13 @@ def modality_with_most_people(data: Path | None) -> str:
 
 
 def read_people(data: Path | None, modality: str, cache: Path) -> Persons:
-    """Float32 (people, 2, d); kept in the folder `cache` for the model that made them."""
+    """Float32 (people, pictures, d); kept in the folder `cache` for the model that made them."""
     model = ShippedModel(REPOSITORY / f"{modality}-service", load_registry()[modality], data or REPOSITORY)
     source = "bundle" if data else "samples"
     kept = cache / f"{modality}-{source}-{model.manifest.digest[-12:]}.npy"
     if not kept.is_file():
         persons = (
-            real_persons(model, training_rows(data, modality), PICTURES, 0) if data else _samples(model, modality)
+            real_persons(model, training_rows(data, modality), MOST_PICTURES, 0) if data else _samples(model, modality)
         )
         cache.mkdir(parents=True, exist_ok=True)
         np.save(kept, persons)
@@ -58,7 +60,11 @@ def _samples(model: ShippedModel, modality: str) -> Persons:
     owned: dict[str, list[Sample]] = {}
     for sample in chosen:
         owned.setdefault(sample.patient_id, []).append(sample)
-    pairs = [(who, [_decode(s) for s in own[:PICTURES]]) for who, own in owned.items() if len(own) >= PICTURES]
+    pairs = [
+        (who, [_decode(s) for s in own[:PICTURES_OF_SAMPLES]])
+        for who, own in owned.items()
+        if len(own) >= PICTURES_OF_SAMPLES
+    ]
     shapes = [(who, pair, version) for version in range(VERSIONS) for who, pair in pairs]
     return np.stack(
         [

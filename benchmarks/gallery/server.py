@@ -48,16 +48,17 @@ class Footprint:
     memory: int
 
 
-def footprint(server: EmbeddedServer, space: int) -> Footprint:
+def footprint(url: str, server: psutil.Process, space: int) -> Footprint:
     """What the space and its database take. Memory is PSS: pages that processes share are counted once."""
     table = f"templates_{space}"
-    with psycopg.connect(server.url) as connection:
+    with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT pg_table_size(%s), pg_relation_size(%s), pg_database_size(current_database())",
             [table, f"{table}_nearest"],
         ).fetchone()
-    processes = [server.process, *server.process.children(recursive=True)]
-    return Footprint(*(row or (0, 0, 0)), memory=sum(_memory(process) for process in processes))
+    processes = [server, *server.children(recursive=True)]
+    table_bytes, index_bytes, database_bytes = row or (0, 0, 0)
+    return Footprint(table_bytes, index_bytes, database_bytes, sum(_memory(process) for process in processes))
 
 
 def _memory(process: psutil.Process) -> int:

@@ -1,23 +1,24 @@
 """The LiteRT models behind BentoML.
 
-As its documentation recommends for a model that holds a core: as many workers as cores (`workers="cpu_count"`), each
-with models of its own and one request at a time (`threads=1`). Adaptive batching is left out, as for LitServe.
+As its documentation recommends for a model that holds a core: as many workers as cores (what `workers="cpu_count"`
+gives), each with models of its own and one request at a time (`threads=1`). No adaptive batching, as for LitServe.
 
     bentoml serve benchmarks.peers.bentoml_litert:Identification --port PORT
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import bentoml
 from bentoml.exceptions import InvalidArgument
 
-from benchmarks.peers.pipeline import Refused, litert_pipeline
+from benchmarks.peers.pipeline import WORKERS_VARIABLE, Refused, litert_pipeline
 
 
-@bentoml.service(workers="cpu_count", threads=1, traffic={"timeout": 60})
+@bentoml.service(workers=int(os.environ[WORKERS_VARIABLE]), threads=1, traffic={"timeout": 60})
 class Identification:
     """Loaded once in every worker."""
 

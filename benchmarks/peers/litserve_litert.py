@@ -6,16 +6,14 @@ of its own. Batches are left out: the exported networks take one picture, and on
     python -m benchmarks.peers.litserve_litert PORT
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Any
 
 import litserve
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 
-from benchmarks.peers.pipeline import Pipeline, Refused, litert_pipeline
+from benchmarks.peers.pipeline import WORKERS_VARIABLE, Pipeline, Refused, litert_pipeline
 
 
 class Identification(litserve.LitAPI):  # type: ignore[misc] # it has no types
@@ -28,8 +26,8 @@ class Identification(litserve.LitAPI):  # type: ignore[misc] # it has no types
         del device
         self.pipeline = litert_pipeline()
 
-    def decode_request(self, request: Any) -> tuple[bytes, bool]:
-        """The picture of the form, and whether keypoints are compared."""
+    def decode_request(self, request: Request) -> tuple[bytes, bool]:
+        """The picture, and whether keypoints are compared; LitServe puts the form in the place of the request."""
         return request["file"].file.read(), request["local"] == "1"
 
     def predict(self, asked: tuple[bytes, bool]) -> dict[str, Any]:
@@ -50,6 +48,6 @@ if __name__ == "__main__":
         Identification(api_path="/identify"),
         accelerator="cpu",
         devices=1,
-        workers_per_device=len(os.sched_getaffinity(0)),
+        workers_per_device=int(os.environ[WORKERS_VARIABLE]),
     )
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning")

@@ -29,6 +29,8 @@ from shared.models.sessions import open_session
 REPOSITORY = Path(__file__).resolve().parents[2]
 GALLERY_VARIABLE = "MEDREID_BENCH_GALLERY"
 """File of templates that a peer loads when it starts."""
+WORKERS_VARIABLE = "MEDREID_BENCH_WORKERS"
+"""Processes of a peer that can have several."""
 TOP = 3
 
 Lap = Callable[[str], None]

@@ -1,0 +1,103 @@
+"""`python -m benchmarks compare | overload | soak | readiness | stages`; `make help` shows the same as targets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from benchmarks import acceptance, comparison, machine, overload, plots, readiness, soak, stages, tables
+from benchmarks.prepare import ROOT, Workload, prepare
+
+PATIENTS = 200
+"""Enrolled in each modality."""
+
+Verb = Callable[[argparse.Namespace, Workload, Progress], Any]
+
+
+def compare(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """Ours, the floor and the peers side by side."""
+    found = comparison.compare(workload, comparison.QUICK if options.quick else comparison.FULL, progress)
+    plots.draw(found, options.out)
+    return found
+
+
+def overloaded(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """Three times the capacity, and one modality under attack."""
+    return overload.measure(workload, overload.QUICK if options.quick else overload.FULL, progress)
+
+
+def soaked(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """Ten minutes at 70 % of the capacity."""
+    return soak.measure(workload, soak.QUICK_S if options.quick else soak.FULL_S, progress)
+
+
+def ready(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """Every service from the start of its process until it is ready."""
+    return readiness.measure(workload, 1 if options.quick else 3, progress)
+
+
+def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress) -> Any:
+    """Where each millisecond of one request goes."""
+    return stages.measure(workload)
+
+
+VERBS: dict[str, tuple[str, Verb]] = {
+    "compare": ("comparison", compare),
+    "overload": ("overload", overloaded),
+    "soak": ("soak", soaked),
+    "readiness": ("readiness", ready),
+    "stages": ("stages", staged),
+}
+"""By name: the file of results, and what is done."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, write the results and print their tables; whether lines are held is for the reader."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything stopped
+    console = Console(stderr=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine.describe()}
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            workload = prepare(options.data, options.patients, progress)
+            for verb in options.verbs:
+                name, work = VERBS[verb]
+                results[name] = work(options, workload, progress)
+                _write(options.out, results)
+    except KeyboardInterrupt:
+        return 130
+    print(tables.page(results))  # noqa: T201
+    missed = sum(not line.held for line in acceptance.lines(results))
+    console.print(f"{missed} lines are not held. Results and plots: {options.out}/", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _write(folder: Path, results: dict[str, Any]) -> None:
+    for name, found in results.items():
+        (folder / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("verbs", nargs="+", choices=list(VERBS), metavar="verb", help=", ".join(VERBS))
+    parser.add_argument("--quick", action="store_true", help="short and rough: to see that all is well")
+    parser.add_argument("--data", type=Path, help="bundle whose pictures are sent and enrolled (default: the samples)")
+    parser.add_argument("--patients", type=int, default=PATIENTS, help="enrolled in each modality")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "results", help="folder of results (default: .bench/results)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""`make bench-gallery`: what search and enrolment cost, and what search finds, while a gallery grows to a million.
+
+Interrupted, it goes on where it was when called again with the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.gallery import filling
+from benchmarks.gallery.identification import identify, show_tracks
+from benchmarks.gallery.measuring import measure
+from benchmarks.gallery.people import Population
+from benchmarks.gallery.real import modality_with_most_people, read_people
+from benchmarks.gallery.report import Size, load, plot, save, show
+from benchmarks.gallery.server import footprint, running
+from shared.database.connections import open_database
+from shared.database.embedded import EmbeddedServer
+from shared.database.settings import DatabaseSettings
+from shared.modalities import load_registry
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+THROUGH_THE_PRODUCT = 250
+"""Patients of each size who are enrolled through the product; the others are loaded in bulk."""
+PICTURES = 2
+"""Of each patient."""
+PROBES = 1000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0, 130 where it was interrupted, or 2 with a sentence on what is wrong with the data."""
+    options = _parser().parse_args(arguments)
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    if options.fresh:
+        shutil.rmtree(options.out, ignore_errors=True)
+    try:
+        if "growth" in options.part:
+            _grow(options, console)
+        if "identification" in options.part and options.data:
+            show_tracks(identify(options.data, max(options.sizes), options.out), console)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on from here")
+        return 130
+    except ValueError as error:
+        print(f"bench-gallery: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gallery", description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder with manifest.csv (default: people of the sample set)")
+    parser.add_argument("--modality", choices=load_registry().names, help="default: that with most people")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="templates, e.g. 1000 10000")
+    parser.add_argument("--part", nargs="+", default=("growth", "identification"), choices=("growth", "identification"))
+    parser.add_argument("--out", type=Path, default=Path(".bench/gallery"), help="folder of database and results")
+    parser.add_argument("--fresh", action="store_true", help="begin with an empty folder")
+    return parser
+
+
+def _grow(options: argparse.Namespace, console: Console) -> None:
+    out: Path = options.out
+    modality = options.modality or modality_with_most_people(options.data)
+    population = Population(read_people(options.data, modality, out)[:, :PICTURES])
+    console.print(
+        f"{len(population.real)} real people of {modality}, {population.pictures} pictures each;"
+        f" made-up ones are turned away by {population.angle:.0f} degrees"
+    )
+    sizes = load(out)
+    with running(out / "database" / "data") as server:
+        for templates in sorted(set(options.sizes) - {size.templates for size in sizes}):
+            sizes.append(asyncio.run(_measure(server, population, templates)))
+            sizes.sort(key=lambda size: size.templates)
+            save(sizes, out)
+    show(sizes, console)
+    console.print(f"written: {plot(sizes, out)}")
+
+
+async def _measure(server: EmbeddedServer, population: Population, templates: int) -> Size:
+    people = templates // population.pictures
+    space = filling.open_space(server.url)
+    bulk = people - min(THROUGH_THE_PRODUCT, people // 2)
+    filling.load(server.url, space, population, bulk)
+    built = filling.build_index(server.url, space, bulk * population.pictures)
+    filling.settle(server.url, space)
+    begin = filling.enrolled(server.url, space)
+    async with open_database(DatabaseSettings.model_validate({"database_url": server.url})) as database:
+        spent, found = await filling.enrol(database, population, begin, people)
+    filling.settle(server.url, space)
+    return Size(
+        templates=templates,
+        patients=people,
+        build_s=built,
+        enrol_ms=1000 * float(np.median(spent)),
+        templates_per_s=population.pictures * len(spent) / sum(spent),
+        found_at_once=found / len(spent),
+        search=await measure(server.url, population, people, PROBES),
+        footprint=footprint(server.url, server.process, space),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Identification on the test tracks of a bundle in a gallery of a million people who are not in it.
+
+Decided as the system that ships does by embeddings alone: the calibration, the threshold and the rule are its own, and
+no keypoints are compared. Nothing here chooses anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from benchmarks.gallery.people import Nearest, Population
+from benchmarks.gallery.real import MOST_PICTURES, REPOSITORY, read_people
+from shared.identification.matching import NEIGHBOURS
+from shared.modalities import Modality, load_registry
+from training.datasets.manifest import read_manifest
+from training.evaluation.bootstrap import Array, Interval
+from training.evaluation.decisions import Posterior, decisions
+from training.evaluation.metrics import Scores, identification
+from training.evaluation.protocol import Track, read_tracks
+from training.evaluation.scorers import ShippedModel
+from training.evaluation.shipped import Shipped, shipped
+
+RESULTS = "identification.json"
+
+
+@dataclass(frozen=True)
+class TrackFigures:
+    """One track at one size; shares of queries, and of strangers' pictures (None without strangers)."""
+
+    track: str
+    kind: str
+    enrolled: int
+    queries: int
+    strangers: int
+    rank1: Interval
+    rank3: Interval
+    identified_rightly: Interval
+    identified_wrongly: Interval
+    strangers_identified: Interval | None
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A posterior that is told of those whose scores it does not get: they are far away."""
+
+    posterior: Posterior
+    enrolled: int
+
+    def __call__(self, scores: Array, enrolled: int) -> tuple[Array, float]:
+        """`enrolled` counts the scores that are there."""
+        return self.posterior(scores, self.enrolled)
+
+
+def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
+    """Every test track, as it is and with so many people more; written to `out` as JSON too."""
+    rows, figures = read_manifest(data), list[TrackFigures]()
+    for modality in load_registry():
+        tracks = read_tracks(rows, "test", [modality.name])
+        if tracks:
+            figures += _of_modality(modality, tracks, data, distractors, out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RESULTS).write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
+    return figures
+
+
+def _of_modality(
+    modality: Modality, tracks: Sequence[Track], data: Path, distractors: int, out: Path
+) -> list[TrackFigures]:
+    model = ShippedModel(REPOSITORY / f"{modality.name}-service", modality, data)
+    answers = shipped(model)
+    if answers is None:
+        raise ValueError(f"{modality.name}-service/ holds a model without calibration; train it again")
+    real = read_people(data, modality.name, out)
+    figures = []
+    for track in tracks:
+        pictures = min(max(1, round(len(track.gallery) / len(track.subjects))), MOST_PICTURES)
+        population = Population(real[:, :pictures])
+        figures += _of_track(track, model, answers, modality.threshold, population, distractors)
+    return figures
+
+
+def _of_track(
+    track: Track, model: ShippedModel, answers: Shipped, threshold: float, population: Population, distractors: int
+) -> list[TrackFigures]:
+    nearest = Nearest(model.embeddings(track.probes), NEIGHBOURS)
+    with tqdm(total=distractors, desc=f"{track.name}: people who join", unit="patient") as bar:
+        for first, persons in population.blocks(0, distractors):
+            nearest.add(first, persons)
+            bar.update(len(persons))
+    own = track.best_per_subject(model.similarities(track))
+    everybody = np.concatenate([own, nearest.cosines.astype(np.float64)], axis=1)
+    scores = _scores(track, answers.unverified.score(own))
+    enlarged = _scores(track, answers.unverified.score(everybody))
+    return [
+        _figures(track, scores, answers.posterior, threshold, len(track.subjects)),
+        _figures(track, enlarged, answers.posterior, threshold, len(track.subjects) + distractors),
+    ]
+
+
+def _figures(track: Track, scores: Scores, method: Posterior, threshold: float, enrolled: int) -> TrackFigures:
+    ranked, decided = identification(scores), decisions(scores, _Counted(method, enrolled), threshold)
+    return TrackFigures(
+        track=track.name,
+        kind=track.kind,
+        enrolled=enrolled,
+        queries=len(track.queries),
+        strangers=len(track.impostors),
+        rank1=ranked["rank1"],
+        rank3=ranked["rank3"],
+        identified_rightly=decided.identified_rightly,
+        identified_wrongly=decided.identified_wrongly,
+        strangers_identified=decided.impostors_identified,
+    )
+
+
+def _scores(track: Track, best: Array) -> Scores:
+    """From float (probes, people), those of the track first."""
+    count = len(track.queries)
+    asked, strangers = ([row.subject for row in rows] for rows in (track.queries, track.impostors))
+    return Scores(best[:count], best[count:], track.truth, asked, strangers)
+
+
+def show_tracks(figures: Sequence[TrackFigures], console: Console) -> None:
+    """Print one line per track and size."""
+    table = Table(title="Identification by embeddings alone, as shipped", title_justify="left")
+    table.add_column("track")
+    for title in ("enrolled", "queries", "rank-1", "rank-3", "identified rightly", "wrongly", "strangers identified"):
+        table.add_column(title, justify="right")
+    for one in figures:
+        shares = (one.rank1, one.rank3, one.identified_rightly, one.identified_wrongly, one.strangers_identified)
+        cells = [f"{one.enrolled:,}", str(one.queries), *(_percent(share) for share in shares)]
+        table.add_row(f"{one.track} ({one.kind})", *cells)
+    console.print(table)
+
+
+def _percent(share: Interval | None) -> str:
+    return "-" if share is None else f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"

@@ -1,0 +1,122 @@
+"""More than can be served: what is still answered, how fast the rest is refused, and what others notice of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from benchmarks.comparison import CALLERS
+from benchmarks.contenders import Contender, of_ours
+from benchmarks.load.plan import Sample
+from benchmarks.load.worker import Worker
+from benchmarks.ours import running
+from benchmarks.prepare import Workload
+from benchmarks.statistics import percentiles
+
+TIMES = 3
+"""Arrivals, of the capacity."""
+QUIET_SHARE = 0.3
+"""Arrivals of what counts as unloaded, and of the modalities that are not attacked, of the capacity."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Seconds of each part."""
+
+    capacity_s: float
+    quiet_s: float
+    overload_s: float
+    rest_s: float
+
+
+FULL = Effort(capacity_s=15.0, quiet_s=20.0, overload_s=60.0, rest_s=20.0)
+QUICK = Effort(capacity_s=5.0, quiet_s=5.0, overload_s=8.0, rest_s=3.0)
+
+
+def measure(workload: Workload, effort: Effort, progress: Progress) -> dict[str, Any]:
+    """With everything that the registry ships switched on."""
+    task = progress.add_task("starting", total=_seconds(effort))
+    with running(workload.gallery, local=True) as ours, Worker() as generator, Worker() as other:
+        system = of_ours(ours, generator)
+        progress.update(task, description="capacity")
+        capacity = _capacity(system, workload.pictures, effort.capacity_s)
+        progress.advance(task, effort.capacity_s)
+        found = _flooded(system, workload, capacity, effort, lambda s: progress.advance(task, s))
+        progress.update(task, description="one modality under attack")
+        found |= _attacked(system, other, workload, capacity, effort)
+    progress.remove_task(task)
+    return found
+
+
+def _seconds(effort: Effort) -> float:
+    return effort.capacity_s + 2 * (effort.quiet_s + effort.overload_s) + effort.rest_s
+
+
+def _capacity(system: Contender, pictures: Sequence[str], seconds: float) -> float:
+    system.saturate(pictures, seconds / 5, CALLERS)  # warm
+    samples = system.saturate(pictures, seconds, CALLERS)
+    return sum(s.status == 200 for s in samples) / seconds
+
+
+def _flooded(system: Contender, workload: Workload, capacity: float, effort: Effort, advance: Any) -> dict[str, Any]:
+    quiet = _answered(system.arrive(workload.pictures, effort.quiet_s, QUIET_SHARE * capacity))
+    advance(effort.quiet_s)
+    before = sum(system.memory_mb().values())
+    flood = system.arrive(workload.pictures, effort.overload_s, TIMES * capacity)
+    advance(effort.overload_s)
+    during = sum(system.memory_mb().values())
+    time.sleep(effort.rest_s)
+    advance(effort.rest_s)
+    after = sum(system.memory_mb().values())
+    shed = [s for s in flood if s.status != 200]
+    answered = _answered(flood)
+    within = [s for s in flood if s.status == 200 and s.at + s.took <= effort.overload_s]
+    return {
+        "capacity": capacity,
+        "arrivals": len(flood),
+        "goodput": len(within) / effort.overload_s,
+        "answered": percentiles(answered),
+        "quiet": percentiles(quiet),
+        "p99_ratio": percentiles(answered)["p99"] / percentiles(quiet)["p99"],
+        "shed": len(shed),
+        "shed_p99_ms": percentiles([s.took for s in shed])["p99"] if shed else 0.0,
+        "shed_p50_ms": percentiles([s.took for s in shed])["p50"] if shed else 0.0,
+        "shed_rightly": float(np.mean([s.status == 503 and s.retry_after is not None for s in shed])) if shed else 1.0,
+        "statuses": _statuses(flood),
+        "memory_mb": {"before": before, "during": during, "after": after},
+        "memory_ratio": after / before,
+    }
+
+
+def _attacked(system: Contender, other: Worker, workload: Workload, capacity: float, effort: Effort) -> dict[str, Any]:
+    """One modality gets three times the capacity while the others get what is usual."""
+    victim = workload.modalities[0]
+    rest = [p for p, name in zip(workload.pictures, workload.modalities, strict=True) if name != victim]
+    usual = QUIET_SHARE * capacity
+    before = _answered(system.arrive(rest, effort.quiet_s, usual))
+    attack = system.planned(
+        pictures=workload.of(victim), seconds=effort.overload_s, rate=TIMES * capacity, connections=1000
+    )
+    other.begin(attack)
+    during = system.arrive(rest, effort.overload_s, usual)
+    other.finish()
+    return {
+        "others_before": percentiles(before),
+        "others_during": percentiles(_answered(during)),
+        "others_statuses": _statuses(during),
+        "others_p99_ratio": percentiles(_answered(during))["p99"] / percentiles(before)["p99"],
+    }
+
+
+def _answered(samples: Sequence[Sample]) -> list[float]:
+    return [s.took for s in samples if s.status == 200]
+
+
+def _statuses(samples: Sequence[Sample]) -> dict[str, int]:
+    statuses = [str(s.status) for s in samples]
+    return {status: statuses.count(status) for status in sorted(set(statuses))}

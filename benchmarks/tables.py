@@ -1,0 +1,97 @@
+"""Results as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.acceptance import Line, Results, lines
+from benchmarks.contenders import OURS, TITLES
+
+
+def page(results: Results) -> str:
+    """Every table for which there are results, under its heading."""
+    sections = [("The lines", acceptance(lines(results)))]
+    for variant, found in results.get("comparison", {}).items():
+        sections.append((f"Side by side: {variant}", contenders(found)))
+    if "comparison" in results:
+        sections.append(("CPU and memory of the processes, everything on", processes(results["comparison"])))
+    if "stages" in results:
+        sections.append(("Where each millisecond goes", stages(results["stages"])))
+    if "readiness" in results:
+        sections.append(("Ready after the start of the process", readiness(results["readiness"])))
+    if "machine" in results:
+        sections.append(("The machine", machine(results["machine"])))
+    return "\n".join(f"### {heading}\n\n{text}" for heading, text in sections)
+
+
+def acceptance(found: Sequence[Line]) -> str:
+    """One row a line, with its 95 % interval where there is one."""
+    rows = [[line.what, line.target, _estimate(line), "yes" if line.held else "**no**"] for line in found]
+    return table(["what", "target", "measured", "held"], rows)
+
+
+def contenders(found: Results) -> str:
+    """One row each; ratios to our own in brackets."""
+    ours = float(np.median(found[OURS]["throughput"]))
+    rows = []
+    for name, of in found.items():
+        throughput = float(np.median(of["throughput"]))
+        arrivals = of.get("open", {})
+        rows.append(
+            [
+                TITLES.get(name, name),
+                f"{throughput:.1f} ({throughput / ours:.2f}x)",
+                f"{np.median(of['p50']):.1f}",
+                *(f"{arrivals[p]:.0f}" if arrivals else "" for p in ("p50", "p95", "p99")),
+                f"{arrivals['rate']:.1f}" if arrivals else "",
+                f"{np.median(of['cpu_ms']):.1f}",
+                f"{sum(of['memory_mb'].values()):.0f}",
+                str(of["failed"] + int(arrivals.get("failed", 0))),
+            ]
+        )
+    headings = ["", "requests/s", "p50 alone, ms", "p50", "p95", "p99 at constant arrivals, ms", "of so many/s"]
+    return table([*headings, "CPU ms each", "PSS MB", "failed"], rows)
+
+
+def processes(comparison: Results) -> str:
+    """Our own, one row each: memory, and how long work waited and took in it."""
+    rows = []
+    for variant, found in comparison.items():
+        waits = found[OURS].get("waits", {})
+        for name, size in sorted(found[OURS]["memory_mb"].items()):
+            of = waits.get(name, {})
+            cells = (f"{of[kind]:.2f}" if kind in of else "" for kind in ("queue", "inference"))
+            rows.append([variant, name, f"{size:.0f}", *cells])
+    return table(["", "process", "PSS MB", "wait for the model, mean ms", "in its threads, mean ms"], rows)
+
+
+def stages(found: Sequence[Results]) -> str:
+    """One row a stage."""
+    rows = [[s["modality"], s["stage"], f"{s['ms']:.2f}", f"{100 * s['share']:.0f} %"] for s in found]
+    return table(["modality", "stage", "median ms", "of the request"], rows)
+
+
+def readiness(found: Results) -> str:
+    """One row a service."""
+    rows = [[name, f"{np.median(times):.2f}", f"{max(times):.2f}"] for name, times in found.items()]
+    return table(["service", "median s", "slowest s"], rows)
+
+
+def machine(found: Results) -> str:
+    """One row a fact."""
+    return table(["", ""], [[name, str(value)] for name, value in found.items()])
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; every column but the first is right-aligned."""
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "".join(f"| {' | '.join(str(cell) for cell in row)} |\n" for row in (headings, rule, *rows))
+
+
+def _estimate(line: Line) -> str:
+    value, low, high = line.value
+    shown = f"{value:.3g}{'' if line.unit == 'x' else ' ' + line.unit}"
+    return shown if low == high else f"{shown} ({low:.3g} to {high:.3g})"
