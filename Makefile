@@ -17,7 +17,7 @@ local = $(python) -m deploy.local
 modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry.toml)
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
-        evaluate samples settings-page secrets lock clean
+        evaluate bench-gallery samples settings-page secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -79,6 +79,10 @@ train-all: .venv/train.stamp ## The same for COMPA and every modality: DATA=<bun
 evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT=test] OUT=<dir>
 	@:$(data_needed)
 	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)"
+
+bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [SIZES="1000 10000"]
+	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(SIZES),--sizes $(SIZES)) \
+		$(if $(call on,$(FRESH)),--fresh)
 
 ##@ Keep house
 

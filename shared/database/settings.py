@@ -19,10 +19,10 @@ class DatabaseSettings(BaseSettings):
     database_connections: Annotated[int, Field(ge=1, le=100, description="Connections that this process may hold.")] = 8
     gallery_exact_up_to: Annotated[
         int, Field(ge=0, description="Images of one modality and model up to which a search compares with all of them.")
-    ] = 10_000
+    ] = 5_000
     gallery_ef_search: Annotated[
         int, Field(ge=1, le=1000, description="Images that a search of the index keeps in view (hnsw.ef_search).")
-    ] = 200
+    ] = 400
 
     @model_validator(mode="after")
     def _one_is_set(self) -> DatabaseSettings:

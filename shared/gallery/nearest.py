@@ -30,7 +30,7 @@ ORDER BY (embedding::halfvec(256)) <#> %(probe)s::halfvec(256) LIMIT {images}
 """
 # WITH TIES, so that those who are cut off are not the first of equals by identifier; the last LIMIT settles that.
 SEARCH = """
-WITH candidates AS MATERIALIZED ({candidates}), named AS (
+WITH candidates AS ({candidates}), named AS (
     SELECT patient_key FROM candidates GROUP BY patient_key
     ORDER BY min(distance) FETCH FIRST %(limit)s ROWS WITH TIES
 ), compared AS (

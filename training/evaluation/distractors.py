@@ -14,7 +14,7 @@ than they count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ from training.evaluation.scorers import EmbeddingScorer
 
 Persons = NDArray[np.float32]
 """float32 (people, pictures, d), each embedding of unit length."""
+Mixing = Callable[[Persons, int, float, np.random.Generator], Persons]
+"""Makes so many people out of real ones, turned away from them by so many degrees."""
 
 ANGLES = (45.0, 35.0, 25.0, 15.0, 10.0, 5.0)
 """Degrees; at 45 both people count the same."""
@@ -77,12 +79,12 @@ def mix(real: Persons, count: int, angle: float, rng: np.random.Generator) -> Pe
     return np.asarray(mixed / np.linalg.norm(mixed, axis=2, keepdims=True), np.float32)
 
 
-def widest_angle(real: Persons, rng: np.random.Generator) -> float:
+def widest_angle(real: Persons, rng: np.random.Generator, make: Mixing = mix) -> float:
     """The widest angle at which mixtures of one half are as near to the other half as the one half itself is."""
     halves = [np.array_split(rng.permutation(len(real)), 2) for _ in range(SPLITS)]
     usual = np.mean([_nearest(real[others, 0], real[mixed]) for mixed, others in halves], axis=0)
     for angle in ANGLES[:-1]:
-        made = [_nearest(real[others, 0], mix(real[mixed], len(mixed), angle, rng)) for mixed, others in halves]
+        made = [_nearest(real[others, 0], make(real[mixed], len(mixed), angle, rng)) for mixed, others in halves]
         if np.all(np.mean(made, axis=0) >= usual - SLACK):
             return angle
     return ANGLES[-1]

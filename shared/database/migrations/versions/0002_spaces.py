@@ -76,13 +76,14 @@ BEGIN
     RETURN opened;
 END $$
 """
-# The search expects this expression; m and ef_construction an operator may change. See docs/gallery.md.
+# The search expects this expression; m and ef_construction an operator may change (docs/gallery.md). What is there
+# already stays, so that it also brings back an index that was dropped to load very many templates.
 INDEX_SPACE = """
 CREATE FUNCTION index_space(opened integer) RETURNS void LANGUAGE plpgsql STRICT AS $$
 BEGIN
-    EXECUTE format('CREATE INDEX templates_%1$s_of_a_patient ON templates_%1$s (patient_key)', opened);
-    EXECUTE format('CREATE INDEX templates_%1$s_nearest ON templates_%1$s'
-        ' USING hnsw ((embedding::halfvec(256)) halfvec_ip_ops) WITH (m = 16, ef_construction = 96)', opened);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS templates_%1$s_of_a_patient ON templates_%1$s (patient_key)', opened);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS templates_%1$s_nearest ON templates_%1$s'
+        ' USING hnsw ((embedding::halfvec(256)) halfvec_ip_ops) WITH (m = 24, ef_construction = 100)', opened);
 END $$
 """
 # A patient counts where these are the first images, or where none is left. The lock lets only one transaction at a time

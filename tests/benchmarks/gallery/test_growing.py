@@ -1,0 +1,78 @@
+"""A small gallery, grown and measured as a large one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from rich.console import Console
+
+from benchmarks.gallery import filling
+from benchmarks.gallery.measuring import measure
+from benchmarks.gallery.people import Population
+from benchmarks.gallery.report import Size, load, plot, save, show
+from benchmarks.gallery.server import footprint
+from shared.database.connections import open_database
+from shared.database.embedded import EmbeddedServer
+from shared.database.migrate import migrate
+from shared.database.settings import DatabaseSettings
+
+
+@pytest.fixture
+def url(postgres: EmbeddedServer) -> Iterator[str]:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench")
+    found = postgres.url.replace("/postgres?", "/bench?")
+    migrate(found)
+    yield found
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE bench WITH (FORCE)")
+
+
+@pytest.fixture
+def population() -> Population:
+    people = np.random.default_rng(2).normal(size=(30, 2, 256)).astype(np.float32)
+    return Population(people / np.linalg.norm(people, axis=2, keepdims=True))
+
+
+async def grow(url: str, population: Population, bulk: int, end: int) -> tuple[int, int]:
+    """People loaded in bulk, then through the product: the space, and how many were found at once."""
+    space = filling.open_space(url)
+    filling.load(url, space, population, bulk)
+    filling.build_index(url, space, 2 * bulk)
+    async with open_database(DatabaseSettings.model_validate({"database_url": url})) as database:
+        _, found = await filling.enrol(database, population, filling.enrolled(url, space), end)
+    return space, found
+
+
+async def test_a_gallery_grows_in_bulk_and_through_the_product(url: str, population: Population) -> None:
+    space, found = await grow(url, population, 150, 160)
+    assert (filling.enrolled(url, space), found) == (160, 10)
+    space, found = await grow(url, population, 200, 205)
+    assert (filling.enrolled(url, space), found) == (205, 5)
+    filling.settle(url, space)
+    figures = await measure(url, population, 205, 20, warming=5)
+    assert (figures.recall1, figures.recall3) == (1.0, 1.0)
+    assert 0 < figures.p50 <= figures.p99 <= figures.p99_busy
+
+
+async def test_figures_are_kept_and_shown(
+    url: str, postgres: EmbeddedServer, population: Population, tmp_path: Path
+) -> None:
+    space, _ = await grow(url, population, 100, 105)
+    taken = footprint(url, postgres.process, space)
+    assert min(taken.table, taken.index, taken.database, taken.memory) > 0
+    search = await measure(url, population, 105, 4, warming=5)
+    size = Size(210, 105, None, 3.0, 600.0, 1.0, search, taken)
+    sizes = [replace(size, templates=templates) for templates in (10_000, 1_000_000)]
+    assert load(tmp_path) == []
+    save(sizes, tmp_path)
+    assert load(tmp_path) == sizes
+    console = Console(width=200, record=True)
+    show(sizes, console)
+    assert "p50 at 1,000,000 is 1.0 times that at 10,000" in console.export_text()
+    assert plot(sizes, tmp_path).stat().st_size > 0
