@@ -94,9 +94,7 @@ class Services:
     ) -> None:
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         self._clients = {
-            name: ServiceClient(
-                create_client(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))
-            )
+            name: create_client(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))
             for name, url in {"compa": settings.compa_url, **urls}.items()
         }
         self.compa = Compa(self._clients["compa"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import jwt
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from throttled import RateLimiterType, Throttled, per_min
+from throttled.store import MemoryStore
 
 from gateway.auth.keys import PREFIX, KeyRepository, hash_key
 from gateway.auth.scopes import Caller, known_scopes
@@ -23,22 +23,27 @@ REMEMBERED_KEYS = 4096
 class Authenticator:
     """Checks API keys against the database and JWTs against the issuer's key; counts each caller's requests.
 
-    The rate limit holds per gateway process: with n replicas a caller gets up to n times as much.
+    The rate limit is a generic cell rate algorithm: a minute's requests may come at once, then they are spread evenly.
+    It holds per gateway process: with n replicas a caller gets up to n times as much.
     """
 
     def __init__(self, keys: KeyRepository, settings: GatewaySettings) -> None:
         self._keys, self._settings = keys, settings
         self._remembered: dict[bytes, tuple[float, Caller]] = {}
         self._public_key = _issuers_key(settings)
-        self._limit = RateLimitItemPerMinute(settings.requests_per_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        per_minute = settings.requests_per_minute
+        self._limiter = Throttled(
+            using=RateLimiterType.GCRA.value,
+            quota=per_min(per_minute, burst=per_minute),
+            store=MemoryStore(options={"MAX_SIZE": REMEMBERED_KEYS}),
+        )
 
     async def authenticate(self, token: str) -> Caller:
         """The caller behind a bearer token; Unauthenticated, RateLimited, or DatabaseUnavailable."""
         caller = await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
-        if not self._limiter.hit(self._limit, caller.caller_id):
-            reset = self._limiter.get_window_stats(self._limit, caller.caller_id).reset_time
-            raise RateLimited(retry_after_s=max(1, round(reset - time.time())))
+        counted = self._limiter.limit(caller.caller_id)
+        if counted.limited:
+            raise RateLimited(retry_after_s=math.ceil(counted.state.retry_after))
         return caller
 
     async def _by_key(self, key: str) -> Caller:

@@ -11,48 +11,25 @@ import httpx
 
 from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER, SERVICE_HEADER
 from shared.errors import BadUpstream, DeadlineExceeded, InternalError, MedReIDError, ServiceUnavailable
-from shared.service.balancing import BalancedTransport, Observe
+from shared.service.balancing import BalancedTransport, Connections, Observe
 from shared.service.context import Deadline, current_request
 from shared.service.problems import problem_types
 
 CONNECT_S, WRITE_S, POOL_S = 1.0, 5.0, 2.0
 SECONDS = re.compile("[0-9]{1,5}")
-KEPT_ALIVE_S = 15.0
-"""Less than what a service keeps an idle connection for, so that it never closes one that is about to be used."""
-
-
-def create_client(
-    base_url: str,
-    transport: httpx.AsyncBaseTransport | None = None,
-    *,
-    service: str | None = None,
-    observe: Observe = lambda used, resting: None,
-) -> httpx.AsyncClient:
-    """A client for all replicas of one service, which refuse it where `service` is not their name.
-
-    `transport` lets tests call an application without a network.
-    """
-    headers = {SERVICE_HEADER: service} if service else {}
-    return httpx.AsyncClient(
-        base_url=base_url,
-        headers=headers,
-        transport=transport or BalancedTransport(base_url, _connections, observe, headers=headers),
-        timeout=httpx.Timeout(10.0, connect=CONNECT_S, write=WRITE_S, pool=POOL_S),
-        trust_env=False,
-    )
-
-
-def _connections() -> httpx.AsyncBaseTransport:
-    """Those to one replica."""
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=KEPT_ALIVE_S)
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 class ServiceClient:
-    """Calls one model service; everything that goes wrong is an error of the tree."""
+    """Calls one model service; everything that goes wrong is an error of the tree.
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    `transport` is how all replicas behind `base_url` are reached (`create_client`: over the network). Requests are
+    handed to it as they are: what httpx.AsyncClient adds (cookies, redirects, authentication) no service uses, and it
+    costs as much time as the call itself.
+    """
+
+    def __init__(self, base_url: str, transport: httpx.AsyncBaseTransport, service: str | None = None) -> None:
+        self._base, self._transport = httpx.URL(base_url), transport
+        self._headers = named(service)
 
     async def post_npy(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> httpx.Response:
         """POST an `application/x-npy` body."""
@@ -78,10 +55,18 @@ class ServiceClient:
         passed = {DEADLINE_HEADER: str(max(1, round(1000 * remaining))), **(headers or {})}
         if context:
             passed |= {REQUEST_ID_HEADER: context.request_id, "traceparent": context.traceparent}
-        timeout = httpx.Timeout(remaining, connect=CONNECT_S, write=WRITE_S, pool=POOL_S)
+        timeout = {"connect": CONNECT_S, "read": remaining, "write": WRITE_S, "pool": POOL_S}
         try:
-            async with asyncio.timeout(remaining):  # httpx limits each read, and there may be many
-                response = await self._client.request(method, path, headers=passed, timeout=timeout, **rest)
+            async with asyncio.timeout(remaining):  # the transport limits each read, and there may be many
+                request = httpx.Request(
+                    method,
+                    self._base.join(path),
+                    headers={**self._headers, **passed},
+                    extensions={"timeout": timeout},
+                    **rest,
+                )
+                response = await self._transport.handle_async_request(request)
+                await response.aread()
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             raise DeadlineExceeded from None
         except httpx.TransportError:
@@ -94,7 +79,7 @@ class ServiceClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
 
 def _translated(response: httpx.Response) -> MedReIDError:
@@ -111,3 +96,23 @@ def _translated(response: httpx.Response) -> MedReIDError:
     if SECONDS.fullmatch(retry_after):
         error.retry_after_s = int(retry_after)
     return error
+
+
+def create_client(
+    base_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    service: str | None = None,
+    observe: Observe = lambda used, resting: None,
+) -> ServiceClient:
+    """A client for all replicas of one service, which refuse it where `service` is not their name.
+
+    `transport` lets tests call an application without a network.
+    """
+    balanced = transport or BalancedTransport(base_url, Connections, observe, headers=named(service))
+    return ServiceClient(base_url, balanced, service)
+
+
+def named(service: str | None) -> Mapping[str, str]:
+    """The header that says whom a call is meant for."""
+    return {SERVICE_HEADER: service} if service else {}

@@ -58,7 +58,7 @@ class Replica:
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         url = request.url.copy_with(host=self._url.host)  # the Host header keeps the name
         there = httpx.Request(
-            request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+            request.method, url, headers=request.headers, content=request.content, extensions=request.extensions
         )
         response = await self._transport.handle_async_request(there)
         stream = cast(httpx.AsyncByteStream, response.stream)

@@ -25,7 +25,7 @@ TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 def calling(answer: Answer) -> ServiceClient:
     """A client whose service answers so."""
-    return ServiceClient(create_client("http://service", httpx.MockTransport(answer)))
+    return create_client("http://service", httpx.MockTransport(answer))
 
 
 def raising(error: type[httpx.RequestError]) -> Answer:
@@ -104,7 +104,7 @@ async def test_an_answer_that_trickles_past_the_deadline_is_given_up() -> None:
 
             return httpx.Response(200, content=parts())
 
-    client = ServiceClient(create_client("http://service", Trickle()))
+    client = create_client("http://service", Trickle())
     with pytest.raises(DeadlineExceeded):
         await client.get("/v1/model", timeout_s=0.05)
 
@@ -184,5 +184,5 @@ async def test_a_call_says_whom_it_is_meant_for() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, text=request.headers["x-medreid-service"])
 
-    client = ServiceClient(create_client("http://service", httpx.MockTransport(answer), service="ct-service"))
+    client = create_client("http://service", httpx.MockTransport(answer), service="ct-service")
     assert (await client.get("/v1/model")).text == "ct-service"

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-import httpx
 import pytest
 
-from shared.service.balancing import BalancedTransport
+from shared.service.balancing import BalancedTransport, Connections
 from shared.service.balancing.transport import addresses
 from shared.service.client import ServiceClient, create_client
 
@@ -58,8 +57,8 @@ async def serving(servers: list[Server]) -> AsyncIterator[ServiceClient]:
             stack.callback(listener.close)
             stack.push_async_callback(server.finished)
         url = f"http://ct-service:{port}"
-        balanced = BalancedTransport(url, httpx.AsyncHTTPTransport, resolve=resolve)
-        client = ServiceClient(create_client(url, balanced))
+        balanced = BalancedTransport(url, Connections, resolve=resolve)
+        client = create_client(url, balanced)
         stack.push_async_callback(client.close)
         yield client
 
