@@ -7,6 +7,7 @@ PORT ?= 8000
 SPLIT ?= test
 OUT ?= report
 CASES ?= 2000
+BENCH_OUT ?= .bench/results
 PYTHON ?=
 export PYTHON
 
@@ -83,6 +84,35 @@ evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT
 bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [SIZES="1000 10000"]
 	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(SIZES),--sizes $(SIZES)) \
 		$(if $(call on,$(FRESH)),--fresh)
+
+##@ Measure the speed (results under .bench/results)
+
+bench: .venv/bench.stamp ## Side by side with Flask, FastAPI, LitServe, BentoML and the floor; QUICK=1: 4 minutes
+	@$(bench) compare readiness stages
+
+bench-overload: .venv/bench.stamp ## Three times the capacity for a minute, and one modality under attack
+	@$(bench) overload
+
+bench-soak: .venv/bench.stamp ## Ten minutes at 70 % of the capacity
+	@$(bench) soak
+
+bench-stages: .venv/bench.stamp ## Where each millisecond of one request goes
+	@$(bench) stages
+
+bench-readiness: .venv/bench.stamp ## From the start of each process until it is ready
+	@$(bench) readiness
+
+bench-images: .venv/bench.stamp ## Build the images and tell their sizes (needs a Docker engine)
+	@$(bench) images
+
+bench-guard: .venv/bench.stamp ## Fail where a request has become 30 % dearer beside the floor; part of CI
+	@$(python) -m benchmarks.guard
+
+bench-page: .venv/bench.stamp ## Write what was measured last into docs/performance.md
+	@$(python) -m benchmarks.page "$(BENCH_OUT)" --into docs/performance.md
+
+flamegraph: .venv/bench.stamp ## Flame graphs of the gateway and of a modality service under load, as SVG
+	@$(python) -m benchmarks.flames --out "$(BENCH_OUT)"
 
 ##@ Keep house
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks compare | overload | soak | readiness | stages`; `make help` shows the same as targets."""
+"""`python -m benchmarks VERB…`: compare, overload, soak, readiness, stages, images; `make help` has them as targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from benchmarks import acceptance, comparison, machine, overload, plots, readiness, soak, stages, tables
+from benchmarks import acceptance, comparison, images, machine, overload, plots, readiness, soak, stages, tables
 from benchmarks.prepare import ROOT, Workload, prepare
 
 PATIENTS = 200
@@ -49,12 +49,18 @@ def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress
     return stages.measure(workload)
 
 
+def sized(_options: argparse.Namespace, _workload: Workload, _progress: Progress) -> Any:
+    """The container images."""
+    return images.measure()
+
+
 VERBS: dict[str, tuple[str, Verb]] = {
     "compare": ("comparison", compare),
     "overload": ("overload", overloaded),
     "soak": ("soak", soaked),
     "readiness": ("readiness", ready),
     "stages": ("stages", staged),
+    "images": ("images", sized),
 }
 """By name: the file of results, and what is done."""
 

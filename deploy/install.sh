@@ -42,4 +42,4 @@ echo "Installing $lock into .venv" >&2
     exit 1
 }
 touch ".venv/$role.stamp"
-[ "$role" != dev ] || touch .venv/local.stamp .venv/train.stamp # dev holds both
+[ "$role" != dev ] || touch .venv/local.stamp .venv/train.stamp .venv/bench.stamp # dev holds them all

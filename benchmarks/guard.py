@@ -1,0 +1,130 @@
+"""`python -m benchmarks.guard`: fails where our way of a request has become 30 % dearer beside the floor.
+
+Compared are ratios to the floor, never times, and both sides take turns on the same machine. Two ratios are judged.
+CPU per request is needed as much on a machine that others use too, so it is judged as it is. Throughput also sees work
+that waits instead of computing, but a neighbour can halve it: it has failed only if it fails every time.
+
+`--write` makes what was measured the new baseline, in benchmarks/guard.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks.comparison import CALLERS, WARM_UP_S
+from benchmarks.contenders import Contender, floors, of_ours
+from benchmarks.load.worker import Worker
+from benchmarks.ours import running
+from benchmarks.prepare import Workload, prepare
+
+BASELINE = Path(__file__).with_name("guard.toml")
+PATIENTS = 20
+PAIRS = 6
+STRETCH_S = 1.5
+TRIES = 3
+ALLOWED = 0.7
+"""Share of the baseline that a ratio must reach."""
+
+
+class Ratios(NamedTuple):
+    """Floor's CPU per request over ours, and our throughput over the floor's: 1 would be no overhead."""
+
+    cpu: float
+    throughput: float
+
+
+def median(pairs: Sequence[Ratios]) -> Ratios:
+    """Of each ratio by itself."""
+    cpu, throughput = np.median(np.asarray(pairs, float), axis=0)
+    return Ratios(float(cpu), float(throughput))
+
+
+def verdict(tries: Sequence[Ratios], baseline: Ratios) -> str | None:
+    """What is wrong, or None. CPU is judged by the last try, throughput by the best."""
+    cpu, throughput = tries[-1].cpu, max(ratios.throughput for ratios in tries)
+    if cpu < ALLOWED * baseline.cpu:
+        return f"a request costs {baseline.cpu / cpu - 1:.0%} more CPU beside the floor than it did"
+    if throughput < ALLOWED * baseline.throughput:
+        return f"throughput beside the floor is {1 - throughput / baseline.throughput:.0%} lower than it was"
+    return None
+
+
+def measure(workload: Workload, progress: Progress, baseline: Ratios | None) -> list[Ratios]:
+    """The medians of as many tries as it takes to be sure; one where there is nothing to compare with."""
+    gallery = workload.gallery
+    with running(gallery, local=False) as system, floors(gallery) as floor, Worker() as generator:
+        ours, bottom = of_ours(system, generator), floor[False]
+        for contender in (ours, bottom):
+            contender.saturate(workload.pictures, WARM_UP_S, CALLERS)
+        tries: list[Ratios] = []
+        while len(tries) < TRIES and (not tries or (baseline and verdict(tries, baseline))):
+            task = progress.add_task(f"try {len(tries) + 1}", total=PAIRS)
+            numbers = progress.track(range(PAIRS), task_id=task)
+            tries.append(median([_pair(ours, bottom, workload.pictures, n) for n in numbers]))
+    return tries
+
+
+def _pair(ours: Contender, bottom: Contender, pictures: Sequence[str], number: int) -> Ratios:
+    """One after the other; who comes first changes."""
+    order = (ours, bottom) if number % 2 else (bottom, ours)
+    found = {contender.name: _stretch(contender, pictures, number) for contender in order}
+    (our_cpu, our_rate), (cpu, rate) = found[ours.name], found[bottom.name]
+    return Ratios(cpu / our_cpu, our_rate / rate)
+
+
+def _stretch(contender: Contender, pictures: Sequence[str], number: int) -> tuple[float, float]:
+    """CPU seconds a request, and requests a second."""
+    before = sum(contender.cpu_seconds().values())
+    answered = contender.saturate(pictures, STRETCH_S, CALLERS, first=number * CALLERS)
+    spent = sum(contender.cpu_seconds().values()) - before
+    if not answered or any(sample.status != 200 for sample in answered):
+        raise RuntimeError(f"{contender.name} does not answer as it should")
+    return spent / len(answered), len(answered) / STRETCH_S
+
+
+def read(path: Path = BASELINE) -> Ratios:
+    """The baseline."""
+    return Ratios(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def write(ratios: Ratios, path: Path = BASELINE) -> None:
+    """Make it the baseline."""
+    lines = [
+        "# Ratios to the floor that `make bench-guard` compares with; written by `python -m benchmarks.guard --write`.",
+        f"cpu = {ratios.cpu:.3f}",
+        f"throughput = {ratios.throughput:.3f}",
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0, or 1 with what has become worse."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="make what is measured the new baseline")
+    options = parser.parse_args(arguments)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        workload = prepare(None, PATIENTS, progress)
+        tries = measure(workload, progress, None if options.write else read())
+    found = tries[-1]
+    print(f"beside the floor: CPU {found.cpu:.2f}, throughput {found.throughput:.2f}")  # noqa: T201
+    if options.write:
+        write(found)
+        return 0
+    wrong = verdict(tries, read())
+    if wrong:
+        print(f"guard: {wrong}", file=sys.stderr)  # noqa: T201
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
