@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from gateway.services import Compa
 from shared.contracts.internal import Classification
-from shared.contracts.public import ModalityVerdict, Timings
+from shared.contracts.public import ModalityVerdict, Subtype, Timings
 from shared.errors import InvalidInput, UnsupportedModality
 from shared.images.decoding import DecodedImage, decode_image
 from shared.images.recipes import Recipe, build_recipe
-from shared.images.views import standard_view
+from shared.images.views import Image, standard_view
 from shared.modalities import Modality, Registry
 from shared.service.npy import deadline_of_request
 from shared.service.queue import InferenceQueue
@@ -68,9 +68,11 @@ class Pipeline:
     async def prepare(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
         """Every upload prepared; raises what `decode_image` raises, InvalidInput and UnsupportedModality."""
         named = self._named(modality)
-        images = [await self._in_thread(partial(decode_image, data)) for data in uploads]
+        read = partial(_decoded, with_view=named is None)
+        opened = [await self._in_thread(partial(read, data)) for data in uploads]
+        images, views = [image for image, _ in opened], [view for _, view in opened if view is not None]
         watch.lap("decode")
-        verdicts, digest = await self._verdicts(images, named)
+        verdicts, digest = await self._verdicts(images, views, named)
         watch.lap("classify")
         prepared = [
             Prepared(self._registry[verdict.label], verdict, await self._preprocess(image, verdict.label), digest)
@@ -95,20 +97,20 @@ class Pipeline:
             raise InvalidInput(f"modality: must be one of {', '.join(self._registry.names)}.") from None
 
     async def _verdicts(
-        self, images: Sequence[DecodedImage], named: Modality | None
+        self, images: Sequence[DecodedImage], views: Sequence[Image], named: Modality | None
     ) -> tuple[list[ModalityVerdict], str | None]:
         if named is not None:
             verdict = ModalityVerdict(
                 label=named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
             )
             return [verdict] * len(images), None
-        views = [await self._in_thread(partial(standard_view, image.pixels)) for image in images]
         answer = await self._compa.classify(views)
         return [self._verdict(image, answer, i) for i, image in enumerate(images)], answer.model
 
     def _verdict(self, image: DecodedImage, answer: Classification, index: int) -> ModalityVerdict:
         probabilities = dict(zip(answer.labels, answer.probabilities[index], strict=True))
         likeliest = max(probabilities, key=lambda label: probabilities[label])
+        subtype = answer.subtypes[index] if answer.subtypes else None
         declared = self._registry.for_dicom(image.dicom_modality) if image.dicom_modality else None
         if declared is not None:
             return ModalityVerdict(
@@ -117,6 +119,7 @@ class Pipeline:
                 source="dicom",
                 probabilities=probabilities,
                 conflict=likeliest != declared.name and probabilities[likeliest] >= SURE,
+                subtype=subtype if likeliest == declared.name else None,
             )
         if not answer.accepted[index] or likeliest not in self._registry.names:
             raise UnsupportedModality(extra={"probabilities": probabilities})
@@ -126,6 +129,7 @@ class Pipeline:
             source="compa",
             probabilities=probabilities,
             conflict=False,
+            subtype=subtype,
         )
 
     async def _preprocess(self, image: DecodedImage, modality: str) -> NDArray[np.uint8]:
@@ -133,6 +137,12 @@ class Pipeline:
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
         return (await self._threads.run(lambda _: function(), deadline_of_request())).value
+
+
+def _decoded(data: bytes, *, with_view: bool) -> tuple[DecodedImage, Image | None]:
+    """The image, and what COMPA sees of it where it will be asked: one wait for a thread, not two."""
+    image = decode_image(data)
+    return image, standard_view(image.pixels) if with_view else None
 
 
 def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:
@@ -144,5 +154,14 @@ def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:
             "confidence": float(np.mean([verdict.confidence for verdict in verdicts])),
             "probabilities": {x: float(np.mean([v.probabilities.get(x, 0.0) for v in verdicts])) for x in labels},
             "conflict": any(verdict.conflict for verdict in verdicts),
+            "subtype": _joint_subtype([verdict.subtype for verdict in verdicts]),
         }
     )
+
+
+def _joint_subtype(subtypes: Sequence[Subtype | None]) -> Subtype | None:
+    """The one that all images have; a probe of several sequences has none."""
+    known = [subtype for subtype in subtypes if subtype is not None]
+    if len(known) < len(subtypes) or len({subtype.name for subtype in known}) != 1:
+        return None
+    return Subtype(name=known[0].name, confidence=float(np.mean([subtype.confidence for subtype in known])))

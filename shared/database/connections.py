@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from pgvector.psycopg import register_vector_async
@@ -20,6 +22,8 @@ from shared.errors import DatabaseUnavailable
 
 ACQUIRE_S = 2.0
 CHECK_S = 2.0
+UNCHECKED_S = 1.0
+"""How long after its last good use a connection is taken to be alive: checking costs as much as a small query."""
 STATEMENT_MS = 5000
 TRANSACTION_S = 8.0
 """Longer than a statement may take: only a server that no longer keeps its own time is cut off."""
@@ -34,6 +38,7 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
         self._migrated = True  # until a connection says otherwise
+        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.url,
             min_size=1,
@@ -43,8 +48,12 @@ class Database:
             max_waiting=256,
             reconnect_timeout=1.0,
             configure=self._configure,
-            check=_check,
-            kwargs={"connect_timeout": 2, "options": " ".join(f"-c {option}" for option in _options(settings))},
+            check=self._check,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 2,
+                "options": " ".join(f"-c {option}" for option in _options(settings)),
+            },
         )
 
     async def open(self) -> None:
@@ -56,20 +65,27 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction: committed at the end, rolled back where an exception leaves the block."""
+    async def session(self) -> AsyncIterator[Connection]:
+        """A connection on which every statement is a transaction of its own: no round trips for BEGIN and COMMIT."""
         try:
             async with self._pool.connection() as connection:
                 with _cut_after(TRANSACTION_S, connection):
                     yield connection
+                self._used[connection] = time.monotonic()
         except OUTAGES:
             raise DatabaseUnavailable(None if self._migrated else NOT_MIGRATED) from None
         except psycopg.errors.UndefinedTable:
             raise DatabaseUnavailable(NOT_MIGRATED) from None
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back where an exception leaves the block."""
+        async with self.session() as connection, connection.transaction():
+            yield connection
+
     async def fetch(self, query: str, parameters: Any = None) -> list[TupleRow]:
         """All rows of one statement, in a transaction of its own."""
-        async with self.connection() as connection:
+        async with self.session() as connection:
             cursor = await connection.execute(query.encode(), parameters)
             return await cursor.fetchall() if cursor.description else []
 
@@ -88,7 +104,13 @@ class Database:
             await connection.close()  # the pool drops it as it is
             raise psycopg.OperationalError(NOT_MIGRATED) from error
         self._migrated = True
-        await connection.commit()
+
+    async def _check(self, connection: Connection) -> None:
+        """Raise where a connection from the pool is dead."""
+        if time.monotonic() - self._used.get(connection, -UNCHECKED_S) < UNCHECKED_S:
+            return
+        with _cut_after(CHECK_S, connection):
+            await AsyncConnectionPool.check_connection(connection)
 
 
 def _options(settings: DatabaseSettings) -> Iterator[str]:
@@ -98,6 +120,8 @@ def _options(settings: DatabaseSettings) -> Iterator[str]:
     # fairly large.
     yield "jit=off"
     yield "max_parallel_workers_per_gather=0"
+    # Whether a search scans is `gallery_exact_up_to`'s affair; the planner holds the index for dearer than it is.
+    yield "enable_seqscan=off"
     yield f"hnsw.ef_search={settings.gallery_ef_search}"
     # goes on where a search asks for more than ef_search; what comes is put in order afterwards
     yield "hnsw.iterative_scan=relaxed_order"
@@ -112,12 +136,6 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
-
-
-async def _check(connection: Connection) -> None:
-    """Raise where a connection from the pool is dead."""
-    with _cut_after(CHECK_S, connection):
-        await AsyncConnectionPool.check_connection(connection)
 
 
 @contextmanager

@@ -102,6 +102,7 @@ async def _search(connection: Connection, space: Space, asked: Search, images: i
     candidates = (ALL_IMAGES if images is None else NEAREST_BY_INDEX).format(table=table, images=images)
     query = SEARCH.format(candidates=candidates, table=table, space=space.number, local_images=LOCAL_IMAGES)
     parameters = {"probe": asked.probe, "limit": asked.limit, "with_local": asked.with_local}
-    rows = await (await connection.execute(query.encode(), parameters)).fetchall()
+    cursor = connection.cursor(binary=True)  # keypoints as they are: as text they are twice as long
+    rows = await (await cursor.execute(query.encode(), parameters)).fetchall()
     neighbours = [Neighbour(row[0], row[1], row[2], tuple(part for part in row[3] or () if part)) for row in rows]
     return SearchResult(neighbours, rows[0][4] if rows else 0)

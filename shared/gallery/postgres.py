@@ -53,7 +53,7 @@ class PostgresGallery:
         self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
     ) -> SearchResult:
         """Exact up to `gallery_exact_up_to` images there; beyond, an index names the candidates."""
-        async with self._database.connection() as connection:
+        async with self._database.session() as connection:
             space = await find_space(connection, modality, model_digest)
             if space is None:
                 return SearchResult([], 0)

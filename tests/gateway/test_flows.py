@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from shared.database.connections import Database
+from shared.gallery.postgres import PostgresGallery
 from tests.gateway.conftest import MODALITIES, Down, Start, System
 from tests.gateway.pictures import as_format, dicom, png
+from tests.shared.gallery.making import template
 
 
 async def test_enrol_identify_erase_identify(system: System) -> None:
@@ -38,7 +40,7 @@ async def test_the_answer_has_every_field_of_the_contract(system: System) -> Non
     expected = "request_id decision patient_id confidence threshold candidates modality model timings_ms"
     assert set(expected.split()) <= set(answer)
     assert set(answer["candidates"][0]) == {"patient_id", "confidence", "similarity", "inliers", "image_id"}
-    assert set(answer["modality"]) == {"label", "confidence", "source", "probabilities", "conflict"}
+    assert set(answer["modality"]) == {"label", "confidence", "source", "probabilities", "conflict", "subtype"}
     assert set(answer["timings_ms"]) == {"decode", "classify", "preprocess", "identify", "total"}
     assert answer["threshold"] == 0.75
     total = sum(c["confidence"] for c in answer["candidates"]) + answer["unknown_probability"]
@@ -140,8 +142,7 @@ async def test_modalities_show_models_and_what_is_enrolled(system: System) -> No
 
 
 async def test_templates_of_another_model_are_outdated_and_not_searched(system: System, database: Database) -> None:
-    await system.enrol("P-1", png(1), modality="skin")
-    await database.fetch("UPDATE templates SET model_digest = 'sha256:' || repeat('0', 64)")
+    await PostgresGallery(database).enrol("P-1", [template(1, "skin")])
     items = {item["name"]: item for item in (await system.get("/v1/modalities")).json()["items"]}
     assert (items["skin"]["enrolled_images"], items["skin"]["outdated_images"]) == (0, 1)
     assert (await system.identify(png(1), modality="skin")).json()["decision"] == "unknown"

@@ -58,9 +58,8 @@ async def test_a_writer_does_not_wait_for_the_count_of_another(gallery: Postgres
 
 async def test_what_is_rolled_back_was_never_counted(gallery: PostgresGallery, database: Database) -> None:
     await gallery.enrol("P-1", [template(1)])
-    async with database.connection() as connection:
+    async with database.session() as connection, connection.transaction(force_rollback=True):
         await connection.execute("DELETE FROM patients")
-        await connection.rollback()
     assert await kept_counts(gallery) == {("ct", DIGEST): (1, 1)}
 
 
