@@ -88,7 +88,7 @@ bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and sear
 ##@ Measure the speed (results under .bench/results)
 
 bench: .venv/bench.stamp ## Side by side with Flask, FastAPI, LitServe, BentoML and the floor; QUICK=1: 4 minutes
-	@$(bench) compare readiness stages
+	@$(bench) compare memory readiness stages
 
 bench-overload: .venv/bench.stamp ## Three times the capacity for a minute, and one modality under attack
 	@$(bench) overload

@@ -1,4 +1,4 @@
-"""`python -m benchmarks VERB…`: compare, overload, soak, readiness, stages, images; `make help` has them as targets."""
+"""`python -m benchmarks VERB…`: compare, overload, soak, memory, readiness, stages, images; see `make help`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from benchmarks import acceptance, comparison, images, machine, overload, plots, readiness, soak, stages, tables
+from benchmarks import (
+    acceptance,
+    comparison,
+    footprint,
+    images,
+    machine,
+    overload,
+    plots,
+    readiness,
+    soak,
+    stages,
+    tables,
+)
 from benchmarks.prepare import ROOT, Workload, prepare
 
 PATIENTS = 200
@@ -39,6 +51,11 @@ def soaked(options: argparse.Namespace, workload: Workload, progress: Progress) 
     return soak.measure(workload, soak.QUICK_S if options.quick else soak.FULL_S, progress)
 
 
+def remembered(_options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """Memory of everybody, one after the other."""
+    return footprint.measure(workload, progress)
+
+
 def ready(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
     """Every service from the start of its process until it is ready."""
     return readiness.measure(workload, 1 if options.quick else 3, progress)
@@ -58,6 +75,7 @@ VERBS: dict[str, tuple[str, Verb]] = {
     "compare": ("comparison", compare),
     "overload": ("overload", overloaded),
     "soak": ("soak", soaked),
+    "memory": ("memory", remembered),
     "readiness": ("readiness", ready),
     "stages": ("stages", staged),
     "images": ("images", sized),

@@ -43,7 +43,8 @@ def lines(results: Results) -> list[Line]:
     if "comparison" in results:
         found += _throughput(results["comparison"])
         found += _latency(results["comparison"])
-        found += _memory(results["comparison"])
+    if "memory" in results:
+        found += _memory(results["memory"])
     if "readiness" in results:
         slowest = max(max(times) for times in results["readiness"].values())
         found.append(Line("ready after the start of the process, slowest service", _exact(slowest), most=3.0, unit="s"))
@@ -77,9 +78,8 @@ def _latency(comparison: Results) -> Iterator[Line]:
             yield Line(f"p50 of one request at a time, {variant}: MedReID / {other}", ratio, most=most)
 
 
-def _memory(comparison: Results) -> Iterator[Line]:
-    found = comparison[EVERYTHING]
-    ours, flask = (sum(found[name]["memory_mb"].values()) for name in (OURS, FLASK))
+def _memory(found: Results) -> Iterator[Line]:
+    ours, flask = (sum(found[name].values()) for name in (OURS, FLASK))
     yield Line("memory of all services and the database: MedReID / flask", _exact(ours / flask), most=0.5)
 
 

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.comparison import CALLERS, WARM_UP_S
 from benchmarks.contenders import Contender, floors, of_ours
+from benchmarks.load.plan import throughput
 from benchmarks.load.worker import Worker
 from benchmarks.ours import running
 from benchmarks.prepare import Workload, prepare
@@ -29,7 +30,7 @@ from benchmarks.prepare import Workload, prepare
 BASELINE = Path(__file__).with_name("guard.toml")
 PATIENTS = 20
 PAIRS = 6
-STRETCH_S = 1.5
+STRETCH_S = 2.0
 TRIES = 3
 ALLOWED = 0.7
 """Share of the baseline that a ratio must reach."""
@@ -84,11 +85,11 @@ def _pair(ours: Contender, bottom: Contender, pictures: Sequence[str], number: i
 def _stretch(contender: Contender, pictures: Sequence[str], number: int) -> tuple[float, float]:
     """CPU seconds a request, and requests a second."""
     before = sum(contender.cpu_seconds().values())
-    answered = contender.saturate(pictures, STRETCH_S, CALLERS, first=number * CALLERS)
+    samples = contender.saturate(pictures, STRETCH_S, CALLERS, first=number * CALLERS)
     spent = sum(contender.cpu_seconds().values()) - before
-    if not answered or any(sample.status != 200 for sample in answered):
+    if any(sample.status != 200 for sample in samples):
         raise RuntimeError(f"{contender.name} does not answer as it should")
-    return spent / len(answered), len(answered) / STRETCH_S
+    return spent / len(samples), throughput(samples, STRETCH_S)
 
 
 def read(path: Path = BASELINE) -> Ratios:

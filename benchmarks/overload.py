@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from benchmarks.comparison import CALLERS
 from benchmarks.contenders import Contender, of_ours
-from benchmarks.load.plan import Sample
+from benchmarks.load.plan import Sample, answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.ours import running
 from benchmarks.prepare import Workload
@@ -59,12 +59,11 @@ def _seconds(effort: Effort) -> float:
 
 def _capacity(system: Contender, pictures: Sequence[str], seconds: float) -> float:
     system.saturate(pictures, seconds / 5, CALLERS)  # warm
-    samples = system.saturate(pictures, seconds, CALLERS)
-    return sum(s.status == 200 for s in samples) / seconds
+    return throughput(system.saturate(pictures, seconds, CALLERS), seconds)
 
 
 def _flooded(system: Contender, workload: Workload, capacity: float, effort: Effort, advance: Any) -> dict[str, Any]:
-    quiet = _answered(system.arrive(workload.pictures, effort.quiet_s, QUIET_SHARE * capacity))
+    quiet = answered(system.arrive(workload.pictures, effort.quiet_s, QUIET_SHARE * capacity))
     advance(effort.quiet_s)
     before = sum(system.memory_mb().values())
     flood = system.arrive(workload.pictures, effort.overload_s, TIMES * capacity)
@@ -74,15 +73,13 @@ def _flooded(system: Contender, workload: Workload, capacity: float, effort: Eff
     advance(effort.rest_s)
     after = sum(system.memory_mb().values())
     shed = [s for s in flood if s.status != 200]
-    answered = _answered(flood)
-    within = [s for s in flood if s.status == 200 and s.at + s.took <= effort.overload_s]
     return {
         "capacity": capacity,
         "arrivals": len(flood),
-        "goodput": len(within) / effort.overload_s,
-        "answered": percentiles(answered),
+        "goodput": throughput(flood, effort.overload_s),
+        "answered": percentiles(answered(flood)),
         "quiet": percentiles(quiet),
-        "p99_ratio": percentiles(answered)["p99"] / percentiles(quiet)["p99"],
+        "p99_ratio": percentiles(answered(flood))["p99"] / percentiles(quiet)["p99"],
         "shed": len(shed),
         "shed_p99_ms": percentiles([s.took for s in shed])["p99"] if shed else 0.0,
         "shed_p50_ms": percentiles([s.took for s in shed])["p50"] if shed else 0.0,
@@ -98,7 +95,7 @@ def _attacked(system: Contender, other: Worker, workload: Workload, capacity: fl
     victim = workload.modalities[0]
     rest = [p for p, name in zip(workload.pictures, workload.modalities, strict=True) if name != victim]
     usual = QUIET_SHARE * capacity
-    before = _answered(system.arrive(rest, effort.quiet_s, usual))
+    before = answered(system.arrive(rest, effort.quiet_s, usual))
     attack = system.planned(
         pictures=workload.of(victim), seconds=effort.overload_s, rate=TIMES * capacity, connections=1000
     )
@@ -107,14 +104,10 @@ def _attacked(system: Contender, other: Worker, workload: Workload, capacity: fl
     other.finish()
     return {
         "others_before": percentiles(before),
-        "others_during": percentiles(_answered(during)),
+        "others_during": percentiles(answered(during)),
         "others_statuses": _statuses(during),
-        "others_p99_ratio": percentiles(_answered(during))["p99"] / percentiles(before)["p99"],
+        "others_p99_ratio": percentiles(answered(during))["p99"] / percentiles(before)["p99"],
     }
-
-
-def _answered(samples: Sequence[Sample]) -> list[float]:
-    return [s.took for s in samples if s.status == 200]
 
 
 def _statuses(samples: Sequence[Sample]) -> dict[str, int]:

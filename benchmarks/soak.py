@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from benchmarks.comparison import CALLERS
 from benchmarks.contenders import of_ours
+from benchmarks.load.plan import answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.ours import running
 from benchmarks.prepare import Workload
@@ -29,7 +30,7 @@ def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str,
     with running(workload.gallery, local=True) as ours, Worker() as generator:
         system = of_ours(ours, generator)
         system.saturate(workload.pictures, CAPACITY_S / 5, CALLERS)
-        capacity = len(system.saturate(workload.pictures, CAPACITY_S, CALLERS)) / CAPACITY_S
+        capacity = throughput(system.saturate(workload.pictures, CAPACITY_S, CALLERS), CAPACITY_S)
         progress.update(task, description=f"{SHARE * capacity:.0f} requests a second")
         plan = system.planned(pictures=workload.pictures, seconds=seconds, rate=SHARE * capacity, connections=1000)
         generator.begin(plan)
@@ -46,7 +47,7 @@ def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str,
         "capacity": capacity,
         "requests": len(samples),
         "failed": sum(s.status != 200 for s in samples),
-        "latency": percentiles([s.took for s in samples if s.status == 200]),
+        "latency": percentiles(answered(samples)),
         "slope": found.value,  # MB a minute
         "slope_low": found.low,
         "slope_high": found.high,

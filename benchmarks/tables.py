@@ -17,7 +17,9 @@ def page(results: Results) -> str:
     for variant, found in results.get("comparison", {}).items():
         sections.append((f"Side by side: {variant}", contenders(found)))
     if "comparison" in results:
-        sections.append(("CPU and memory of the processes, everything on", processes(results["comparison"])))
+        sections.append(("Waiting and working in our processes, at constant arrivals", waits(results["comparison"])))
+    if "memory" in results:
+        sections.append(("Memory, each alone on the machine", memory(results["memory"])))
     if "stages" in results:
         sections.append(("Where each millisecond goes", stages(results["stages"])))
     if "readiness" in results:
@@ -48,24 +50,28 @@ def contenders(found: Results) -> str:
                 *(f"{arrivals[p]:.0f}" if arrivals else "" for p in ("p50", "p95", "p99")),
                 f"{arrivals['rate']:.1f}" if arrivals else "",
                 f"{np.median(of['cpu_ms']):.1f}",
-                f"{sum(of['memory_mb'].values()):.0f}",
                 str(of["failed"] + int(arrivals.get("failed", 0))),
             ]
         )
     headings = ["", "requests/s", "p50 alone, ms", "p50", "p95", "p99 at constant arrivals, ms", "of so many/s"]
-    return table([*headings, "CPU ms each", "PSS MB", "failed"], rows)
+    return table([*headings, "CPU ms each", "failed"], rows)
 
 
-def processes(comparison: Results) -> str:
-    """Our own, one row each: memory, and how long work waited and took in it."""
-    rows = []
-    for variant, found in comparison.items():
-        waits = found[OURS].get("waits", {})
-        for name, size in sorted(found[OURS]["memory_mb"].items()):
-            of = waits.get(name, {})
-            cells = (f"{of[kind]:.2f}" if kind in of else "" for kind in ("queue", "inference"))
-            rows.append([variant, name, f"{size:.0f}", *cells])
-    return table(["", "process", "PSS MB", "wait for the model, mean ms", "in its threads, mean ms"], rows)
+def waits(comparison: Results) -> str:
+    """How long work waited for the threads of our processes, and how long it was in them."""
+    rows = [
+        [variant, name, *(f"{of[kind]:.2f}" for kind in ("queue", "inference"))]
+        for variant, found in comparison.items()
+        for name, of in sorted(found[OURS].get("waits", {}).items())
+    ]
+    return table(["", "process", "waits, mean ms", "works, mean ms"], rows)
+
+
+def memory(found: Results) -> str:
+    """One row a process, our own; one row for each peer."""
+    rows = [["MedReID", name, f"{size:.0f}"] for name, size in sorted(found[OURS].items())]
+    rows += [[TITLES[name], "all", f"{sum(sizes.values()):.0f}"] for name, sizes in found.items()]
+    return table(["", "process", "PSS MB"], rows)
 
 
 def stages(found: Sequence[Results]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,3 +38,13 @@ class Sample(NamedTuple):
     took: float
     status: int
     retry_after: str | None = None
+
+
+def answered(samples: Iterable[Sample]) -> list[float]:
+    """Seconds that those took who got their answer."""
+    return [sample.took for sample in samples if sample.status == 200]
+
+
+def throughput(samples: Iterable[Sample], seconds: float) -> float:
+    """Answers a second, of those that came before the stretch of `seconds` ended."""
+    return sum(sample.status == 200 and sample.at + sample.took <= seconds for sample in samples) / seconds

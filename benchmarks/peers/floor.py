@@ -31,9 +31,7 @@ def run(plan: Plan, pipelines: list[Pipeline]) -> list[Sample]:
             with lock:
                 turn = next(turns)
             json.dumps(pipeline.identify(pictures[turn % len(pictures)], local=plan.local))
-            took = time.perf_counter() - start
-            if start + took <= begun + plan.seconds:
-                samples.append(Sample(start - begun, took, 200))
+            samples.append(Sample(start - begun, time.perf_counter() - start, 200))
 
     threads = [threading.Thread(target=work, args=(pipeline,)) for pipeline in pipelines[: plan.connections]]
     for thread in threads:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import keras
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.lite0 import efficientnet_lite0
 from benchmarks.peers.pipeline import REPOSITORY, Network, Pipeline, gallery_of_environment
+from benchmarks.templates import Templates
+from shared.images.views import Image, standard_view
 from shared.models.contracts import NETWORK_SIZE, Pixels
 from shared.models.folder import ModelManifest, read_manifest
-from training.networks import build_classifier, build_identifier, mirror_symmetric
+from training.networks import build_identifier, mirror_symmetric
 from training.trunks import build_trunk
+
+COMPA = "compa"
 
 
 class KerasNetwork:
@@ -30,21 +35,36 @@ class KerasNetwork:
         return np.asarray(self._network.predict(images.astype(np.float32), verbose=0), np.float32)
 
 
+class UntrainedPipeline(Pipeline):
+    """COMPA is asked, and takes its time; as its weights are random, the modalities take turns, as the pictures do."""
+
+    def __init__(self, networks: Mapping[str, Network], gallery: Mapping[str, Templates]) -> None:
+        super().__init__(networks, gallery)
+        self._compa_network, self._turns = networks[COMPA], cycle(gallery)
+
+    def classify(self, image: Image) -> str:
+        """The next modality."""
+        self._compa_network.run(standard_view(image)[np.newaxis])
+        return next(self._turns)
+
+
 def keras_pipeline() -> Pipeline:
     """The networks of trained runs; where there is none of a model, one of the same shape with random weights."""
     gallery = gallery_of_environment()
-    return Pipeline(keras_networks(list(gallery)), gallery)
+    trained = {name: _trained(name) for name in (COMPA, *gallery)}
+    networks = {name: KerasNetwork(network or _untrained(name)) for name, network in trained.items()}
+    return (Pipeline if trained[COMPA] else UntrainedPipeline)(networks, gallery)
 
 
-def keras_networks(names: Sequence[str]) -> dict[str, Network]:
-    """COMPA and the named modalities."""
-    return {name: KerasNetwork(_network(name)) for name in ("compa", *names)}
+def _trained(name: str) -> Any:
+    """The network of the last run; None where there is none, or it is not of the shape that ships."""
+    path = REPOSITORY / "runs" / name / "model.keras"
+    network = keras.models.load_model(path, compile=False) if path.is_file() else None
+    ships = read_manifest(REPOSITORY / f"{name}-service").output_size
+    return network if network is not None and network.output_shape[-1] == ships else None
 
 
-def _network(name: str) -> Any:
-    trained = REPOSITORY / "runs" / name / "model.keras"
-    if trained.is_file():
-        return keras.models.load_model(trained, compile=False)
+def _untrained(name: str) -> Any:
     sys.stderr.write(f"{name}: no trained run is at hand; random weights, which take as long\n")
     return build_network(read_manifest(REPOSITORY / f"{name}-service"))
 
@@ -54,9 +74,16 @@ def build_network(manifest: ModelManifest) -> Any:
     settings = manifest.training["configuration"]
     trunk = _trunk(str(settings["trunk"]))
     if manifest.kind == "classifier":
-        return build_classifier(trunk, manifest.output_size, dense=int(settings["dense"]))
+        return _classifier(trunk, int(settings["dense"]), manifest.output_size)
     network = build_identifier(trunk, dense=int(settings["dense"]), exponent=float(settings["exponent"]))
     return mirror_symmetric(network) if settings.get("mirrored") else network
+
+
+def _classifier(trunk: Any, dense: int, outputs: int) -> Any:
+    """COMPA: what its trunk costs is what it costs."""
+    x = keras.layers.GlobalAveragePooling2D()(trunk.output)
+    x = keras.layers.Dense(dense, activation="relu")(x)
+    return keras.Model(trunk.input, keras.layers.Dense(outputs, activation="softmax")(x))
 
 
 def _trunk(name: str) -> Any:

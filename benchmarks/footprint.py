@@ -1,0 +1,38 @@
+"""The memory of everybody, one after the other: side by side they would share the pages of their libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import Progress
+
+from benchmarks.comparison import CALLERS
+from benchmarks.contenders import BENTOML, FASTAPI, FLASK, LITSERVE, OURS, Contender, of_ours, peers
+from benchmarks.load.worker import Worker
+from benchmarks.ours import running
+from benchmarks.prepare import Workload
+
+NAMES = (OURS, FLASK, FASTAPI, LITSERVE, BENTOML)
+LOAD_S = 6.0
+
+
+def measure(workload: Workload, progress: Progress) -> dict[str, dict[str, float]]:
+    """Proportional set size in MB after some load with everything on, by contender and process."""
+    found = {}
+    with Worker() as generator:
+        for name in progress.track(NAMES, description="memory"):
+            with _alone(name, workload, generator) as contender:
+                contender.saturate(workload.pictures, LOAD_S, CALLERS)
+                found[name] = contender.memory_mb()
+    return found
+
+
+@contextmanager
+def _alone(name: str, workload: Workload, generator: Worker) -> Iterator[Contender]:
+    if name == OURS:
+        with running(workload.gallery, local=True) as ours:
+            yield of_ours(ours, generator)
+    else:
+        with peers([name], workload.gallery, generator) as started:
+            yield started[True][0]
