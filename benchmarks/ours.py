@@ -55,7 +55,7 @@ def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
     """The system with the templates of `gallery`; `local` is whether it compares keypoints."""
     name = "all" if local else "global"
     system = System(Places(ROOT / f"system-{name}"), Console(quiet=True))
-    with _environment(UNLIMITED | ({} if local else {"MEDREID_REGISTRY": str(_without_local())})):
+    with environment(UNLIMITED | ({} if local else {"MEDREID_REGISTRY": str(_without_local())})):
         system.up(free_port(), fresh=True)
     try:
         asyncio.run(templates.enrol(system.places.database_url, templates.load(gallery)))
@@ -65,8 +65,8 @@ def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The supervisor hands its own environment on to what it starts."""
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for what is started meanwhile; the supervisor hands its own on."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

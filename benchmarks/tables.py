@@ -75,9 +75,13 @@ def memory(found: Results) -> str:
 
 
 def stages(found: Sequence[Results]) -> str:
-    """One row a stage."""
-    rows = [[s["modality"], s["stage"], f"{s['ms']:.2f}", f"{100 * s['share']:.0f} %"] for s in found]
-    return table(["modality", "stage", "median ms", "of the request"], rows)
+    """One row a stage, one column a modality."""
+    modalities = list(dict.fromkeys(entry["modality"] for entry in found))
+    by_stage: dict[tuple[str, str], dict[str, float]] = {}
+    for entry in found:
+        by_stage.setdefault((entry["of"], entry["stage"]), {})[entry["modality"]] = entry["ms"]
+    rows = [[of, stage, *(f"{ms[name]:.2f}" for name in modalities)] for (of, stage), ms in by_stage.items()]
+    return table(["", "median ms", *modalities], rows)
 
 
 def readiness(found: Results) -> str:

@@ -33,7 +33,7 @@ def results() -> dict[str, Any]:
         "memory": {"ours": {"gateway": 100.0, "database": 350.0}, "flask": {"flask": 1000.0}},
         "readiness": {"gateway": [1.0, 1.4], "ct-service": [2.0, 3.5]},
         "soak": {"failed": 0, "slope": 0.1, "slope_low": -0.2, "slope_high": 0.3},
-        "stages": [{"modality": "ct", "stage": "decode", "ms": 0.7, "share": 0.07}],
+        "stages": [{"of": "pipeline", "modality": "ct", "stage": "decode", "ms": 0.7}],
         "machine": {"cores": "2"},
     }
 
