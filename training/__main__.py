@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.modalities import load_registry
 from training.configuration import ClassifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest
+from training.foreign.fetch import fetch_collections
 from training.runs import COMPA, Bundle, train_compa, train_modality
 
 REPOSITORY = Path(__file__).parent.parent
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
             _forget(run)
         run.mkdir(parents=True, exist_ok=True)
         if isinstance(configuration, ClassifierConfiguration):
+            fetch_collections()
             train_compa(bundle, configuration, folder, run)
         else:
             train_modality(options.modality, bundle, configuration, folder, run)

@@ -40,19 +40,32 @@ class ClassifierConfiguration(Configuration):
     """COMPA."""
 
     kind: Literal["classifier"]
-    batch: Annotated[int, Field(gt=0)] = 32
-    steps: Annotated[int, Field(gt=0, description="batches per epoch")] = 100
-    invert: Annotated[float, Field(ge=0, le=1, description="how often grey values are inverted")] = 0.0
-    trunk_learning_rate_factor: Annotated[float, Field(ge=0, description="0 freezes the trunk")] = 0.0
+    taps: Annotated[tuple[str, ...], Field(description="layers of the trunk whose averages are features, too")] = ()
+    pictures: Annotated[int, Field(gt=0, description="drawn to learn from, each read once by the frozen trunk")] = 20000
+    batch: Annotated[int, Field(gt=0)] = 128
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    gentle: Annotated[AugmentationConfig, Field(description="what upright pictures go through")] = AugmentationConfig()
+    held_out: Annotated[
+        tuple[str, ...], Field(description="families of foreign pictures that are never learned from, to judge by")
+    ] = ()
+    validation_mishaps: Annotated[int, Field(ge=0, description="mishaps that each validation picture suffers")] = 3
     accepted_loss: Annotated[
         float, Field(gt=0, lt=1, description="share of good validation pictures that may be refused")
-    ] = 0.005
+    ] = 0.004
+    subtypes: Annotated[
+        dict[str, dict[str, str]],
+        Field(description="by modality: sub-types, each with a regular expression for `source: acquisition`"),
+    ] = {}
 
 
 class IdentifierConfiguration(Configuration):
     """An identification network."""
 
     kind: Literal["identifier"]
+    epochs: Annotated[int, Field(ge=0, description="0: the trunk stays as it is, and its features are whitened")] = 20
+    shrinkage: Annotated[float, Field(gt=0, description="of the whitening: how little weak directions are raised")] = (
+        0.1
+    )
     sources: Annotated[tuple[str, ...], Field(description="sources of the manifest to learn from; empty: all")] = ()
     instance_sources: Annotated[
         tuple[str, ...], Field(description="sources without identities whose pictures are a class each")

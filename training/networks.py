@@ -1,10 +1,11 @@
-"""The networks: a trunk, pooling, and the head of a classifier or of an identifier."""
+"""The networks' own layers, and the identifier: a trunk, pooling and an embedding (COMPA: training.classification)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
@@ -61,13 +62,14 @@ class PixelsToFloat(keras.layers.Layer):
         return ops.cast(inputs, "float32")
 
 
-def build_classifier(trunk: keras.Model, labels: int, *, dense: int = 256, dropout: float = 0.3) -> keras.Model:
-    """COMPA: trunk, global average, dense ReLU, dropout, softmax over the modalities and `other`."""
-    x = keras.layers.GlobalAveragePooling2D(name="average")(trunk.output)
-    x = keras.layers.Dense(dense, activation="relu", name="dense")(x)
-    x = keras.layers.Dropout(dropout, name="dropout")(x)
-    outputs = keras.layers.Dense(labels, activation="softmax", name="probabilities")(x)
-    return keras.Model(trunk.input, outputs, name="classifier")
+@keras.saving.register_keras_serializable(package="medreid")
+class LeftToRight(keras.layers.Layer):
+    """The mean over a map, weighted from -1 at its left edge to 1 at its right: on which side something is."""
+
+    def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """Float (n, h, w, c) -> (n, c)."""
+        weights = np.linspace(-1.0, 1.0, features.shape[2], dtype=np.float32).reshape(1, 1, -1, 1)
+        return ops.mean(features * weights, axis=(1, 2))
 
 
 def build_identifier(

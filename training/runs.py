@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from shared.images.recipes import build_recipe
 from shared.keypoints.verification import build_verifier
@@ -18,18 +17,23 @@ from shared.models.contracts import NETWORK_SIZE
 from shared.models.folder import Calibration, ModelManifest, file_digest
 from training.calibration import fit_calibration
 from training.cards import write_folder
-from training.classification import LabelledRows, fit_rejection, train_classifier, validation_pictures
+from training.classification import answers_of, train_classifier
 from training.configuration import ClassifierConfiguration, Configuration, IdentifierConfiguration
 from training.curves import plot_curves
 from training.datasets.manifest import Row
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import neighbouring_slices
 from training.export import at_network_size, export_litert, golden
+from training.foreign import ForeignPictures
+from training.foreign.collections import collected_rows, load_collections
 from training.identification import Data, train_identifier
-from training.networks import build_classifier, build_identifier, mirror_symmetric
+from training.labelled import LabelledPictures, LabelledRows
+from training.networks import build_identifier, mirror_symmetric
+from training.rejection import fit_rejection
 from training.repeats import repeat_shots
 from training.trunks import build_trunk
 from training.validation import Embed, Scored, ValidationSet, embedder
+from training.verdicts import rejection_figures, subtype_figures
 
 COMPA = "compa"
 
@@ -55,7 +59,7 @@ class Trained:
     network: keras.Model
     configuration: Configuration
     rows: Sequence[Row]
-    figures: Mapping[str, float]
+    figures: Mapping[str, float | str]
     described: Mapping[str, Any]
 
 
@@ -101,19 +105,21 @@ def calibrate(
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:
     """Train, export and describe COMPA over the modalities of the registry."""
-    rows = bundle.training_rows()
     labels = (*load_registry().names, OTHER)
-    pictures = load_pictures(bundle.root, rows)
-    data = LabelledRows(labels, rows)
-    trained = train_classifier(data, pictures, configuration, bundle.weights, run)
-    trunk = build_trunk(configuration.trunk, NETWORK_SIZE, bundle.weights)
-    rebuilt = build_classifier(trunk, len(labels), dense=configuration.dense, dropout=configuration.dropout)
-    network = at_network_size(trained, rebuilt)
-    images, truth = validation_pictures(data, pictures, configuration)
-    probabilities = np.asarray(network.predict(images, batch_size=64, verbose=0), np.float32)
-    rejection, figures = fit_rejection(probabilities, truth, configuration.accepted_loss)
-    described = {"rejection": rejection, "labels": labels}
-    return _ship(Trained(COMPA, network, configuration, rows, figures, described), folder, run)
+    data = LabelledRows(labels, bundle.training_rows())
+    pictures = load_pictures(bundle.root, data.rows)
+    foreign = ForeignPictures(data.foreign_pictures(pictures) | load_collections())
+    drawing = LabelledPictures(data, pictures, foreign, configuration)
+    network, lessons, rows = train_classifier(drawing, labels, configuration, bundle.weights, run)
+    names = {modality: tuple(patterns) for modality, patterns in configuration.subtypes.items()}
+    answers = answers_of(rows, labels, names)
+    rejection = fit_rejection(answers["probabilities"], lessons.labels, lessons.mishaps, configuration.accepted_loss)
+    figures = rejection_figures(answers["probabilities"], lessons, rejection, configuration.held_out)
+    figures |= subtype_figures(answers, lessons, names)
+    described = {"rejection": rejection, "labels": labels, "subtypes": names}
+    return _ship(
+        Trained(COMPA, network, configuration, [*data.rows, *collected_rows()], figures, described), folder, run
+    )
 
 
 def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
@@ -145,7 +151,8 @@ def _ship(trained: Trained, folder: Path, run: Path) -> ModelManifest:
     folder.mkdir(parents=True, exist_ok=True)
     trained.network.save(run / "model.keras")
     path = export_litert(trained.network, folder, float16=trained.configuration.float16)
-    plot_curves(run / "log.csv", run / "curves.png")
+    if (run / "log.csv").is_file():  # a trunk that stays as it is has no curve
+        plot_curves(run / "log.csv", run / "curves.png")
     configuration = trained.configuration.model_dump(mode="json")
     manifest = ModelManifest(
         kind="classifier" if trained.name == COMPA else "identifier",

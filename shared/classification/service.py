@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from numpy.typing import NDArray
 
 from shared.contracts.internal import Classification
+from shared.contracts.public import Subtype
 from shared.errors import InvalidInput, responses
 from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE
@@ -38,9 +39,13 @@ async def classify(images: Images, model: Annotated[LoadedModel, Depends(_model)
 
 
 def to_classification(outputs: NDArray[np.float32], manifest: ModelManifest) -> Classification:
-    """The network's probabilities, float (n, labels) with `other` last, tempered and judged."""
+    """The network's answers, judged: float (n, labels and sub-types), probabilities of the labels first, `other` last.
+
+    The probabilities of the labels are tempered.
+    """
     rejection = manifest.rejection or Rejection()
-    logits = np.log(np.clip(outputs.astype(np.float64), 1e-9, 1.0)) / rejection.temperature
+    labelled = outputs[:, : len(manifest.labels)].astype(np.float64)
+    logits = np.log(np.clip(labelled, 1e-9, 1.0)) / rejection.temperature
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return Classification(
@@ -48,7 +53,20 @@ def to_classification(outputs: NDArray[np.float32], manifest: ModelManifest) -> 
         labels=list(manifest.labels),
         probabilities=probabilities.round(6).tolist(),
         accepted=(probabilities[:, -1] < rejection.threshold).tolist(),
+        subtypes=[_subtype(row, manifest) for row in outputs],
     )
+
+
+def _subtype(answer: NDArray[np.float32], manifest: ModelManifest) -> Subtype | None:
+    """The likeliest sub-type of the likeliest label, whose probabilities follow those of the labels."""
+    start = len(manifest.labels)
+    likeliest = manifest.labels[int(answer[:start].argmax())]
+    for label, names in manifest.subtypes.items():
+        if label == likeliest:
+            own = answer[start : start + len(names)]
+            return Subtype(name=names[int(own.argmax())], confidence=round(min(float(own.max()), 1.0), 6))
+        start += len(names)
+    return None
 
 
 def create_classification_app(folder: Path, settings: ModelServiceSettings | None = None) -> FastAPI:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Base64Bytes, Field
 
-from shared.contracts.public import Digest, Message, PatientId, Probability
+from shared.contracts.public import Digest, Message, PatientId, Probability, Subtype
 
 NPY_MEDIA_TYPE = "application/x-npy"
 EMBEDDING_DIMENSION = 256
@@ -28,6 +28,12 @@ class Classification(Message):
     probabilities: list[list[Probability]]
     accepted: Annotated[
         list[bool], Field(description="False where the image is to be refused as none of the modalities.")
+    ]
+    subtypes: Annotated[
+        list[Subtype | None],
+        Field(
+            default_factory=list, description="The likeliest sub-type of the likeliest label; null where that has none."
+        ),
     ]
 
 

@@ -31,6 +31,13 @@ class Candidate(Message):
     image_id: Annotated[str, Field(description="The enrolled image that is nearest.")]
 
 
+class Subtype(Message):
+    """A kind within the modality: the sequence of an MRI, the side of an eye."""
+
+    name: str
+    confidence: Probability
+
+
 class ModalityVerdict(Message):
     """Which modality the image is, and who says so."""
 
@@ -41,6 +48,9 @@ class ModalityVerdict(Message):
         dict[str, Probability], Field(description="COMPA's answer; empty where COMPA was not asked.")
     ]
     conflict: Annotated[bool, Field(description="COMPA is sure that it is something else than caller or DICOM say.")]
+    subtype: Annotated[
+        Subtype | None, Field(description="the likeliest, of an upright image; null where COMPA knows none")
+    ] = None
 
 
 class ModelDigests(Message):

@@ -59,6 +59,10 @@ class ModelManifest(BaseModel):
     name: str
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     labels: tuple[str, ...] = ()
+    subtypes: Annotated[
+        dict[str, tuple[str, ...]],
+        Field(description="By label: what the numbers of an answer after those of the labels stand for, in this order."),
+    ] = {}
     output_size: Annotated[int, Field(gt=0)]
     trunk: str
     recipe: Annotated[RecipeSpec | None, Field(description="The recipe that the network was trained with.")] = None

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.networks import GeneralisedMean, build_classifier, build_identifier, mirror_symmetric
+from training.networks import GeneralisedMean, LeftToRight, build_identifier, mirror_symmetric
 from training.trunks import build_trunk, freeze_batch_normalisation
 from training.whitening import whiten_head
 
@@ -37,9 +37,11 @@ def test_a_mirror_symmetric_network_sees_no_difference_between_left_and_right(tr
     )
 
 
-def test_the_classifier_answers_probabilities(trunk: keras.Model) -> None:
-    probabilities = build_classifier(trunk, 5).predict_on_batch(pictures(2))
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+def test_left_to_right_says_on_which_side_something_is() -> None:
+    features = np.zeros((2, 3, 5, 1), np.float32)
+    features[0, :, 0], features[1, :, 4] = 1.0, 1.0
+    left, right = np.asarray(LeftToRight()(features))[:, 0]
+    assert left == -right < 0
 
 
 def test_a_hybrid_concatenates_the_maps_of_both_trunks() -> None:

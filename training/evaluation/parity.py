@@ -44,7 +44,8 @@ def compare(name: str, probes: Sequence[Path], gallery: Mapping[Path, str], kera
 
     ours, theirs = answers(probes)
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
-    tops = [ours.argmax(axis=1), theirs.argmax(axis=1)]
+    labels = len(registry.names) + 1  # sub-types follow
+    tops = [answer[:, :labels].argmax(axis=1) for answer in (ours, theirs)]
     if name in registry.names:
         itself = np.array([[probe == other for other in gallery] for probe in probes])
         owner = np.array(list(gallery.values()))
