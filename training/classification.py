@@ -34,7 +34,6 @@ def train_classifier(
     An answer holds the probabilities of the labels, `other` last, then those of the sub-types of each modality that
     has any. A run that was cut off goes on with the next pictures.
     """
-    keras.utils.set_random_seed(configuration.seed)
     trunk = tapped(build_trunk(configuration.trunk, configuration.size, weights), configuration.taps)
     reader = Reader(trunk, labels, configuration, run)
     lessons = reader.training(pictures.training, configuration.pictures)
@@ -49,6 +48,7 @@ def fit_head(
     lessons: Lessons, held_out: Lessons, labels: int, configuration: ClassifierConfiguration, run: Path
 ) -> keras.Model:
     """Float (n, d) features -> float (n, labels and sub-types), each group's probabilities summing to 1."""
+    keras.utils.set_random_seed(configuration.seed)
     sizes = {modality: len(patterns) for modality, patterns in configuration.subtypes.items()}
     head = build_head(lessons.features, labels, sizes, dense=configuration.dense, dropout=configuration.dropout)
     steps = configuration.epochs * -(-len(lessons.labels) // configuration.batch)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -47,20 +48,20 @@ class Reader:
         """The first `count` pictures; drawing and reading take turns on the cores."""
         chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
         with ThreadPoolExecutor(2) as pool, tqdm(total=count, desc="pictures to learn from", unit="picture") as shown:
-            return _joined([self._kept(f"training-{x.start:06}", pool.map(draw, x), shown) for x in chunks])
+            return _joined([self._kept(f"training-{x.start:06}", partial(pool.map, draw, x), shown) for x in chunks])
 
     def validation(self, drawn: Iterable[Drawn]) -> Lessons:
         """All of them."""
         with tqdm(desc="validation pictures", unit="picture") as shown:
-            return self._kept("validation", drawn, shown)
+            return self._kept("validation", lambda: drawn, shown)
 
-    def _kept(self, name: str, drawn: Iterable[Drawn], shown: tqdm) -> Lessons:
+    def _kept(self, name: str, draw: Callable[[], Iterable[Drawn]], shown: tqdm) -> Lessons:
         path = self._folder / f"{name}.npz"
         if not path.is_file():
             self._folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".new.npz")
-            np.savez(partial, **vars(self._read(drawn, shown)))
-            partial.replace(path)
+            unfinished = path.with_suffix(".new.npz")
+            np.savez(unfinished, **vars(self._read(draw(), shown)))
+            unfinished.replace(path)
         with np.load(path) as kept:
             sources, mishaps = (tuple(kept[key].tolist()) for key in ("sources", "mishaps"))
             return Lessons(kept["features"], kept["labels"], kept["subtypes"], sources, mishaps)

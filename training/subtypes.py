@@ -25,5 +25,10 @@ def subtype_targets(drawn: Sequence[Drawn], labels: Sequence[str], patterns: Pat
 def _number(picture: Drawn, labels: Sequence[str], modality: str, of_modality: Mapping[str, str]) -> int:
     if not picture.upright or labels[picture.label] != modality:
         return -1
-    words = f"{picture.source}: {picture.acquisition}"
+    return subtype_number(picture.source, picture.acquisition, of_modality)
+
+
+def subtype_number(source: str, acquisition: str, of_modality: Mapping[str, str]) -> int:
+    """The first sub-type whose pattern is in "source: acquisition"; -1 where none is."""
+    words = f"{source}: {acquisition}"
     return next((i for i, pattern in enumerate(of_modality.values()) if re.search(pattern, words)), -1)

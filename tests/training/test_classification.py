@@ -94,10 +94,14 @@ def test_a_tapped_trunk_reads_several_depths_and_the_sides(trunk: keras.Model) -
 def test_what_was_read_is_not_read_again(pictures: LabelledPictures, trunk: keras.Model, tmp_path: Path) -> None:
     first = Reader(trunk, LABELS, CONFIGURATION, tmp_path).training(pictures.training, 30)
 
-    def fail(number: int) -> Drawn:
-        raise AssertionError(number)
+    asked: list[int] = []
 
-    again = Reader(trunk, LABELS, CONFIGURATION, tmp_path).training(fail, 30)
+    def draw(number: int) -> Drawn:
+        asked.append(number)
+        return pictures.training(number)
+
+    again = Reader(trunk, LABELS, CONFIGURATION, tmp_path).training(draw, 30)
+    assert asked == []
     np.testing.assert_array_equal(first.features, again.features)
     assert (first.sources, first.mishaps) == (again.sources, again.mishaps)
     assert first.features.shape == (30, 2704)

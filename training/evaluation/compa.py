@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from tqdm import tqdm
 
 from shared.classification.service import to_classification
 from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
 from shared.modalities.registry import OTHER
-from shared.models.folder import read_manifest
+from shared.models.folder import ModelManifest, read_manifest
 from shared.models.sessions import open_session
 from training.datasets.manifest import Row
+from training.subtypes import subtype_number
 
 Change = Callable[[Image], Image]
 
@@ -63,6 +65,18 @@ class Robustness:
 
 
 @dataclass(frozen=True)
+class SubtypeFigures:
+    """How often the sub-type of one modality is right, with the 95 % interval (Wilson, pictures independent)."""
+
+    modality: str
+    names: tuple[str, ...]
+    pictures: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class ClassifierFigures:
     """`confusion` is int (labels, labels), truth in rows; refused shares by source. None is a share of no pictures."""
 
@@ -75,6 +89,7 @@ class ClassifierFigures:
     foreign_refused: float | None
     refused_by_source: dict[str, tuple[int, float]]
     robustness: tuple[Robustness, ...] = ()
+    subtypes: tuple[SubtypeFigures, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,7 @@ class _Answers:
     likeliest: NDArray[np.intp]
     refused: NDArray[np.bool_]
     other: int
+    subtypes: tuple[str | None, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -108,7 +124,9 @@ def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) ->
         shown = tqdm(pictures, desc=f"compa: {name}", unit="picture")
         answers = [to_classification(session.run(standard_view(change(p))[np.newaxis]), manifest) for p in shown]
         likeliest = np.array([int(np.argmax(answer.probabilities[0])) for answer in answers])
-        return _Answers(truth, likeliest, np.array([not answer.accepted[0] for answer in answers]), len(labels) - 1)
+        refused = np.array([not answer.accepted[0] for answer in answers])
+        subtypes = tuple(answer.subtypes[0].name if answer.subtypes[0] else None for answer in answers)
+        return _Answers(truth, likeliest, refused, len(labels) - 1, subtypes)
 
     plain = ask("as they are", lambda image: image)
     confusion = np.zeros((len(labels), len(labels)), np.intp)
@@ -123,7 +141,21 @@ def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) ->
         foreign_refused=plain.refused_share(foreign=True),
         refused_by_source=_by_source(wanted, plain),
         robustness=tuple(_robustness(name, ask(name, change)) for name, change in CHANGES.items()),
+        subtypes=tuple(_subtypes(wanted, plain, manifest)),
     )
+
+
+def _subtypes(rows: Sequence[Row], answers: _Answers, manifest: ModelManifest) -> Iterator[SubtypeFigures]:
+    """Of the pictures whose manifest names one; a picture that is taken for another modality is wrong."""
+    patterns = manifest.training.get("configuration", {}).get("subtypes", {})
+    for modality, names in manifest.subtypes.items():
+        own = [(row, said) for row, said in zip(rows, answers.subtypes, strict=True) if row.modality == modality]
+        truth = [subtype_number(row.source, row.acquisition, patterns[modality]) for row, _ in own]
+        right = [said == names[number] for (_, said), number in zip(own, truth, strict=True) if number >= 0]
+        if right:
+            interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
+            accuracy = sum(right) / len(right)
+            yield SubtypeFigures(modality, names, len(right), accuracy, float(interval.low), float(interval.high))
 
 
 def _robustness(change: str, answers: _Answers) -> Robustness:

@@ -181,7 +181,7 @@ def compa(figures: Json) -> str:
     confusion = table(["truth", *figures["labels"]], ([label, *map(str, row)] for label, row in named))
     sources = [[name, f"{count}", f"{share:.1%}"] for name, (count, share) in figures["refused_by_source"].items()]
     refusals = table(["source", "pictures", "refused"], sources)
-    return f"{accuracy}Refused: {refused}.\n\n{confusion}\n{refusals}\n{_robustness(figures)}"
+    return f"{accuracy}Refused: {refused}.\n\n{confusion}\n{refusals}\n{_robustness(figures)}{_subtypes(figures)}"
 
 
 def _robustness(figures: Json) -> str:
@@ -190,6 +190,20 @@ def _robustness(figures: Json) -> str:
     rows = [{"change": "as they are", **figures}, *figures.get("robustness", ())]
     cells = [[row["change"], *("" if row[name] is None else f"{row[name]:.2%}" for name in names)] for row in rows]
     return table(["pictures", "accuracy", "good refused", "foreign refused"], cells)
+
+
+def _subtypes(figures: Json) -> str:
+    """How often the sub-type is right, where the model tells any."""
+    rows = [
+        [
+            s["modality"],
+            ", ".join(s["names"]),
+            f"{s['pictures']}",
+            f"{s['accuracy']:.1%} ({s['low']:.1%}-{s['high']:.1%})",
+        ]
+        for s in figures.get("subtypes", ())
+    ]
+    return "\n" + table(["modality", "sub-types", "pictures", "right"], rows) if rows else ""
 
 
 def by_kind(report: Json) -> list[Json]:
