@@ -15,6 +15,7 @@ from shared.contracts.internal import Classification, Matches, ModelDescription,
 from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy
 from shared.modalities import Registry
+from shared.service.admission import Places
 from shared.service.balancing import Observe
 from shared.service.client import ServiceClient, create_client
 from shared.service.metrics import Metrics
@@ -53,27 +54,29 @@ class Compa:
 
 
 class Identifier:
-    """The identification service of one modality."""
+    """The identification service of one modality; QueueFull where all of its places are taken."""
 
-    def __init__(self, client: ServiceClient) -> None:
-        self._client = client
+    def __init__(self, client: ServiceClient, places: Places) -> None:
+        self._client, self._places = client, places
 
     async def identify(self, views: Sequence[Image], top_k: int) -> Matches:
         """Candidates for one probe of one or more views after the recipe."""
-        body = npy.encode(np.stack(views))
-        return _parse(Matches, await self._client.post_npy("/v1/identify", body, {"top_k": str(top_k)}))
+        return _parse(Matches, await self._post("/v1/identify", views, {"top_k": str(top_k)}))
 
     async def verify(self, views: Sequence[Image], patient_id: str) -> PatientMatch:
         """The claim that the probe is this patient."""
-        body = npy.encode(np.stack(views))
-        return _parse(PatientMatch, await self._client.post_npy("/v1/verify", body, {"patient_id": patient_id}))
+        return _parse(PatientMatch, await self._post("/v1/verify", views, {"patient_id": patient_id}))
 
     async def templates(self, views: Sequence[Image]) -> Templates:
         """One template per view."""
-        answer = _parse(Templates, await self._client.post_npy("/v1/templates", npy.encode(np.stack(views))))
+        answer = _parse(Templates, await self._post("/v1/templates", views))
         if len(answer.templates) != len(views):
             raise BadUpstream
         return answer
+
+    async def _post(self, path: str, views: Sequence[Image], params: Mapping[str, str] | None = None) -> httpx.Response:
+        with self._places.taken():
+            return await self._client.post_npy(path, npy.encode(np.stack(views)), params)
 
     async def model(self) -> ModelDescription | None:
         """Which model answers; None where the service is not ready."""
@@ -98,7 +101,9 @@ class Services:
             for name, url in {"compa": settings.compa_url, **urls}.items()
         }
         self.compa = Compa(self._clients["compa"])
-        self.identifiers: Mapping[str, Identifier] = {m.name: Identifier(self._clients[m.name]) for m in registry}
+        self.identifiers: Mapping[str, Identifier] = {
+            m.name: Identifier(self._clients[m.name], Places(settings.uploads_per_modality, metrics)) for m in registry
+        }
 
     async def close(self) -> None:
         """Close all connections."""

@@ -22,6 +22,12 @@ class GatewaySettings(ServiceSettings):
     decode_workers: Annotated[
         int, Field(ge=1, le=16, description="Images decoded at once; one of 100 megapixels takes 1.4 GB.")
     ] = 2
+    uploads_at_once: Annotated[
+        int, Field(ge=1, description="Requests with images in work at once; more get 503 before they are read.")
+    ] = 16
+    uploads_per_modality: Annotated[
+        int, Field(ge=1, description="Of these at one modality's service, so that no modality takes all the places.")
+    ] = 8
     requests_per_minute: Annotated[int, Field(ge=1, description="Requests of one caller a minute; more get 429.")] = (
         6000
     )

@@ -172,11 +172,11 @@ class Unavailable(MedReIDError):
 
 
 class QueueFull(Unavailable):
-    """The bounded queue before inference is full."""
+    """All places at the door, or in the bounded queue before inference, are taken."""
 
     slug = "queue-full"
     title = "Queue full"
-    default_detail = "The queue before the model is full. Try again after Retry-After."
+    default_detail = "As much as can be answered in time is in work. Try again after Retry-After."
 
 
 class ServiceUnavailable(Unavailable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.internal import DEADLINE_HEADER, REQUEST_ID_HEADER, SERVICE_HEADER
 from shared.errors import InternalError, MedReIDError, PayloadTooLarge, Unavailable, WrongService
+from shared.service.admission import Places
 from shared.service.context import (
     Deadline,
     RequestContext,
@@ -82,8 +84,9 @@ class RequestFrame:
         settings: ServiceSettings,
         metrics: Metrics,
         draining: Callable[[], bool],
+        places: Places | None = None,
     ) -> None:
-        self._service = service
+        self._service, self._places = service, places
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,10 +133,22 @@ class RequestFrame:
             await problem_response(InternalError())(scope, receive, answer)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            await problem_response(refusal)(scope, receive, answer)
-            return
+        with ExitStack() as held:
+            try:
+                self._check(scope)
+                held.enter_context(self._place(scope))
+            except MedReIDError as refusal:
+                await problem_response(refusal)(scope, receive, answer)
+            else:
+                await self._bounded(scope, receive, answer)
+
+    def _place(self, scope: Scope) -> AbstractContextManager[None]:
+        """Where places are counted, whoever posts needs one, before anything is read."""
+        if self._places is None or scope["method"] != "POST":
+            return nullcontext()
+        return self._places.taken()
+
+    async def _bounded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         body = BoundedBody(receive, self._settings.max_request_bytes)
 
         async def unless_too_large(message: Message) -> None:
@@ -148,16 +163,16 @@ class RequestFrame:
         if body.exceeded and answer.status is None:
             await problem_response(_too_large(self._settings.max_request_bytes))(scope, receive, answer)
 
-    def _refusal(self, scope: Scope) -> MedReIDError | None:
+    def _check(self, scope: Scope) -> None:
+        """Raise where the request is not for this instance, or too large by its own word."""
         if self._draining() and not scope["path"].startswith(HEALTH):
-            return _shutting_down()
+            raise _shutting_down()
         headers = Headers(scope=scope)
         if headers.get(SERVICE_HEADER, self._service) != self._service:
-            return WrongService(retry_after_s=1)
+            raise WrongService(retry_after_s=1)
         length = _number(headers.get("content-length"))
         if length is not None and length > self._settings.max_request_bytes:
-            return _too_large(self._settings.max_request_bytes)
-        return None
+            raise _too_large(self._settings.max_request_bytes)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_template(scope)

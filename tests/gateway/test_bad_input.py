@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -139,6 +140,30 @@ async def test_over_the_rate_limit(start: Start) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert slug(answers[-1]) == "rate-limited"
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
+async def test_more_uploads_at_once_than_there_are_places(start: Start) -> None:
+    system = await start(uploads_at_once=2)
+    answers = await asyncio.gather(*(system.identify(png(i), modality="ct") for i in range(6)))
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert len(refused) == 4
+    assert {slug(answer) for answer in refused} == {"queue-full"}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert (await system.identify(png(), modality="ct")).status_code == 200
+
+
+async def test_a_modality_that_everybody_wants_leaves_places_to_the_others(start: Start) -> None:
+    system = await start(uploads_per_modality=1)
+    wanted = [system.identify(png(i), modality="ct") for i in range(6)]
+    *attacked, other = await asyncio.gather(*wanted, system.identify(png(), modality="skin"))
+    assert {answer.status_code for answer in attacked} == {200, 503}
+    assert other.status_code == 200
+
+
+async def test_reading_needs_no_place(start: Start) -> None:
+    system = await start(uploads_at_once=1)
+    answers = await asyncio.gather(*(system.get("/v1/modalities") for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_a_service_that_answers_too_late(start: Start) -> None:
