@@ -11,7 +11,7 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from benchmarks import waits
-from benchmarks.contenders import FLOOR, KERAS, OURS, PEERS, Contender, floors, of_ours, peers
+from benchmarks.contenders import FLOOR, KERAS, OURS, PEERS, Contender, floors, of_ours, peers, spent
 from benchmarks.load.plan import Sample, answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.ours import Ours, running
@@ -87,8 +87,7 @@ def _everybody(workload: Workload, progress: Progress) -> Iterator[dict[bool, _F
 
 def _variant(field: _Field, workload: Workload, effort: Effort, progress: Progress, task: TaskID) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {
-        contender.name: {"throughput": [], "cpu_ms": [], "p50": [], "generator_cpu_ms": [], "failed": 0}
-        for contender in field.contenders
+        contender.name: {"throughput": [], "cpu_ms": [], "p50": [], "failed": 0} for contender in field.contenders
     }
     for contender in field.contenders:
         contender.saturate(workload.pictures, WARM_UP_S, CALLERS)
@@ -106,9 +105,9 @@ def _one_round(contender: Contender, found: dict[str, Any], workload: Workload, 
     first, seconds = number * CALLERS, effort.throughput_of(contender.name)
     before = contender.cpu_seconds()
     samples = contender.saturate(workload.pictures, seconds, CALLERS, first)
-    spent = sum(contender.cpu_seconds().values()) - sum(before.values())
+    seconds_of_cpu = spent(before, contender.cpu_seconds())
     found["throughput"].append(throughput(samples, seconds))
-    found["cpu_ms"].append(1000 * spent / len(samples))
+    found["cpu_ms"].append(1000 * seconds_of_cpu / len(samples))
     alone = contender.saturate(workload.pictures, effort.latency_s, 1, first)
     found["p50"].append(percentiles(answered(alone))["p50"])
     found["failed"] += sum(sample.status != 200 for sample in (*samples, *alone))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil
@@ -69,29 +70,37 @@ class Contender:
         """The plan with these changes."""
         return Plan(**{**vars(self.plan), **changes})
 
-    def cpu_seconds(self) -> dict[str, float]:
-        """User and system time until now, by name of the process."""
-        return _summed(self.processes(), lambda process: sum(process.cpu_times()[:2]))
+    def cpu_seconds(self) -> dict[int, float]:
+        """User and system time until now, by process id."""
+        return _each(self.processes(), lambda name, process: (process.pid, sum(process.cpu_times()[:2])))
 
     def memory_mb(self) -> dict[str, float]:
         """Proportional set size, by name of the process."""
-        return _summed(self.processes(), lambda process: memory(process) / 1e6)
+        return _each(self.processes(), lambda name, process: (name, memory(process) / 1e6))
 
 
-def _summed(
-    processes: Sequence[tuple[str, psutil.Process]], value: Callable[[psutil.Process], float]
-) -> dict[str, float]:
-    sums: dict[str, float] = {}
+def spent(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+    """CPU seconds between two readings; a process that has started since has spent all of its own."""
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+
+
+Key = TypeVar("Key")
+
+
+def _each(
+    processes: Sequence[tuple[str, psutil.Process]], value: Callable[[str, psutil.Process], tuple[Key, float]]
+) -> dict[Key, float]:
+    sums: dict[Key, float] = {}
     for name, process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess, OSError):
-            sums[name] = sums.get(name, 0.0) + value(process)
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):  # the database ends a connection's process with it
+            key, found = value(name, process)
+            sums[key] = sums.get(key, 0.0) + found
     return sums
 
 
 def of_ours(ours: Ours, generator: Worker) -> Contender:
     """Our system."""
-    processes = ours.processes()
-    return Contender(OURS, Plan(ours.url, (), 0.0, headers=ours.headers), generator, lambda: processes)
+    return Contender(OURS, Plan(ours.url, (), 0.0, headers=ours.headers), generator, ours.processes)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.comparison import CALLERS, WARM_UP_S
-from benchmarks.contenders import Contender, floors, of_ours
+from benchmarks.contenders import Contender, floors, of_ours, spent
 from benchmarks.load.plan import throughput
 from benchmarks.load.worker import Worker
 from benchmarks.ours import running
@@ -84,12 +84,12 @@ def _pair(ours: Contender, bottom: Contender, pictures: Sequence[str], number: i
 
 def _stretch(contender: Contender, pictures: Sequence[str], number: int) -> tuple[float, float]:
     """CPU seconds a request, and requests a second."""
-    before = sum(contender.cpu_seconds().values())
+    before = contender.cpu_seconds()
     samples = contender.saturate(pictures, STRETCH_S, CALLERS, first=number * CALLERS)
-    spent = sum(contender.cpu_seconds().values()) - before
+    cpu = spent(before, contender.cpu_seconds())
     if any(sample.status != 200 for sample in samples):
         raise RuntimeError(f"{contender.name} does not answer as it should")
-    return spent / len(samples), throughput(samples, STRETCH_S)
+    return cpu / len(samples), throughput(samples, STRETCH_S)
 
 
 def read(path: Path = BASELINE) -> Ratios:

@@ -20,7 +20,7 @@ SHARE = 0.7
 """Arrivals, of the capacity."""
 WARM_UP = 0.2
 """Share of the time in which caches fill: memory is measured, but the slope begins afterwards."""
-INTERVAL_S = 2.0
+INTERVAL_S = 4.0
 CAPACITY_S = 10.0
 
 
