@@ -60,15 +60,29 @@ class _Counted:
 
 
 def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
-    """Every test track, as it is and with so many people more; written to `out` as JSON too."""
-    rows, figures = read_manifest(data), list[TrackFigures]()
+    """Every test track, as it is and with so many people more.
+
+    Written to `out` after each modality, of which an interrupted run goes on with the next.
+    """
+    rows, kept = read_manifest(data), out / RESULTS
+    out.mkdir(parents=True, exist_ok=True)
+    figures = _read(kept)
+    done = {figure.track for figure in figures if figure.enrolled > distractors}
     for modality in load_registry():
-        tracks = read_tracks(rows, "test", [modality.name])
+        tracks = [track for track in read_tracks(rows, "test", [modality.name]) if track.name not in done]
         if tracks:
             figures += _of_modality(modality, tracks, data, distractors, out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RESULTS).write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
+            kept.write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
     return figures
+
+
+def _read(kept: Path) -> list[TrackFigures]:
+    """What an earlier run measured."""
+    read = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
+    return [
+        TrackFigures(**{name: Interval(**value) if isinstance(value, dict) else value for name, value in one.items()})
+        for one in read
+    ]
 
 
 def _of_modality(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -30,15 +32,18 @@ class SearchFigures:
     """Milliseconds of one search, and recall against exact search as shares.
 
     `p50` and `p99` are over the probes, each with the quickest of `ROUNDS` searches, so that other work of the machine
-    does not count; `p99_busy` is over all searches.
+    does not count; `p99_busy` is over all searches. `cpu` is what the server's processors spend on one.
+    `memory` is what all these searches touched, in bytes (PSS).
     """
 
     p50: float
     p99: float
     p99_busy: float
+    cpu: float
     recall1: float
     recall3: float
     exact_p50: float
+    memory: int
 
 
 async def measure(url: str, population: Population, people: int, probes: int, warming: int = WARMING) -> SearchFigures:
@@ -47,8 +52,11 @@ async def measure(url: str, population: Population, people: int, probes: int, wa
     truth = exact(population, people, asked)
     async with open_database(_settings(url)) as database:
         await _search(database, population.strangers(warming, draw=1), "warming up")
+        worked = _seconds(await _sessions(database))
         rounds = [await _search(database, asked, f"searching, {i + 1} of {ROUNDS}") for i in range(ROUNDS)]
-    async with open_database(_settings(url, gallery_exact_up_to=2**31)) as database:
+        sessions = await _sessions(database)
+        worked, memory = _seconds(sessions) - worked, sum(session.memory_full_info().pss for session in sessions)
+    async with open_database(_settings(url, gallery_exact_up_to=2**31 - 1)) as database:
         scanned, _ = await _search(database, asked[:EXACT_SEARCHES], "exact searches")
     spent = np.array([times for times, _ in rounds])
     found = rounds[0][1]
@@ -56,10 +64,26 @@ async def measure(url: str, population: Population, people: int, probes: int, wa
         p50=float(np.median(spent.min(axis=0))),
         p99=float(np.quantile(spent.min(axis=0), 0.99)),
         p99_busy=float(np.quantile(spent, 0.99)),
+        cpu=1000 * worked / spent.size,
         recall1=_recall(found, truth, 1),
         recall3=_recall(found, truth, NEAREST),
         exact_p50=float(np.median(scanned)),
+        memory=memory,
     )
+
+
+async def _sessions(database: Database) -> list[psutil.Process]:
+    """The server's processes that answer in this database."""
+    rows = await database.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
+    return [psutil.Process(pid) for (pid,) in rows]
+
+
+def _seconds(sessions: Sequence[psutil.Process]) -> float:
+    """Of processor time."""
+    times = [session.cpu_times() for session in sessions]
+    return float(sum(spent.user + spent.system for spent in times))
 
 
 def exact(population: Population, people: int, probes: NDArray[np.float32]) -> Found:

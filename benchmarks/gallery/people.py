@@ -74,18 +74,19 @@ class Population:
     def probes(self, enrolled: int, count: int) -> NDArray[np.float32]:
         """Float32 (count, d): of one half somebody like them is enrolled, the others are strangers.
 
-        The first half are enrolled pictures, changed by what lies between two pictures of some real person.
+        The first half are enrolled people anew: in a picture that lies on the line through their first and last one, at
+        most half of what is between these two away from the first, on either side.
         """
         rng = np.random.default_rng([SEED, enrolled])
         wanted = count - count // 2
         numbers = np.sort(rng.choice(enrolled, wanted, replace=enrolled < wanted))
         chosen = [
-            persons[numbers[(numbers >= first) & (numbers < first + len(persons))] - first, 0]
+            persons[numbers[(numbers >= first) & (numbers < first + len(persons))] - first]
             for first, persons in self.blocks(0, enrolled)
         ]
         known = np.concatenate(chosen)
-        between = self.real[:, 0] - self.real[:, -1]
-        known = _to_unit_length(known + between[rng.integers(len(between), size=len(known))])
+        steps = rng.uniform(-0.5, 0.5, size=(len(known), 1)).astype(np.float32)
+        known = _to_unit_length(known[:, 0] + steps * (known[:, -1] - known[:, 0]))
         return np.concatenate([known, self.strangers(count // 2)])
 
     def strangers(self, count: int, draw: int = 0) -> NDArray[np.float32]:

@@ -46,12 +46,16 @@ def read_people(data: Path | None, modality: str, cache: Path) -> Persons:
     source = "bundle" if data else "samples"
     kept = cache / f"{modality}-{source}-{model.manifest.digest[-12:]}.npy"
     if not kept.is_file():
-        persons = (
-            real_persons(model, training_rows(data, modality), MOST_PICTURES, 0) if data else _samples(model, modality)
-        )
+        persons = _of_bundle(model, data, modality) if data else _samples(model, modality)
         cache.mkdir(parents=True, exist_ok=True)
         np.save(kept, persons)
     return np.asarray(np.load(kept), np.float32)
+
+
+def _of_bundle(model: ShippedModel, data: Path, modality: str) -> Persons:
+    rows = training_rows(data, modality)
+    model.embeddings(rows)  # each once; the same ones are drawn again of whoever has few
+    return real_persons(model, rows, MOST_PICTURES, 0)
 
 
 def _samples(model: ShippedModel, modality: str) -> Persons:

@@ -58,7 +58,7 @@ def load(out: Path) -> list[Size]:
 def show(sizes: Sequence[Size], console: Console) -> None:
     """Print the table, and how the median grows."""
     table = Table(title="The gallery, one modality on two cores", title_justify="left")
-    for title in ("templates", "search p50", "p99", "p99 busy", "exact p50", "recall@1", "recall@3"):
+    for title in ("templates", "search p50", "p99", "p99 busy", "CPU", "exact p50", "recall@1", "recall@3"):
         table.add_column(title, justify="right")
     for title in ("found at once", "enrolled/s", "build", "rows", "index", "memory"):
         table.add_column(title, justify="right")
@@ -72,10 +72,10 @@ def show(sizes: Sequence[Size], console: Console) -> None:
 
 def _cells(size: Size) -> list[str]:
     search, taken = size.search, size.footprint
-    times = [f"{value:.1f} ms" for value in (search.p50, search.p99, search.p99_busy, search.exact_p50)]
+    times = [f"{value:.1f} ms" for value in (search.p50, search.p99, search.p99_busy, search.cpu, search.exact_p50)]
     shares = [f"{value:.1%}" for value in (search.recall1, search.recall3, size.found_at_once)]
     build = "-" if size.build_s is None else f"{size.build_s:.0f} s"
-    bytes_taken = [f"{value / MIB:,.0f} MiB" for value in (taken.table, taken.index, taken.memory)]
+    bytes_taken = [f"{value / MIB:,.0f} MiB" for value in (taken.table, taken.index, search.memory)]
     return [f"{size.templates:,}", *times, *shares, f"{size.templates_per_s:,.0f}", build, *bytes_taken]
 
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import psycopg
 
 from shared.database.embedded import EmbeddedServer
@@ -40,29 +39,19 @@ def running(folder: Path) -> Iterator[EmbeddedServer]:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes on disk, by what they are for, and of memory."""
+    """Bytes on disk."""
 
     table: int
     index: int
     database: int
-    memory: int
 
 
-def footprint(url: str, server: psutil.Process, space: int) -> Footprint:
-    """What the space and its database take. Memory is PSS: pages that processes share are counted once."""
+def footprint(url: str, space: int) -> Footprint:
+    """What the space, its approximate index and all of the database take."""
     table = f"templates_{space}"
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT pg_table_size(%s), pg_relation_size(%s), pg_database_size(current_database())",
             [table, f"{table}_nearest"],
         ).fetchone()
-    processes = [server, *server.children(recursive=True)]
-    table_bytes, index_bytes, database_bytes = row or (0, 0, 0)
-    return Footprint(table_bytes, index_bytes, database_bytes, sum(_memory(process) for process in processes))
-
-
-def _memory(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except psutil.Error:  # it ended meanwhile, or belongs to somebody who keeps that to himself
-        return 0
+    return Footprint(*(row or (0, 0, 0)))

@@ -16,7 +16,7 @@ from shared.gallery.memory import MemoryGallery
 from shared.gallery.postgres import PostgresGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, template, unit
 
-PATIENTS, IMAGES = 300, 10
+PATIENTS, IMAGES = 200, 10
 
 
 def near(centre: Embedding, seed: int, spread: float) -> Embedding:
@@ -53,7 +53,7 @@ async def test_the_index_finds_what_comparing_with_everybody_finds(
     for gallery in (indexed_gallery, everything):
         await enrol_many(gallery, PATIENTS, IMAGES)
     assert "_nearest" in await plan(database, 200)
-    for seed in range(20):
+    for seed in range(10):
         probe = near(unit(seed), 10**6 + seed, 0.7) if seed % 2 else unit(10**6 + seed)
         found = await indexed_gallery.search("ct", DIGEST, probe, 20, with_local=5)
         exact = await everything.search("ct", DIGEST, probe, 20, with_local=5)

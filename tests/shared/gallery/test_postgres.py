@@ -104,12 +104,13 @@ async def test_an_outage_is_an_error_and_never_an_empty_gallery(
         EmbeddedServer(server_folder / "outage")
         assert (await search_once_back(gallery)).enrolled_patients == 1
 
+        own_server.process.suspend()  # first, because until then it may start others
         frozen = [own_server.process, *own_server.process.children()]
         for process in frozen:
             process.suspend()
         try:
             with pytest.raises(DatabaseUnavailable):
-                async with asyncio.timeout(8):
+                async with asyncio.timeout(12):
                     await gallery.search("ct", DIGEST, unit(1), 1)
         finally:
             for process in frozen:
