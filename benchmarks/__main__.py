@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, transient=True) as progress:
-            workload = prepare(options.data, options.patients, progress)
+            workload = prepare(options.data and options.data.resolve(), options.patients, progress)
             for verb in options.verbs:
                 name, work = VERBS[verb]
                 results[name] = work(options, workload, progress)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from types import TracebackType
 
 from benchmarks.load.plan import Plan, Sample
+from deploy.local.places import REPOSITORY
 
 GENERATOR = "benchmarks.load.generator"
 
@@ -21,6 +22,7 @@ class Worker:
     def __init__(self, module: str = GENERATOR, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", module],
+            cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | (environment or {}),
