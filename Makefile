@@ -17,8 +17,11 @@ data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manife
 local = $(python) -m deploy.local
 modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry.toml)
 
+bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") --out "$(BENCH_OUT)"
+
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
-        evaluate bench-gallery samples settings-page secrets lock clean
+        evaluate bench bench-overload bench-soak bench-memory bench-stages bench-readiness bench-images bench-guard \
+        bench-page bench-gallery flamegraph samples settings-page secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -87,7 +90,7 @@ bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and sear
 
 ##@ Measure the speed (results under .bench/results)
 
-bench: .venv/bench.stamp ## Side by side with Flask, FastAPI, LitServe, BentoML and the floor; QUICK=1: 4 minutes
+bench: .venv/bench.stamp ## Side by side with Flask, FastAPI, LitServe, BentoML and the floor; QUICK=1: short and rough
 	@$(bench) compare memory readiness stages
 
 bench-overload: .venv/bench.stamp ## Three times the capacity for a minute, and one modality under attack
@@ -95,6 +98,9 @@ bench-overload: .venv/bench.stamp ## Three times the capacity for a minute, and 
 
 bench-soak: .venv/bench.stamp ## Ten minutes at 70 % of the capacity
 	@$(bench) soak
+
+bench-memory: .venv/bench.stamp ## Memory of ours and of the peers, each alone on the machine
+	@$(bench) memory
 
 bench-stages: .venv/bench.stamp ## Where each millisecond of one request goes
 	@$(bench) stages
