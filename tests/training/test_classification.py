@@ -124,7 +124,7 @@ def test_a_sub_type_is_known_of_upright_pictures_of_its_modality(picture: Drawn,
 def test_the_head_learns_labels_and_sub_types(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels, kinds = rng.integers(0, 3, 400), rng.integers(0, 2, 400)
-    features = np.column_stack([np.eye(3)[labels], kinds, rng.random((400, 4))]).astype(np.float16)
+    features = np.column_stack([np.eye(3)[labels], kinds, rng.random((400, 4))]).astype(np.float32)
     subtypes = np.where(labels == 1, kinds, -1)[:, np.newaxis]
     lessons = Lessons(features, labels, subtypes, ("generated",) * 400, (CLEAN,) * 400)
     head = fit_head(lessons, lessons, len(LABELS), CONFIGURATION, tmp_path)

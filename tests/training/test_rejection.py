@@ -20,7 +20,7 @@ def measured() -> tuple[np.ndarray, Lessons]:
     mishaps = (CLEAN,) * 1000 + ("blurred",) * 1000 + (CLEAN,) * 500
     sources = ("hospital",) * 2000 + ("cats",) * 300 + ("dogs",) * 200
     subtypes = np.where(np.arange(2500) < 100, 0, -1)[:, np.newaxis]
-    return answers(others), Lessons(np.zeros((2500, 1), np.float16), labels, subtypes, sources, mishaps)
+    return answers(others), Lessons(np.zeros((2500, 1), np.float32), labels, subtypes, sources, mishaps)
 
 
 def test_the_threshold_keeps_what_was_promised(measured: tuple[np.ndarray, Lessons]) -> None:

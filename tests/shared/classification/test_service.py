@@ -123,3 +123,16 @@ def test_a_classifier_must_know_what_is_none_of_the_modalities(classifier_folder
         (tmp_path / file.name).write_bytes(content)
     with pytest.raises(ValueError, match="whose last label is other"):
         create_classification_app(tmp_path)
+
+
+def test_the_sub_type_is_that_of_the_likeliest_label(manifest: ModelManifest) -> None:
+    told = manifest.model_copy(update={"subtypes": {"mri": ("flair", "t1"), "fundus": ("left_eye", "right_eye")}})
+    labels = np.eye(5, dtype=np.float32)[[1, 2, 3]]
+    further = np.array([[0.9, 0.1, 0.2, 0.8]] * 3, np.float32)
+    answer = to_classification(np.hstack([labels, further]), told)
+    assert [subtype and (subtype.name, subtype.confidence) for subtype in answer.subtypes] == [
+        ("flair", 0.9),
+        ("right_eye", 0.8),
+        None,
+    ]
+    assert [len(row) for row in answer.probabilities] == [5, 5, 5]

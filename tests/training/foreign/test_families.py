@@ -19,7 +19,8 @@ def test_every_family_draws_pictures_of_its_own_seed(family: str) -> None:
     pictures = [drawn(family, seed) for seed in range(4)]
     for picture in pictures:
         assert SIDE - 8 < min(picture.shape[:2]) <= max(picture.shape[:2]) <= SIDE
-        assert (picture.ndim, picture.dtype) == (3, np.uint8)
+        assert picture.ndim == 3
+        assert picture.dtype == np.uint8
     np.testing.assert_array_equal(drawn(family, 2), pictures[2])
 
 
