@@ -138,7 +138,7 @@ lock: .venv/dev.stamp ## Pin and hash the newest versions of everything: require
 
 clean: ## Remove .venv, .run and what tests and tools left
 	@[ ! -x $(python) ] || $(local) down
-	@rm -rf .venv .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	@rm -rf .venv .run .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 
 .venv/%.stamp: requirements/%.lock
 	@deploy/install.sh $*
