@@ -33,7 +33,7 @@ THROUGH_THE_PRODUCT = 250
 """Patients of each size who are enrolled through the product; the others are loaded in bulk."""
 PICTURES = 2
 """Of each patient."""
-PROBES = 1000
+PROBES = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -114,11 +114,16 @@ class Nearest:
 
     def add(self, first: int, persons: Persons) -> None:
         """People with the numbers from `first`; a person is as near as the nearest picture."""
-        count, pictures, dimension = persons.shape
-        cosines = (self.probes @ persons.reshape(-1, dimension).T).reshape(len(self.probes), count, pictures).max(2)
-        cosines = np.concatenate([self.cosines, cosines], axis=1)
-        numbers = np.concatenate([self.numbers, np.tile(np.arange(first, first + count), (len(cosines), 1))], axis=1)
-        best = np.argpartition(-cosines, self.kept - 1, axis=1)[:, : self.kept]
-        order = np.argsort(-np.take_along_axis(cosines, best, 1), axis=1, kind="stable")
-        best = np.take_along_axis(best, order, 1)
+        cosines = np.maximum.reduce([self.probes @ persons[:, i].T for i in range(persons.shape[1])])
+        best = _largest(cosines, min(self.kept, len(persons)))
+        cosines = np.concatenate([self.cosines, np.take_along_axis(cosines, best, 1)], axis=1)
+        numbers = np.concatenate([self.numbers, best + first], axis=1)
+        best = _largest(cosines, self.kept)
         self.cosines, self.numbers = (np.take_along_axis(values, best, 1) for values in (cosines, numbers))
+
+
+def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Columns of the `count` largest of each row, largest first."""
+    chosen = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(values, chosen, 1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, 1)

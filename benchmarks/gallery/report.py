@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -72,7 +73,8 @@ def show(sizes: Sequence[Size], console: Console) -> None:
 
 def _cells(size: Size) -> list[str]:
     search, taken = size.search, size.footprint
-    times = [f"{value:.1f} ms" for value in (search.p50, search.p99, search.p99_busy, search.cpu, search.exact_p50)]
+    spent = (search.p50, search.p99, search.p99_busy, search.cpu, search.exact_p50)
+    times = ["over 5 s" if value is None else f"{value:.1f} ms" for value in spent]
     shares = [f"{value:.1%}" for value in (search.recall1, search.recall3, size.found_at_once)]
     build = "-" if size.build_s is None else f"{size.build_s:.0f} s"
     bytes_taken = [f"{value / MIB:,.0f} MiB" for value in (taken.table, taken.index, search.memory)]
@@ -85,7 +87,7 @@ def plot(sizes: Sequence[Size], out: Path) -> Path:
     times, recall = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     templates = [size.templates for size in sizes]
     for label, values in (
-        ("exact scan, p50", [size.search.exact_p50 for size in sizes]),
+        ("exact scan, p50", [size.search.exact_p50 or np.nan for size in sizes]),
         ("search, p99", [size.search.p99 for size in sizes]),
         ("search, p50", [size.search.p50 for size in sizes]),
     ):
