@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from shared.models.contracts import NETWORK_SIZE
+from shared.models.contracts import NETWORK_SIZE, Pixels
 from shared.models.folder import MODEL_FILE, Golden, golden_image
 from training.networks import PixelsToFloat
 
@@ -20,8 +21,12 @@ def at_network_size(network: keras.Model, rebuilt: keras.Model) -> keras.Model:
     return keras.Model(inputs, rebuilt(PixelsToFloat()(inputs)), name=network.name)
 
 
-def export_litert(network: keras.Model, folder: Path, *, float16: bool) -> Path:
-    """Write `model.tflite`; `float16` halves the weights' size, the arithmetic stays float32."""
+def export_litert(network: keras.Model, folder: Path, *, float16: bool, seen: Sequence[Pixels] = ()) -> Path:
+    """Write `model.tflite`; `float16` halves the weights' size, the arithmetic stays float32.
+
+    Where there are pictures in `seen`, uint8 (224, 224, 3) each, weights and arithmetic are int8: the range of every
+    tensor is the one that these pictures have.
+    """
     import tensorflow as tf  # noqa: PLC0415 - only the export needs TensorFlow itself
 
     with tempfile.TemporaryDirectory() as saved:
@@ -34,6 +39,9 @@ def export_litert(network: keras.Model, folder: Path, *, float16: bool) -> Path:
         if float16:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
+        if seen:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ([picture[np.newaxis]] for picture in seen)
         converted = converter.convert()
     path = folder / MODEL_FILE
     temporary = path.with_suffix(".new")

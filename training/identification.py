@@ -109,7 +109,8 @@ def train_identifier(
 ) -> tuple[keras.Model, ValidationSet]:
     """The best network of the run, for 224 x 224 pictures, and the validation set that chose it.
 
-    `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch.
+    `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch. Without epochs the trunk
+    stays as it is, behind the whitening of its features.
     """
     keras.utils.set_random_seed(configuration.seed)
     trunk = build_trunk(configuration.trunk, None, weights)
@@ -117,21 +118,33 @@ def train_identifier(
     network = build_identifier(
         trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
     )
-    batches = _batches(data, configuration)
     _start_from_whitening(network, data, configuration)
     if configuration.mirrored:
         network = mirror_symmetric(network)
+    validation = ValidationSet(data.validation, data.pictures, data.recipe)
+    if configuration.epochs:
+        _learn(network, trunk, data, configuration, validation, run)
+    return network, validation
+
+
+def _learn(
+    network: keras.Model,
+    trunk: keras.Model,
+    data: Data,
+    configuration: IdentifierConfiguration,
+    validation: ValidationSet,
+    run: Path,
+) -> None:
     start = network.get_weights()
+    batches = _batches(data, configuration)
     learner = IdentityLearner(network, len(batches.subjects) * batches.versions, configuration)
     _start_from_class_means(learner, batches, data, configuration)
-    validation = ValidationSet(data.validation, data.pictures, data.recipe)
     finished = run / "finished"
     if not finished.is_file():
         _fit(learner, trunk, batches, BestByValidation(network, validation, run / "best.weights.h5"), run)
         finished.touch()
     network.load_weights(run / "best.weights.h5")
     _pull_towards(start, network, validation)
-    return network, validation
 
 
 def _pull_towards(start: Sequence[NDArray[np.float32]], network: keras.Model, validation: ValidationSet) -> None:
@@ -188,7 +201,8 @@ def _start_from_whitening(network: keras.Model, data: Data, configuration: Ident
     drawn = np.random.default_rng(configuration.seed).permutation(paths)[:WHITENING_PICTURES]
     features = keras.Model(network.input, network.get_layer("unit_features").output)
     preprocess = at_size(data.recipe, configuration.size)
-    whiten_head(network, in_batches(features, (data.pictures[path] for path in drawn), preprocess))
+    shown = in_batches(features, (data.pictures[path] for path in drawn), preprocess)
+    whiten_head(network, shown, configuration.shrinkage)
 
 
 def _start_from_class_means(

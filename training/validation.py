@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from shared.gallery.contracts import LOCAL_IMAGES
+from shared.gallery.contracts import LEADING_IMAGES, local_images
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import count_inliers
@@ -86,7 +87,8 @@ class ValidationSet:
     def verified(self, embeddings: Embeddings, verifier: LocalVerifier, most: int = 150) -> list[Scored]:
         """The same with the inliers of every pair, of at most `most` probes a track: pairs cost a millisecond each."""
         keypoints: dict[int, Keypoints] = {}
-        return [self._verified(protocol, embeddings, verifier, keypoints, most) for protocol in self.protocols]
+        with threadpool_limits(1):  # matrices this small are multiplied faster than threads can be told
+            return [self._verified(protocol, embeddings, verifier, keypoints, most) for protocol in self.protocols]
 
     def _scored(self, protocol: Probes, embeddings: Embeddings) -> Scored:
         return self._compared(protocol, embeddings)[0]
@@ -102,7 +104,7 @@ class ValidationSet:
         ordered = [own[np.argsort(-cosine[:, own], axis=1, kind="stable")] for own in columns]
         truth = np.array([subjects.index(row.subject) for row in protocol.queries])
         best = np.stack([cosine[:, own].max(axis=1) for own in columns], axis=1)
-        nearest = [[gallery[own[i, :LOCAL_IMAGES]].tolist() for own in ordered] for i in range(len(queries))]
+        nearest = [[gallery[own[i, :LEADING_IMAGES]].tolist() for own in ordered] for i in range(len(queries))]
         return Scored(protocol.track, subjects, truth, best), nearest
 
     def _verified(
@@ -119,10 +121,11 @@ class ValidationSet:
         inliers = np.empty(scored.similarities.shape, np.float32)
         for i, row in enumerate(tqdm(some.queries, desc=f"keypoints {protocol.track}", unit="probe")):
             probe = self._keypoints(self._index[row.path], verifier, keypoints)
-            inliers[i] = [
-                max(count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in pictures)
-                for pictures in nearest[i]
-            ]
+            for rank, subject in enumerate(np.argsort(-scored.similarities[i], kind="stable")):
+                pictures = nearest[i][subject][: local_images(rank)]
+                inliers[i, subject] = max(
+                    count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in pictures
+                )
         return replace(scored, inliers=inliers)
 
     def _keypoints(self, index: int, verifier: LocalVerifier, known: dict[int, Keypoints]) -> Keypoints:

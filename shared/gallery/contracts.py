@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 
 Embedding = NDArray[np.float32]
 """float32 (256,), L2-normalised."""
-LOCAL_IMAGES = 4
-"""Images of one patient whose local parts a search returns: the nearest slice need not be the nearest embedding."""
+LEADERS, LEADING_IMAGES, LOCAL_IMAGES = 3, 12, 2
+"""Of the `LEADERS` nearest patients a search returns the local parts of up to `LEADING_IMAGES` images each, since the
+slice at the probe's level need not be the one with the nearest embedding; of those behind them, of `LOCAL_IMAGES`."""
+
+
+def local_images(rank: int) -> int:
+    """How many images of the patient at `rank`, counted from 0, take part with their local parts."""
+    return LEADING_IMAGES if rank < LEADERS else LOCAL_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Template:
 class Neighbour:
     """One patient near a probe, by the most similar of the patient's images.
 
-    `local` holds the local parts of the `LOCAL_IMAGES` most similar ones, as far as they have one and were asked for.
+    `local` holds the local parts of the `local_images` most similar ones, as far as they have one and were asked for.
     """
 
     patient_id: str

@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
-    LOCAL_IMAGES,
+    LEADING_IMAGES,
     Embedding,
     Erasure,
     IdempotencyClaim,
@@ -22,6 +22,7 @@ from shared.gallery.contracts import (
     PatientRecord,
     SearchResult,
     Template,
+    local_images,
 )
 from shared.ulid import new_ulid
 
@@ -68,8 +69,11 @@ class MemoryGallery:
             if (neighbour := await self.find(modality, model_digest, embedding, patient_id)) is not None
         ]
         best.sort(key=lambda neighbour: -neighbour.similarity)
-        bare = [replace(neighbour, local=()) for neighbour in best[with_local:limit]]
-        return SearchResult([*best[: min(with_local, limit)], *bare], len(best))
+        found = [
+            replace(neighbour, local=neighbour.local[: local_images(rank) if rank < with_local else 0])
+            for rank, neighbour in enumerate(best[:limit])
+        ]
+        return SearchResult(found, len(best))
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe; of equally similar ones the first by identifier."""
@@ -83,7 +87,7 @@ class MemoryGallery:
         if not compared:
             return None
         similarity, image_id, _ = compared[0]
-        local = tuple(local for _, _, local in compared[:LOCAL_IMAGES] if local is not None)
+        local = tuple(local for _, _, local in compared[:LEADING_IMAGES] if local is not None)
         return Neighbour(patient_id, image_id, similarity, local)
 
     async def enrol(

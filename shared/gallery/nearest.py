@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.database.connections import Connection
-from shared.gallery.contracts import LOCAL_IMAGES, Embedding, Neighbour, SearchResult
+from shared.gallery.contracts import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Embedding, Neighbour, SearchResult
 
 MOST_CANDIDATES = 10_000
 """Images that the index names at most; a search that needs more to find patients enough scans."""
@@ -45,7 +45,8 @@ WITH candidates AS ({candidates}), named AS (
 SELECT patient_id, image_id, similarity,
     CASE WHEN rank <= %(with_local)s THEN ARRAY(
         SELECT local FROM {table} own
-        WHERE own.patient_key = compared.patient_key ORDER BY embedding <#> %(probe)s, image_id LIMIT {local_images}
+        WHERE own.patient_key = compared.patient_key ORDER BY embedding <#> %(probe)s, image_id
+        LIMIT CASE WHEN rank <= {leaders} THEN {leading_images} ELSE {local_images} END
     ) END,
     (SELECT sum(patients)::bigint FROM tallies WHERE space = {space})
 FROM compared
@@ -100,7 +101,14 @@ async def _search(connection: Connection, space: Space, asked: Search, images: i
     """Out of so many candidates, or of all (None)."""
     table = f"templates_{space.number}"
     candidates = (ALL_IMAGES if images is None else NEAREST_BY_INDEX).format(table=table, images=images)
-    query = SEARCH.format(candidates=candidates, table=table, space=space.number, local_images=LOCAL_IMAGES)
+    query = SEARCH.format(
+        candidates=candidates,
+        table=table,
+        space=space.number,
+        leaders=LEADERS,
+        leading_images=LEADING_IMAGES,
+        local_images=LOCAL_IMAGES,
+    )
     parameters = {"probe": asked.probe, "limit": asked.limit, "with_local": asked.with_local}
     cursor = connection.cursor(binary=True)  # keypoints as they are: as text they are twice as long
     rows = await (await cursor.execute(query.encode(), parameters)).fetchall()

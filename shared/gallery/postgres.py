@@ -12,7 +12,7 @@ from psycopg.sql import SQL
 from shared.database.connections import Connection, Database
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
-    LOCAL_IMAGES,
+    LEADING_IMAGES,
     Embedding,
     Erasure,
     IdempotencyClaim,
@@ -63,7 +63,7 @@ class PostgresGallery:
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe."""
         asked = {"probe": embedding, "modality": modality, "digest": model_digest, "patient": patient_id}
-        rows = await self._database.fetch(FIND, {**asked, "images": LOCAL_IMAGES})
+        rows = await self._database.fetch(FIND, {**asked, "images": LEADING_IMAGES})
         local = tuple(row[3] for row in rows if row[3] is not None)
         return Neighbour(rows[0][0], rows[0][1], rows[0][2], local) if rows else None
 

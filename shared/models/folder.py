@@ -61,7 +61,7 @@ class ModelManifest(BaseModel):
     labels: tuple[str, ...] = ()
     subtypes: Annotated[
         dict[str, tuple[str, ...]],
-        Field(description="By label: what the numbers of an answer after those of the labels stand for, in this order."),
+        Field(description="By label: what the numbers of an answer after the labels' stand for, in this order."),
     ] = {}
     output_size: Annotated[int, Field(gt=0)]
     trunk: str

@@ -10,9 +10,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from shared.gallery.contracts import LOCAL_IMAGES
+from shared.gallery.contracts import local_images
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
@@ -90,12 +91,13 @@ class ShippedModel(EmbeddingScorer):
         if self.verifier is None:
             return agreeing
         best = track.best_per_subject(cosines)
-        for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
-            for column in np.argsort(-best[i], kind="stable")[:CANDIDATES]:
-                own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
-                nearest = sorted(own, key=lambda j: -cosines[i, j])[:LOCAL_IMAGES]
-                found = [count_inliers(self._found(probe), self._found(track.gallery[j])) for j in nearest]
-                agreeing[i, column] = max(found)
+        with threadpool_limits(1):  # as in service
+            for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
+                for rank, column in enumerate(np.argsort(-best[i], kind="stable")[:CANDIDATES]):
+                    own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
+                    nearest = sorted(own, key=lambda j: -cosines[i, j])[: local_images(rank)]
+                    found = [count_inliers(self._found(probe), self._found(track.gallery[j])) for j in nearest]
+                    agreeing[i, column] = max(found)
         return agreeing
 
     def _found(self, row: Row) -> Keypoints:

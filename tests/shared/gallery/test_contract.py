@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from shared.errors import Conflict, NotFound
-from shared.gallery.contracts import LOCAL_IMAGES, Gallery, Template
+from shared.gallery.contracts import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Gallery, Template
 from shared.gallery.memory import MemoryGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit
 
@@ -61,13 +61,20 @@ async def test_only_the_nearest_come_with_their_local_part(gallery: Gallery) -> 
 
 
 async def test_the_nearest_images_of_a_patient_come_with_their_local_parts(gallery: Gallery) -> None:
-    await gallery.enrol("P-1", [template(seed, local=b"%d" % seed) for seed in range(8)])
-    order = sorted(range(8), key=lambda seed: -float(unit(seed) @ unit(3)))
-    expected = tuple(b"%d" % seed for seed in order[:LOCAL_IMAGES])
+    await gallery.enrol("P-1", [template(seed, local=b"%d" % seed) for seed in range(16)])
+    order = sorted(range(16), key=lambda seed: -float(unit(seed) @ unit(3)))
+    expected = tuple(b"%d" % seed for seed in order[:LEADING_IMAGES])
     (found,) = (await gallery.search("ct", DIGEST, unit(3), 5, with_local=1)).neighbours
     claimed = await gallery.find("ct", DIGEST, unit(3), "P-1")
     assert claimed is not None
     assert found.local == claimed.local == expected
+
+
+async def test_those_behind_the_leaders_come_with_fewer_local_parts(gallery: Gallery) -> None:
+    for patient in range(LEADERS + 2):
+        await gallery.enrol(f"P-{patient}", [template(20 * patient + i, local=b"local") for i in range(14)])
+    found = (await gallery.search("ct", DIGEST, unit(3), 10, with_local=10)).neighbours
+    assert [len(neighbour.local) for neighbour in found] == [LEADING_IMAGES] * LEADERS + [LOCAL_IMAGES] * 2
 
 
 async def test_search_agrees_with_numpy(gallery: Gallery) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared.database.connections import Database
 from shared.gallery import nearest
-from shared.gallery.contracts import LOCAL_IMAGES, Embedding, Gallery, SearchResult, Template
+from shared.gallery.contracts import LEADING_IMAGES, Embedding, Gallery, SearchResult, Template
 from shared.gallery.memory import MemoryGallery
 from shared.gallery.postgres import PostgresGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, template, unit
@@ -83,7 +83,7 @@ async def test_all_images_of_a_candidate_count_whichever_the_index_named(indexed
     await indexed_gallery.enrol("P-1", images)
     order = sorted(range(50), key=lambda seed: -float(unit(seed) @ unit(3)))
     (found,) = (await indexed_gallery.search("ct", DIGEST, unit(3), 1, with_local=1)).neighbours
-    assert found.local == tuple(b"%d" % seed for seed in order[:LOCAL_IMAGES])
+    assert found.local == tuple(b"%d" % seed for seed in order[:LEADING_IMAGES])
     assert found.similarity == pytest.approx(1.0, abs=1e-5)
 
 
