@@ -87,7 +87,7 @@ async def search_space(connection: Connection, space: Space, asked: Search, exac
     candidates = _enough(space, asked.limit) if space.images > exact_up_to else None
     while True:
         result = await _search(connection, space, asked, candidates)
-        if candidates is None or len(result.neighbours) >= min(asked.limit, space.patients):
+        if candidates is None or len(result.neighbours) >= min(asked.limit, result.enrolled_patients):
             return result
         candidates = candidates * WIDENING if candidates * WIDENING <= MOST_CANDIDATES else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from shared.gallery.contracts import (
     SearchResult,
     Template,
 )
-from shared.gallery.nearest import Search, find_space, search_space
+from shared.gallery.nearest import Search, Space, find_space, search_space
 from shared.gallery.spaces import open_spaces
 from shared.ulid import new_ulid
 
@@ -37,6 +38,7 @@ LIMIT %(images)s
 """
 IMAGE_COLUMNS = "image_id, modality, model_digest, quality, reference, acquired_at, enrolled_at"
 IDEMPOTENCY_HOURS = 24
+REMEMBERED_S = 1.0
 
 
 class PostgresGallery:
@@ -44,6 +46,7 @@ class PostgresGallery:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: dict[tuple[str, str], tuple[float, Space]] = {}
 
     async def ping(self) -> None:
         """Return where the store answers and is migrated."""
@@ -54,11 +57,20 @@ class PostgresGallery:
     ) -> SearchResult:
         """Exact up to `gallery_exact_up_to` images there; beyond, an index names the candidates."""
         async with self._database.session() as connection:
-            space = await find_space(connection, modality, model_digest)
+            space = await self._space(connection, modality, model_digest)
             if space is None:
                 return SearchResult([], 0)
             exact_up_to = self._database.settings.gallery_exact_up_to
             return await search_space(connection, space, Search(embedding, limit, with_local), exact_up_to)
+
+    async def _space(self, connection: Connection, modality: str, model_digest: str) -> Space | None:
+        """Which table it is does not change, and its counts only say how to search: they may be a second old."""
+        until, space = self._known.get((modality, model_digest), (0.0, None))
+        if space is None or until < time.monotonic():
+            space = await find_space(connection, modality, model_digest)
+            if space is not None:
+                self._known[modality, model_digest] = time.monotonic() + REMEMBERED_S, space
+        return space
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe."""
