@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,18 @@ def train_identifier(
 ) -> tuple[keras.Model, ValidationSet]:
     """The best network of the run, for 224 x 224 pictures, and the validation set that chose it.
 
-    `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch. Without epochs the trunk
-    stays as it is, behind the whitening of its features.
+    `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch.
     """
+    network, trunk = start_network(data, configuration, weights)
+    validation = ValidationSet(data.validation, data.pictures, data.recipe)
+    _learn(network, trunk, data, configuration, validation, run)
+    return network, validation
+
+
+def start_network(
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None
+) -> tuple[keras.Model, keras.Model]:
+    """The pretrained trunk behind the whitening of its features on `data.fitting`, and the trunk itself."""
     keras.utils.set_random_seed(configuration.seed)
     trunk = build_trunk(configuration.trunk, None, weights)
     freeze_batch_normalisation(trunk)
@@ -119,12 +128,7 @@ def train_identifier(
         trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
     )
     _start_from_whitening(network, data, configuration)
-    if configuration.mirrored:
-        network = mirror_symmetric(network)
-    validation = ValidationSet(data.validation, data.pictures, data.recipe)
-    if configuration.epochs:
-        _learn(network, trunk, data, configuration, validation, run)
-    return network, validation
+    return (mirror_symmetric(network) if configuration.mirrored else network), trunk
 
 
 def _learn(
@@ -180,9 +184,8 @@ def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatc
 
 
 def at_size(recipe: Recipe, size: int) -> Preprocess:
-    """The recipe at the size that the network sees in serving, then the size of the training."""
-    seen = replace(recipe, size=NETWORK_SIZE)
-    return lambda image: square_view(seen(image), size)
+    """The network's view as in serving, at the size of the training."""
+    return lambda image: square_view(square_view(recipe(image), NETWORK_SIZE), size)
 
 
 def in_batches(

@@ -10,8 +10,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.images.recipes import build_recipe
+from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
 from shared.models.sessions import open_session
@@ -20,8 +22,8 @@ from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import is_validation
 from training.identification import Data
-from training.runs import Bundle, calibrate, identified_rows
-from training.validation import ValidationSet
+from training.runs import Bundle, calibrate, identified_rows, judged
+from training.validation import Embeddings, ValidationSet
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -31,6 +33,8 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     manifest, configuration = read_manifest(folder), read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
         raise ValueError(f"{folder.name}/ holds no identification model")
+    if not configuration.epochs:
+        raise ValueError(f"{folder.name}/ learns nothing: train it again, that takes no longer")
     modality = load_registry()[manifest.name]
     if modality.recipe.steps != manifest.recipe.steps:
         raise ValueError(
@@ -42,9 +46,11 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     data = Data(held_out, pictures, build_recipe(modality.recipe), configuration.validation_share)
     validation = ValidationSet(held_out, pictures, data.recipe)
     session = open_session(folder)
-    calibration = calibrate(
-        validation, data, configuration, modality, lambda images: session.run(images.astype(np.uint8))
-    )
+
+    def embed(images: NDArray[np.float32]) -> Embeddings:
+        return session.run(images.astype(np.uint8))
+
+    calibration = calibrate(judged(build_verifier(modality), validation, embed), data, configuration, modality, embed)
     fitted = manifest.model_copy(update={"calibration": calibration, "recipe": modality.recipe})
     (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return fitted

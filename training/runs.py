@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from shared.images.recipes import build_recipe
-from shared.keypoints.verification import build_verifier
+from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE
@@ -26,6 +27,7 @@ from training.datasets.split import neighbouring_slices
 from training.export import at_network_size, export_litert, golden
 from training.foreign import ForeignPictures
 from training.foreign.collections import collected_rows, load_collections
+from training.frozen import whiten_identifier
 from training.identification import Data, train_identifier
 from training.labelled import LabelledPictures, LabelledRows
 from training.networks import build_identifier, mirror_symmetric
@@ -71,35 +73,47 @@ def train_modality(
     modality = load_registry()[name]
     pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
     data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
-    trained, validation = train_identifier(data, configuration, bundle.weights, run)
+    judge = partial(judged, build_verifier(modality))
+    if configuration.epochs:
+        trained, validation = train_identifier(data, configuration, bundle.weights, run)
+        tracks = judge(validation, embedder(trained))
+    else:
+        trained, tracks = whiten_identifier(data, configuration, bundle.weights, judge)
     network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
-    figures = {
+    calibration = calibrate(tracks, data, configuration, modality, embedder(trained))
+    described = {"recipe": modality.recipe, "calibration": calibration}
+    return _ship(Trained(name, network, configuration, rows, _figures(tracks), described), folder, run)
+
+
+def _figures(tracks: Sequence[Scored]) -> dict[str, float]:
+    """By embeddings alone."""
+    return {
         f"{s.track}, {s.queries} probes of {s.subjects} subjects: {figure}": value
-        for s in (track.score for track in validation.scored(validation.embeddings(embedder(trained))))
+        for s in (track.score for track in tracks)
         for figure, value in (("rank-1", s.rank1), ("mean average precision", s.mean_average_precision))
     }
-    calibration = calibrate(validation, data, configuration, modality, embedder(trained))
-    described = {"recipe": modality.recipe, "calibration": calibration}
-    return _ship(Trained(name, network, configuration, rows, figures, described), folder, run)
+
+
+def judged(verifier: LocalVerifier | None, part: ValidationSet, embed: Embed) -> list[Scored]:
+    """Every track of a set, with keypoints where there is a verifier."""
+    embeddings = part.embeddings(embed)
+    return part.verified(embeddings, verifier) if verifier else part.scored(embeddings)
 
 
 def calibrate(
-    validation: ValidationSet, data: Data, configuration: IdentifierConfiguration, modality: Modality, embed: Embed
+    tracks: Sequence[Scored], data: Data, configuration: IdentifierConfiguration, modality: Modality, embed: Embed
 ) -> Calibration:
-    """Fitted on the validation subjects, with keypoints where the registry has them."""
-    verifier = build_verifier(modality)
+    """Fitted on the tracks of the validation subjects, with keypoints where the registry has them.
 
-    def scored(part: ValidationSet) -> list[Scored]:
-        embeddings = part.embeddings(embed)
-        return part.verified(embeddings, verifier) if verifier else part.scored(embeddings)
-
-    made: list[Scored] = []
-    if configuration.repeats and verifier:
-        made = scored(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed))
-    real = scored(validation)
+    `data` and `embed` make the further tracks that the configuration asks for.
+    """
+    judge, made = partial(judged, build_verifier(modality)), list[Scored]()
+    if configuration.repeats and modality.local_verification:
+        made = judge(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed), embed)
+    real = list(tracks)
     if configuration.neighbours:
         slices = [neighbouring_slices(data.validation)]
-        real += scored(ValidationSet(data.validation, data.pictures, data.recipe, slices))
+        real += judge(ValidationSet(data.validation, data.pictures, data.recipe, slices), embed)
     return fit_calibration(real, configuration.seed, made)
 
 

@@ -17,6 +17,9 @@ def whiten_head(identifier: keras.Model, features: NDArray[np.float32], shrinkag
     dense, embedding = identifier.get_layer("dense"), identifier.get_layer("embedding")
     mean = features.mean(axis=0)
     _, singular, directions = np.linalg.svd(features - mean, full_matrices=False)
+    # without this the signs would hang on the last bit, and a run that is taken up again would start elsewhere
+    largest = np.abs(directions).argmax(axis=1)
+    directions = directions * np.sign(directions[np.arange(len(directions)), largest])[:, np.newaxis]
     kept = min(dense.units, len(singular))
     projection = np.zeros((features.shape[1], dense.units), np.float32)
     projection[:, :kept] = directions[:kept].T
