@@ -24,7 +24,7 @@ from shared.service.npy import MODEL_ERRORS, NPY_BODY, Images, deadline_of_reque
 router = APIRouter(prefix="/v1", tags=["classification"])
 
 
-def _model(request: Request) -> LoadedModel:
+async def _model(request: Request) -> LoadedModel:
     model: LoadedModel = request.state.model
     return model
 

@@ -34,12 +34,12 @@ from shared.service.npy import (
 router = APIRouter(prefix="/v1", tags=["identification"])
 
 
-def _matcher(request: Request) -> Matcher:
+async def _matcher(request: Request) -> Matcher:
     matcher: Matcher = request.state.matcher
     return matcher
 
 
-def _model(request: Request) -> LoadedModel:
+async def _model(request: Request) -> LoadedModel:
     model: LoadedModel = request.state.model
     return model
 
