@@ -17,6 +17,8 @@ DOCUMENTS = ("*.md", "docs/**/*.md", "samples/*.md", "training/**/*.md", "*-serv
 OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*/?")
 TARGET = re.compile(r"(?:^|[\s;&])make ([a-z][a-z-]*)", re.MULTILINE)
+MADE = frozenset({".bench", ".run", ".venv"})
+"""Folders that work leaves behind: what is in them depends on what was done before."""
 
 
 def check(repository: Path) -> Iterator[Finding]:
@@ -44,7 +46,7 @@ def _problems(path: Path, repository: Path, targets: set[str]) -> Iterator[tuple
 def _exists(repository: Path, text: str) -> bool:
     """False for what looks like a path below a folder of the tree that is not there."""
     first, _, rest = text.partition("/")
-    if not rest or not PATH.fullmatch(text) or not (repository / first).is_dir():
+    if not rest or first in MADE or not PATH.fullmatch(text) or not (repository / first).is_dir():
         return True
     return any(repository.glob(text.rstrip("/")))
 
