@@ -32,13 +32,13 @@ ENV PIP_PYTHON=/opt/venv/bin/python PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_C
 COPY deploy/containers/slim.sh /usr/local/bin/slim
 FROM packages AS gateway-packages
 COPY requirements/gateway.lock .
-RUN pip install --require-hashes --requirement gateway.lock && slim /opt/venv/lib/python3.11/site-packages
+RUN pip install --no-deps --require-hashes --requirement gateway.lock && slim /opt/venv/lib/python3.11/site-packages
 FROM packages AS model-packages
 COPY requirements/model.lock .
-RUN pip install --require-hashes --requirement model.lock && slim /opt/venv/lib/python3.11/site-packages
+RUN pip install --no-deps --require-hashes --requirement model.lock && slim /opt/venv/lib/python3.11/site-packages
 FROM packages AS migrate-packages
 COPY requirements/migrate.lock .
-RUN pip install --require-hashes --requirement migrate.lock && slim /opt/venv/lib/python3.11/site-packages
+RUN pip install --no-deps --require-hashes --requirement migrate.lock && slim /opt/venv/lib/python3.11/site-packages
 
 FROM base AS service
 ENV MEDREID_HOST=0.0.0.0 MEDREID_PORT=8000

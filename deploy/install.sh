@@ -36,7 +36,7 @@ progress() { # a line for each package becomes one bar, on a terminal
 is_311 .venv/bin/python || create
 : >"$log"
 echo "Installing $lock into .venv" >&2
-.venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes \
+.venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --no-deps --require-hashes \
     --requirement "$lock" 2>>"$log" | tee -a "$log" | progress || {
     grep -v '^WARNING: Location' "$log" | tail -n 20 >&2
     exit 1
