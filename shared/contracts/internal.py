@@ -37,6 +37,11 @@ class Classification(Message):
     ]
 
 
+StrictThreshold = Annotated[
+    Probability | None, Field(description="Of the operating point `strict`; null where the model has none.")
+]
+
+
 class Match(Message):
     """One enrolled patient near the probe, with the calibrated probability of being the person."""
 
@@ -62,6 +67,7 @@ class Matches(Message):
     enrolled_patients: Annotated[int, Field(ge=0)]
     matches: list[Match]
     unknown_probability: Probability
+    strict_threshold: StrictThreshold = None
     timings_ms: ServiceTimings
 
 
@@ -101,3 +107,4 @@ class ModelDescription(Message):
 
     modality: str
     model: Digest
+    strict_threshold: StrictThreshold = None

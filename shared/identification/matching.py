@@ -79,6 +79,7 @@ class Matcher:
             enrolled_patients=result.enrolled_patients,
             matches=matches,
             unknown_probability=unknown,
+            strict_threshold=self._model.manifest.strict_threshold,
             timings_ms=_timings(probe, begun),
         )
 

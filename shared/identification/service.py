@@ -78,8 +78,9 @@ async def templates(images: Images, matcher: TheMatcher) -> Templates:
 
 @router.get("/model")
 async def model(loaded: Annotated[LoadedModel, Depends(_model)]) -> ModelDescription:
-    """Which model answers."""
-    return ModelDescription(modality=loaded.manifest.name, model=loaded.manifest.digest)
+    """Which model answers, and its threshold of the operating point `strict`."""
+    manifest = loaded.manifest
+    return ModelDescription(modality=manifest.name, model=manifest.digest, strict_threshold=manifest.strict_threshold)
 
 
 def create_identification_app(

@@ -32,6 +32,15 @@ class Calibration(BaseModel):
     inlier_half: Annotated[float, Field(gt=0, description="Keypoints that agree at half of that.")] = 10.0
 
 
+class OperatingPoints(BaseModel):
+    """Thresholds that belong to this network with this calibration; what the registry says is not among them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strict: Annotated[float, Field(gt=0, le=1, description="Confidence that 0.3 % of strangers reach.")]
+    strict_origin: Annotated[str, Field(description="What it was chosen by: see `training.points`.")]
+
+
 class Rejection(BaseModel):
     """When COMPA refuses an image: where the probability of `other` reaches the threshold."""
 
@@ -67,9 +76,18 @@ class ModelManifest(BaseModel):
     trunk: str
     recipe: Annotated[RecipeSpec | None, Field(description="The recipe that the network was trained with.")] = None
     calibration: Calibration | None = None
+    operating_points: Annotated[
+        OperatingPoints | None,
+        Field(description="None where too few validation subjects stood behind the calibration."),
+    ] = None
     rejection: Rejection | None = None
     golden: Golden
     training: Annotated[dict[str, Any], Field(description="Configuration, seed, data and figures of the training.")]
+
+    @property
+    def strict_threshold(self) -> float | None:
+        """Of the operating point `strict`, in 0-1; None where the model has none."""
+        return self.operating_points.strict if self.operating_points else None
 
 
 def file_digest(path: Path) -> str:

@@ -20,7 +20,7 @@ from shared.identification.service import create_identification_app
 from shared.images import npy
 from shared.images.quality import quality
 from shared.images.views import network_view
-from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
+from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, read_manifest
 from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
 from tests.shared.service.test_problems import references
@@ -227,7 +227,25 @@ async def test_every_image_gets_a_template_with_its_quality(client: httpx.AsyncC
 
 
 async def test_the_service_says_which_model_answers(client: httpx.AsyncClient, manifest: ModelManifest) -> None:
-    assert (await client.get("/v1/model")).json() == {"modality": "ct", "model": manifest.digest}
+    expected = {"modality": "ct", "model": manifest.digest, "strict_threshold": None}
+    assert (await client.get("/v1/model")).json() == expected
+
+
+async def test_the_strict_threshold_of_the_model_comes_with_every_answer(
+    identifier_folder: Path, tmp_path: Path, database_settings: DatabaseSettings
+) -> None:
+    copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
+    points = OperatingPoints(strict=0.9606, strict_origin="")
+    manifest = read_manifest(copy).model_copy(update={"operating_points": points})
+    (copy / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    async with calling(create_identification_app(copy, database_settings=database_settings)) as client:
+        await until_ready(client)
+        assert (await client.get("/v1/model")).json()["strict_threshold"] == 0.9606
+        assert (await identify(client, picture(1))).strict_threshold == 0.9606
+
+
+async def test_without_one_nothing_is_made_up(client: httpx.AsyncClient) -> None:
+    assert (await identify(client, picture(1))).strict_threshold is None
 
 
 async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,7 @@
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +41,33 @@ def test_a_manifest_with_a_field_too_many_is_refused(folder: Path) -> None:
     path.write_text(path.read_text().replace('"kind"', '"knid": 1, "kind"'))
     with pytest.raises(ValidationError, match="knid"):
         read_manifest(folder)
+
+
+def with_points(folder: Path, points: Any) -> Path:
+    path = folder / MANIFEST_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "operating_points": points}))
+    return folder
+
+
+def test_a_manifest_may_hold_a_strict_threshold(folder: Path) -> None:
+    assert read_manifest(folder).strict_threshold is None
+    points = {"strict": 0.9606, "strict_origin": "22 validation strangers"}
+    assert read_manifest(with_points(folder, points)).strict_threshold == 0.9606
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        {"strict": 1.01, "strict_origin": ""},
+        {"strict": 0, "strict_origin": ""},
+        {"strict": None, "strict_origin": ""},
+        {"strict": 0.9},
+        {"strict": 0.9, "strict_origin": "", "lax": 0.1},
+    ],
+)
+def test_points_that_cannot_be_are_refused(folder: Path, points: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="operating_points"):
+        read_manifest(with_points(folder, points))
 
 
 def test_the_golden_image_is_always_the_same() -> None:
