@@ -3,7 +3,8 @@
     MedReIDError
     ├── InvalidInput                 422 invalid-input
     │   ├── UnreadableImage          422 unreadable-image
-    │   └── UnsupportedModality      422 unsupported-modality   (+ probabilities)
+    │   ├── UnsupportedModality      422 unsupported-modality   (+ probabilities)
+    │   └── NoOperatingPoint         422 no-operating-point
     ├── UnsupportedMediaType         415 unsupported-media-type
     ├── PayloadTooLarge              413 payload-too-large
     ├── Unauthenticated              401 unauthenticated
@@ -70,6 +71,17 @@ class UnsupportedModality(InvalidInput):
     slug = "unsupported-modality"
     title = "Unsupported modality"
     default_detail = "The image does not look like any of the supported modalities. Send `modality` if you know better."
+
+
+class NoOperatingPoint(InvalidInput):
+    """The model of the modality has no threshold for the operating point that was asked for."""
+
+    slug = "no-operating-point"
+    title = "No such operating point"
+    default_detail = (
+        "The model of this modality has no strict threshold. Use another operating point or send `threshold`."
+        " `python -m training.recalibrate` gives the model one."
+    )
 
 
 class UnsupportedMediaType(MedReIDError):

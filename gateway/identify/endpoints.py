@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
@@ -14,9 +15,11 @@ from gateway.pipeline import Prepared, Stopwatch, joint_verdict
 from gateway.state import State
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.internal import Matches
-from shared.contracts.public import Candidate, Identification, ModelDigests, Probability
-from shared.errors import responses
+from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
+from shared.errors import InvalidInput, NoOperatingPoint, responses
 from shared.identification.decision import decide
+from shared.identification.points import NOBODY, point_threshold
+from shared.modalities import Modality
 from shared.service.context import current_request
 
 router = APIRouter(prefix="/v1", tags=["identify"])
@@ -24,8 +27,8 @@ router = APIRouter(prefix="/v1", tags=["identify"])
 
 @router.post(
     "/identify",
-    responses=responses(*UPLOAD_ERRORS),
-    dependencies=[Depends(only_fields("modality", "top_k", "threshold"))],
+    responses=responses(*UPLOAD_ERRORS, NoOperatingPoint),
+    dependencies=[Depends(only_fields("modality", "top_k", "threshold", "operating_point"))],
 )
 async def identify(
     file: Uploads,
@@ -36,17 +39,27 @@ async def identify(
     threshold: Annotated[
         Probability | None, Form(description="Confidence from which the top candidate is `identified`.")
     ] = None,
+    operating_point: Annotated[
+        OperatingPoint | None,
+        Form(
+            description="A threshold by name, in place of `threshold`: `standard` (without either field), `strict`"
+            " (hardly ever a stranger), `investigation` (identifies nobody, always shows the nearest).",
+            examples=["standard", "strict", "investigation"],
+        ),
+    ] = None,
 ) -> Identification:
     """Whose image it is: `identified`, `candidates` for a human to choose from, or `unknown`.
 
     Several parts named `file` are several images of one probe, such as the slices of a series.
     """
+    if threshold is not None and operating_point is not None:
+        raise InvalidInput("Send `threshold` or `operating_point`, not both: a point is a threshold by name.")
     watch = Stopwatch()
     prepared = await state.pipeline.prepare_probe(file, modality, watch)
     entry = prepared[0].modality
     matches = await state.services.identifiers[entry.name].identify([image.view for image in prepared], top_k)
     watch.lap("identify")
-    answer = _answer(prepared, matches, entry.threshold if threshold is None else threshold, watch)
+    answer = _answer(prepared, matches, _asked(entry, matches, threshold, operating_point), watch)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
     state.metrics.confidence.labels(entry.name).observe(answer.confidence)
     await state.audit.record(
@@ -63,7 +76,23 @@ async def identify(
     return answer
 
 
-def _answer(prepared: list[Prepared], matches: Matches, threshold: float, watch: Stopwatch) -> Identification:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The confidence that identifies (None: no confidence does), and the point it is of (None: the caller's own)."""
+
+    threshold: float | None
+    point: OperatingPoint | None
+
+
+def _asked(entry: Modality, matches: Matches, threshold: float | None, point: OperatingPoint | None) -> _Asked:
+    """NoOperatingPoint where the model that answered does not have the point."""
+    if threshold is not None:
+        return _Asked(threshold, None)
+    point = point or "standard"
+    return _Asked(point_threshold(point, entry.threshold, matches.strict_threshold), point)
+
+
+def _answer(prepared: list[Prepared], matches: Matches, asked: _Asked, watch: Stopwatch) -> Identification:
     context = current_request.get()
     candidates = [
         Candidate(
@@ -76,13 +105,14 @@ def _answer(prepared: list[Prepared], matches: Matches, threshold: float, watch:
         for match in matches.matches
     ]
     top = candidates[0] if candidates else None
-    decision = decide(top.confidence if top else None, matches.unknown_probability, threshold)
+    decision = decide(top.confidence if top else None, matches.unknown_probability, asked.threshold)
     return Identification(
         request_id=context.request_id if context else "",
         decision=decision,
         patient_id=top.patient_id if top and decision == "identified" else None,
         confidence=top.confidence if top else 0.0,
-        threshold=threshold,
+        threshold=NOBODY if asked.threshold is None else asked.threshold,
+        operating_point=asked.point,
         unknown_probability=matches.unknown_probability,
         candidates=candidates,
         modality=joint_verdict(prepared),

@@ -16,6 +16,7 @@ from shared.contracts.internal import ModelDescription
 from shared.contracts.public import ModalityList, ModalityStatus
 from shared.errors import responses
 from shared.gallery.contracts import ModalityCount
+from shared.identification.points import point_thresholds
 from shared.modalities import Modality
 
 router = APIRouter(prefix="/v1", tags=["modalities"])
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/v1", tags=["modalities"])
 
 @router.get("/modalities", responses=responses(*STORE_ERRORS))
 async def list_modalities(_caller: Annotated[Caller, Depends(any_caller)], state: State) -> ModalityList:
-    """Every modality: whether its service is ready, with which model, and how much is enrolled under it."""
+    """Every modality: whether its service is ready, with which model and thresholds, and how much is enrolled."""
     entries = list(state.registry)
     models = await asyncio.gather(*(state.services.identifiers[entry.name].model() for entry in entries))
     counts = await state.gallery.counts()
@@ -40,6 +41,7 @@ def _status(entry: Modality, model: ModelDescription | None, counts: Sequence[Mo
         title=entry.title,
         ready=model is not None,
         threshold=entry.threshold,
+        operating_points=point_thresholds(entry.threshold, model.strict_threshold if model else None),
         model=model.model if model else None,
         enrolled_patients=current.patients if current else 0,
         enrolled_images=current.images if current else 0,

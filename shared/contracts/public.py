@@ -11,6 +11,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 PatientId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Decision = Literal["identified", "candidates", "unknown"]
+OperatingPoint = Literal["strict", "standard", "investigation"]
 
 
 class Message(BaseModel):
@@ -77,7 +78,12 @@ class Identification(Message):
     decision: Decision
     patient_id: Annotated[PatientId | None, Field(description="null unless identified")]
     confidence: Annotated[Probability, Field(description="of the top candidate; 0 when there is none")]
-    threshold: Probability
+    threshold: Annotated[
+        Probability, Field(description="what identified, or would have; 1 at `investigation`, which identifies nobody")
+    ]
+    operating_point: Annotated[
+        OperatingPoint | None, Field(description="whose threshold it is; null where the request brought its own")
+    ]
     unknown_probability: Annotated[Probability, Field(description="that the person is nobody who is enrolled")]
     candidates: Annotated[list[Candidate], Field(max_length=10)]
     modality: ModalityVerdict
@@ -157,13 +163,24 @@ class ErasureReceipt(Message):
     erased_at: datetime
 
 
+class PointThresholds(Message):
+    """The confidence that identifies at each operating point of a modality."""
+
+    strict: Annotated[
+        Probability | None, Field(description="null while the service is not ready, and where its model has none")
+    ]
+    standard: Probability
+    investigation: Annotated[Probability, Field(description="always 1, and not even that identifies")]
+
+
 class ModalityStatus(Message):
     """One modality as the gateway sees it."""
 
     name: str
     title: str
     ready: bool
-    threshold: Probability
+    threshold: Annotated[Probability, Field(description="that of `standard`")]
+    operating_points: PointThresholds
     model: Annotated[Digest | None, Field(description="null while the service is not ready")]
     enrolled_patients: Annotated[int, Field(ge=0)]
     enrolled_images: Annotated[int, Field(ge=0)]

@@ -65,6 +65,10 @@ def test_a_dropped_sample_is_identified_and_shown(
     expect(page.locator("#decision")).to_contain_text("PAGE-1", timeout=20_000)
     expect(page.locator("#candidates")).to_contain_text("PAGE-1")
     expect(page.locator("#preview")).to_be_visible()
+    page.select_option("#point", "investigation")
+    expect(page.locator("#decision")).to_contain_text("Candidates", timeout=20_000)
+    expect(page.locator("#explanation")).to_contain_text("names nobody")
+    expect(page.locator("#confidence-text")).to_contain_text("no threshold")
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert (tmp_path / "page.png").stat().st_size > 10_000
     assert failures == []

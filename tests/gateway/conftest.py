@@ -101,7 +101,7 @@ async def start(
         for name, app in model_services.items():
             manager = await stack.enter_async_context(LifespanManager(app, startup_timeout=30))
             transports[name] = httpx.ASGITransport(manager.app)
-            await _until_ready(transports[name])
+            await until_ready(transports[name])
 
         async def make(**settings: object) -> System:
             switches = {name: Switch(transport) for name, transport in transports.items()}
@@ -128,7 +128,7 @@ async def _keys(database: Database) -> dict[str, str]:
     return {**keys, "all": await repository.create("all", list(Scope))}
 
 
-async def _until_ready(transport: httpx.AsyncBaseTransport) -> None:
+async def until_ready(transport: httpx.AsyncBaseTransport) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         for _ in range(200):
             if (await client.get("/health/ready")).is_success:

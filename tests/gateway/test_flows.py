@@ -37,7 +37,9 @@ async def test_after_erasure_nothing_of_the_patient_is_in_any_table(system: Syst
 async def test_the_answer_has_every_field_of_the_contract(system: System) -> None:
     await system.enrol("P-1", png(1), modality="ct")
     answer = (await system.identify(png(1), modality="ct")).json()
-    expected = "request_id decision patient_id confidence threshold candidates modality model timings_ms"
+    expected = (
+        "request_id decision patient_id confidence threshold operating_point candidates modality model timings_ms"
+    )
     assert set(expected.split()) <= set(answer)
     assert set(answer["candidates"][0]) == {"patient_id", "confidence", "similarity", "inliers", "image_id"}
     assert set(answer["modality"]) == {"label", "confidence", "source", "probabilities", "conflict", "subtype"}

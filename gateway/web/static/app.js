@@ -9,6 +9,7 @@ const EXPLANATIONS = {
   candidates: "No candidate reaches the threshold. Choose among these only after looking at the images yourself.",
   unknown: "Most likely nobody who is enrolled. The candidates below are the nearest, not the person.",
 };
+const INVESTIGATION = "An investigation names nobody. These are the nearest, however unlikely; look at the images yourself.";
 const TITLES = {
   identified: (answer) => `Identified: ${answer.patient_id}`,
   candidates: () => "Candidates: please choose",
@@ -34,7 +35,9 @@ async function identify(files) {
   if (!files.length) return;
   show("state", "Asking…");
   try {
-    const answer = await (await ask("/v1/identify", form(files))).json();
+    const data = form(files);
+    data.append("operating_point", $("point").value);
+    const answer = await (await ask("/v1/identify", data)).json();
     showAnswer(answer);
     await showPreview(files[0]);
   } catch (error) {
@@ -67,9 +70,12 @@ function showAnswer(answer) {
   show("result");
   $("decision").textContent = TITLES[answer.decision](answer);
   $("decision").className = answer.decision;
-  $("explanation").textContent = EXPLANATIONS[answer.decision];
+  const investigated = answer.operating_point === "investigation";
+  $("explanation").textContent =
+    investigated && answer.decision === "candidates" ? INVESTIGATION : EXPLANATIONS[answer.decision];
   fill($("confidence"), answer.confidence, answer.threshold);
-  const said = `confidence ${percent(answer.confidence)}, threshold ${percent(answer.threshold)}, `
+  const threshold = investigated ? "no threshold" : `threshold ${percent(answer.threshold)}`;
+  const said = `confidence ${percent(answer.confidence)}, ${threshold}, `
     + `nobody enrolled ${percent(answer.unknown_probability)}`;
   $("confidence").ariaLabel = said;
   $("confidence-text").textContent = said;
@@ -139,7 +145,7 @@ $("key").addEventListener("change", () => {
   listModalities();
 });
 $("file").addEventListener("change", (event) => identify([...event.target.files]));
-$("modality").addEventListener("change", () => identify([...$("file").files]));
+for (const id of ["modality", "point"]) $(id).addEventListener("change", () => identify([...$("file").files]));
 $("drop").addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") $("file").click();
 });

@@ -22,3 +22,13 @@ def test_the_decision_of_the_default_threshold(top: float | None, unknown: float
 
 def test_a_low_threshold_identifies_even_who_is_likelier_unknown() -> None:
     assert decide(0.3, 0.6, 0.3) == "identified"
+
+
+@pytest.mark.parametrize(
+    ("top", "unknown", "decision"),
+    [(None, 1.0, "unknown"), (1.0, 0.0, "candidates"), (0.4, 0.5, "candidates"), (0.0, 1.0, "candidates")],
+)
+def test_without_a_threshold_nobody_is_identified_and_nobody_hidden(
+    top: float | None, unknown: float, decision: Decision
+) -> None:
+    assert decide(top, unknown, None) == decision
