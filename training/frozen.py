@@ -50,11 +50,19 @@ def whiten_identifier(
     data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge
 ) -> tuple[keras.Model, list[Scored]]:
     """The network for 224 x 224 pictures, whitened by all of them, and the tracks of every fold."""
+    scored = scored_by_folds(data, configuration, weights, judge)
+    everybody = Fold(data.rows, data.pictures, data.recipe, data.validation_share)
+    return start_network(everybody, configuration, weights)[0], scored
+
+
+def scored_by_folds(
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge
+) -> list[Scored]:
+    """The tracks of every fold, by whitenings that have not seen it."""
     scored = []
     for number in range(FOLDS):
         fold = Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
         network, _ = start_network(fold, configuration, weights)
         tracks = judge(ValidationSet(fold.validation, fold.pictures, fold.recipe), embedder(network))
         scored += [replace(track, track=f"{track.track}, fold {number + 1} of {FOLDS}") for track in tracks]
-    everybody = Fold(data.rows, data.pictures, data.recipe, data.validation_share)
-    return start_network(everybody, configuration, weights)[0], scored
+    return scored

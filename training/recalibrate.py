@@ -1,12 +1,13 @@
 """`python -m training.recalibrate --modality ct --data BUNDLE`: fit a shipped model's calibration again.
 
-For when the way of calibrating changes and the network does not: `model.json` is rewritten, the network and its digest
-stay, so nobody has to be enrolled again.
+With it comes the threshold of the operating point `strict`. For when the way of calibrating changes and the network
+does not: `model.json` is rewritten, the network and its digest stay, so nobody has to be enrolled again.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,11 @@ from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import is_validation
+from training.frozen import Judge, scored_by_folds
 from training.identification import Data
+from training.points import ENOUGH, choose_points
 from training.runs import Bundle, calibrate, identified_rows, judged
-from training.validation import Embeddings, ValidationSet
+from training.validation import Embed, Embeddings, Scored, ValidationSet
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -33,38 +36,54 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     manifest, configuration = read_manifest(folder), read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
         raise ValueError(f"{folder.name}/ holds no identification model")
-    if not configuration.epochs:
-        raise ValueError(f"{folder.name}/ learns nothing: train it again, that takes no longer")
     modality = load_registry()[manifest.name]
     if modality.recipe.steps != manifest.recipe.steps:
         raise ValueError(
             f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
         )
     rows = identified_rows(manifest.name, bundle, configuration)
-    held_out = [row for row in rows if is_validation(row.subject, configuration.validation_share)]
-    pictures = load_pictures(bundle.root, held_out, max(CACHE_SIDE, modality.recipe.size))
-    data = Data(held_out, pictures, build_recipe(modality.recipe), configuration.validation_share)
-    validation = ValidationSet(held_out, pictures, data.recipe)
+    if configuration.epochs:
+        rows = [row for row in rows if is_validation(row.subject, configuration.validation_share)]
+    pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
+    data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
     session = open_session(folder)
 
     def embed(images: NDArray[np.float32]) -> Embeddings:
         return session.run(images.astype(np.uint8))
 
-    calibration = calibrate(judged(build_verifier(modality), validation, embed), data, configuration, modality, embed)
-    fitted = manifest.model_copy(update={"calibration": calibration, "recipe": modality.recipe})
+    tracks = _tracks(data, configuration, bundle.weights, partial(judged, build_verifier(modality), most=ENOUGH), embed)
+    calibration = calibrate(tracks, data, configuration, modality, embed)
+    points = choose_points(tracks, calibration)
+    fitted = manifest.model_copy(
+        update={"calibration": calibration, "operating_points": points, "recipe": modality.recipe}
+    )
     (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return fitted
 
 
+def _tracks(
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge, embed: Embed
+) -> list[Scored]:
+    """Of the validation subjects; where the trunk stayed as it is, of everybody by folds, which needs its weights."""
+    if configuration.epochs:
+        return judge(ValidationSet(data.validation, data.pictures, data.recipe), embed)
+    if weights is None:
+        raise ValueError("a trunk that stayed as it is needs its ImageNet weights: name their folder (--weights)")
+    return scored_by_folds(data, configuration, weights, judge)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Print the new parameters."""
+    """Print the new parameters and points."""
     parser = argparse.ArgumentParser(prog="python -m training.recalibrate", description=__doc__)
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--modality", required=True, action="append")
+    parser.add_argument("--weights", type=Path, help="folder with ImageNet weights (default: weights/ beside the data)")
     options = parser.parse_args(arguments)
-    bundle = Bundle(options.data, read_rows(options.data), None)
+    weights = options.weights or options.data.parent / "weights"
+    bundle = Bundle(options.data, read_rows(options.data), weights if weights.is_dir() else None)
     for name in options.modality:
-        print(name, recalibrate(REPOSITORY / f"{name}-service", bundle).calibration)  # noqa: T201
+        manifest = recalibrate(REPOSITORY / f"{name}-service", bundle)
+        print(name, manifest.calibration, manifest.operating_points)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -31,10 +31,11 @@ from training.frozen import whiten_identifier
 from training.identification import Data, train_identifier
 from training.labelled import LabelledPictures, LabelledRows
 from training.networks import build_identifier, mirror_symmetric
+from training.points import ENOUGH, choose_points
 from training.rejection import fit_rejection
 from training.repeats import repeat_shots
 from training.trunks import build_trunk
-from training.validation import Embed, Scored, ValidationSet, embedder
+from training.validation import FITTED, Embed, Scored, ValidationSet, embedder
 from training.verdicts import rejection_figures, subtype_figures
 
 COMPA = "compa"
@@ -73,7 +74,7 @@ def train_modality(
     modality = load_registry()[name]
     pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
     data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
-    judge = partial(judged, build_verifier(modality))
+    judge = partial(judged, build_verifier(modality), most=ENOUGH)
     if configuration.epochs:
         trained, validation = train_identifier(data, configuration, bundle.weights, run)
         tracks = judge(validation, embedder(trained))
@@ -81,7 +82,8 @@ def train_modality(
         trained, tracks = whiten_identifier(data, configuration, bundle.weights, judge)
     network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
     calibration = calibrate(tracks, data, configuration, modality, embedder(trained))
-    described = {"recipe": modality.recipe, "calibration": calibration}
+    points = choose_points(tracks, calibration)
+    described = {"recipe": modality.recipe, "calibration": calibration, "operating_points": points}
     return _ship(Trained(name, network, configuration, rows, _figures(tracks), described), folder, run)
 
 
@@ -94,10 +96,10 @@ def _figures(tracks: Sequence[Scored]) -> dict[str, float]:
     }
 
 
-def judged(verifier: LocalVerifier | None, part: ValidationSet, embed: Embed) -> list[Scored]:
-    """Every track of a set, with keypoints where there is a verifier."""
+def judged(verifier: LocalVerifier | None, part: ValidationSet, embed: Embed, *, most: int = FITTED) -> list[Scored]:
+    """Every track of a set; where there is a verifier, with keypoints of at most `most` probes a track."""
     embeddings = part.embeddings(embed)
-    return part.verified(embeddings, verifier) if verifier else part.scored(embeddings)
+    return part.verified(embeddings, verifier, most) if verifier else part.scored(embeddings)
 
 
 def calibrate(
@@ -110,7 +112,7 @@ def calibrate(
     judge, made = partial(judged, build_verifier(modality)), list[Scored]()
     if configuration.repeats and modality.local_verification:
         made = judge(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed), embed)
-    real = list(tracks)
+    real = [track if track.inliers is None else track.drawn(FITTED) for track in tracks]
     if configuration.neighbours:
         slices = [neighbouring_slices(data.validation)]
         real += judge(ValidationSet(data.validation, data.pictures, data.recipe, slices), embed)

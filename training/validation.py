@@ -24,6 +24,13 @@ Embeddings = NDArray[np.float32]
 """float32 (n, d), L2-normalised."""
 Embed = Callable[[NDArray[np.float32]], Embeddings]
 """From float32 (n, h, w, 3), RGB 0-255 after the recipe."""
+FITTED = 150
+"""Probes of a track by whose keypoints a calibration is fitted: pairs cost a millisecond each."""
+
+
+def draw(count: int, most: int) -> list[int]:
+    """Which `most` of `count` probes are asked: always the same, in order."""
+    return sorted(np.random.default_rng(0).permutation(count)[:most].tolist())
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,12 @@ class Scored:
             self.track, len(self.truth), len(self.subjects), float(np.mean(ranks == 1)), float(np.mean(1 / ranks))
         )
 
+    def drawn(self, most: int) -> Scored:
+        """The track with at most so many probes."""
+        rows = draw(len(self.truth), most)
+        inliers = None if self.inliers is None else self.inliers[rows]
+        return replace(self, truth=self.truth[rows], similarities=self.similarities[rows], inliers=inliers)
+
 
 class ValidationSet:
     """The validation pictures after the recipe, and the protocols over them."""
@@ -84,8 +97,8 @@ class ValidationSet:
         """Similarities of every track's probes to its gallery."""
         return [self._scored(protocol, embeddings) for protocol in self.protocols]
 
-    def verified(self, embeddings: Embeddings, verifier: LocalVerifier, most: int = 150) -> list[Scored]:
-        """The same with the inliers of every pair, of at most `most` probes a track: pairs cost a millisecond each."""
+    def verified(self, embeddings: Embeddings, verifier: LocalVerifier, most: int = FITTED) -> list[Scored]:
+        """The same with the inliers of every pair, of at most `most` probes a track."""
         keypoints: dict[int, Keypoints] = {}
         with threadpool_limits(1):  # matrices this small are multiplied faster than threads can be told
             return [self._verified(protocol, embeddings, verifier, keypoints, most) for protocol in self.protocols]
@@ -115,8 +128,7 @@ class ValidationSet:
         keypoints: dict[int, Keypoints],
         most: int,
     ) -> Scored:
-        drawn = np.random.default_rng(0).permutation(len(protocol.queries))[:most]
-        some = replace(protocol, queries=[protocol.queries[i] for i in sorted(drawn.tolist())])
+        some = replace(protocol, queries=[protocol.queries[i] for i in draw(len(protocol.queries), most)])
         scored, nearest = self._compared(some, embeddings)
         inliers = np.empty(scored.similarities.shape, np.float32)
         for i, row in enumerate(tqdm(some.queries, desc=f"keypoints {protocol.track}", unit="probe")):

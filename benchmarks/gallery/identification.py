@@ -22,9 +22,10 @@ from benchmarks.gallery.people import Nearest, Population
 from benchmarks.gallery.real import MOST_PICTURES, REPOSITORY, read_people
 from shared.identification.matching import NEIGHBOURS
 from shared.modalities import Modality, load_registry
+from training.answers import Posterior
 from training.datasets.manifest import read_manifest
 from training.evaluation.bootstrap import Array, Interval
-from training.evaluation.decisions import Posterior, decisions
+from training.evaluation.decisions import decisions
 from training.evaluation.growth import Gallery, enlarged
 from training.evaluation.metrics import Scores, identification
 from training.evaluation.protocol import Track, read_tracks

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training.answers import Posterior
 from training.evaluation.bootstrap import Array, Interval
-from training.evaluation.decisions import Posterior, decisions
+from training.evaluation.decisions import decisions
 from training.evaluation.metrics import Scores, identification
 from training.evaluation.shipped import Unverified
 

@@ -12,7 +12,6 @@ import numpy as np
 from shared.modalities import Modality
 from shared.models.folder import MODEL_FILE
 from training.datasets.manifest import Row
-from training.datasets.split import is_validation, validation_protocols
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.bootstrap import Array
 from training.evaluation.controls import BackgroundOnly, ChanceTest, chance_test
@@ -22,7 +21,7 @@ from training.evaluation.failures import failure_gallery
 from training.evaluation.growth import SIZES, Gallery, Growth, grow
 from training.evaluation.metrics import Scores, identification, open_set, verification
 from training.evaluation.plots import plot_track
-from training.evaluation.points import OperatingPoint, operating_points, point_figures
+from training.evaluation.points import operating_points, point_figures
 from training.evaluation.protocol import Track
 from training.evaluation.report import MethodResult, TrackResult
 from training.evaluation.scorers import RawPixels, Scorer, ShippedModel, Similarities
@@ -58,7 +57,8 @@ class ModalityEvaluation:
         self._scorers: list[Scorer] = [self._ours, self._control, RawPixels(sources.data)]
         if sources.weights is not None:
             self._scorers += list(_baselines(self._ours.manifest.trunk, self._train, sources, sources.weights))
-        self._points = self._operating_points()
+        points, standard = self._ours.manifest.operating_points, modality.threshold
+        self._points = operating_points(points, standard) if self._answers else []
 
     def results(self, tracks: Sequence[Track]) -> Iterator[TrackResult]:
         """Every track measured, its plots written."""
@@ -111,19 +111,6 @@ class ModalityEvaluation:
             decisions=decisions(scores, decides.posterior, self._modality.threshold) if decides else None,
             chance_test=_chance_test(track, scores) if method == self._control.name else None,
         )
-
-    def _operating_points(self) -> list[OperatingPoint]:
-        """Chosen on the subjects that were cut from training for validation; none where there are no such."""
-        configuration = self._ours.manifest.training.get("configuration", {})
-        share, learned = configuration.get("validation_share"), configuration.get("sources")
-        if self._answers is None or share is None:
-            return []
-        rows = [row for row in self._train if not learned or row.source in learned]
-        held_out = [row for row in rows if is_validation(row.subject, share)]
-        tracks = [Track(p.track, self._modality.name, p.gallery, p.queries, ()) for p in validation_protocols(held_out)]
-        scored = [_scores(t, self._answers.scores(t, self._ours.similarities(t))) for t in tracks]
-        usable = [scores for scores in scored if scores.queries.shape[1] > 1]
-        return operating_points(usable, self._answers.posterior, self._modality.threshold) if usable else []
 
     def _growth(self, track: Track, scores: Scores, similarities: Similarities, answers: Shipped) -> list[Growth]:
         joining = self._distractors(track)

@@ -9,8 +9,8 @@ import numpy as np
 
 from shared.identification.calibration import evidence
 from shared.keypoints.verification import CANDIDATES
+from training.answers import CalibratedPosterior, Posterior
 from training.evaluation.bootstrap import Array
-from training.evaluation.decisions import CalibratedPosterior, Posterior
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import ShippedModel, Similarities
 

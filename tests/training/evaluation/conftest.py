@@ -13,13 +13,14 @@ import keras
 import numpy as np
 import pytest
 
-from shared.models.folder import MANIFEST_FILE, MODEL_FILE, read_manifest
+from shared.models.folder import MANIFEST_FILE, MODEL_FILE, OperatingPoints, read_manifest
 from training.datasets.manifest import COLUMNS
 from training.trunks import MOBILENET_V2_FILE
 
 ENROLLED = 6
 STRANGERS = 3
 TRACK = "skin-generated"
+POINTS = OperatingPoints(strict=0.9606, strict_origin="the subjects of a test")
 
 
 def photograph(subject: int, shot: int) -> np.ndarray:
@@ -85,5 +86,7 @@ def models(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).mkdir()
         shutil.copy(repository / name / MODEL_FILE, root / name)
         manifest = read_manifest(repository / name).model_copy(update={"trunk": "mobilenet_v2"})
+        if manifest.kind == "identifier":
+            manifest = manifest.model_copy(update={"operating_points": POINTS})
         (root / name / MANIFEST_FILE).write_text(manifest.model_dump_json())
     return root

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared.identification.matching import NEIGHBOURS
 from shared.models.folder import Calibration
+from training.answers import CalibratedPosterior
 from training.evaluation.bootstrap import Array
-from training.evaluation.decisions import CalibratedPosterior, answer, calibration_errors, decisions
+from training.evaluation.decisions import calibration_errors, decisions
 from training.evaluation.metrics import Scores
 
 POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0))
@@ -73,18 +73,6 @@ def test_confidence_that_comes_true_has_no_calibration_error() -> None:
 
 def test_the_calibration_error_weighs_bins_by_their_size() -> None:
     assert error([1.0, 1.0, 1.0, 0.0], [True, True, False, False]) == pytest.approx(3 / 4 * 1 / 3)
-
-
-def test_as_in_service_only_the_nearest_enter_the_posterior_of_a_large_gallery() -> None:
-    sizes = []
-
-    def remember(scores: Array, enrolled: int) -> tuple[Array, float]:
-        sizes.append((len(scores), enrolled, float(scores[0])))
-        return np.zeros(len(scores)), 1.0
-
-    row = np.random.default_rng(0).permutation(NEIGHBOURS + 50).astype(float)
-    assert answer(row[np.newaxis], remember).first.tolist() == [int(row.argmax())]
-    assert sizes == [(NEIGHBOURS, NEIGHBOURS + 50, row.max())]
 
 
 def test_any_score_will_do_as_long_as_its_posterior_belongs_to_it() -> None:

@@ -88,6 +88,18 @@ def test_size_and_speed_of_the_models_are_told(report: dict[str, Any]) -> None:
     assert facts["milliseconds"] > 0
 
 
+def test_operating_points_are_those_of_the_model(report: dict[str, Any], text: str) -> None:
+    points = {point["name"]: point for point in report["models"]["skin"]["operating_points"]}
+    assert {name: point["threshold"] for name, point in points.items()} == {
+        "strict": 0.9606,
+        "standard": 0.75,
+        "investigation": None,
+    }
+    assert points["strict"]["origin"] == "the subjects of a test"
+    assert [point["threshold"] for point in report["tracks"][0]["operating_points"]] == [0.9606, 0.75, None]
+    assert "## Operating points" in text
+
+
 def test_plots_are_written_and_shown(out: Path, text: str) -> None:
     assert (out / "skin-generated.png").is_file()
     assert (out / "overview.png").is_file()

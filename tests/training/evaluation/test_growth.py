@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from shared.models.folder import Calibration
+from training.answers import CalibratedPosterior
 from training.evaluation.bootstrap import Array
-from training.evaluation.decisions import CalibratedPosterior
 from training.evaluation.growth import Gallery, enlarged, grow
 from training.evaluation.metrics import Scores
 from training.evaluation.shipped import Unverified

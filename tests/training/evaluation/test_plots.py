@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from shared.models.folder import Calibration
+from training.answers import CalibratedPosterior
 from training.datasets.manifest import read_manifest
-from training.evaluation.decisions import CalibratedPosterior, decisions
+from training.evaluation.decisions import decisions
 from training.evaluation.metrics import Scores
 from training.evaluation.overview import best_of_families, family, plot_overview
 from training.evaluation.plots import plot_track

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from shared.keypoints.verification import LocalVerifier
+from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
+from tests.training.conftest import PICTURES, SUBJECTS
+from training.configuration import CONFIGURATION_FILE, read_configuration
+from training.datasets.manifest import read_manifest as read_rows
+from training.datasets.pictures import load_pictures
+from training.datasets.split import is_validation
+from training.recalibrate import recalibrate
+from training.runs import Bundle
+from training.trunks import MOBILENET_V2_FILE
+from training.validation import ValidationSet
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras on NumPy 2
+    pytest.mark.timeout(300),  # several networks are built
+]
+
+FROZEN = {"epochs": "epochs = 0", "size": "size = 64"}
+
+
+@pytest.fixture
+def folder(repository: Path, tmp_path: Path) -> Path:
+    """The shipped model of skin, as if nobody had chosen a threshold yet."""
+    copy = Path(shutil.copytree(repository / "skin-service", tmp_path / "skin-service"))
+    write(copy, read_manifest(copy).model_copy(update={"operating_points": None}))
+    return copy
+
+
+def write(folder: Path, manifest: ModelManifest) -> None:
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json())
+
+
+def freeze(folder: Path) -> None:
+    """As if the trunk had stayed as it is, at a size that tests can wait for."""
+    path = folder / CONFIGURATION_FILE
+    path.write_text(re.sub(r"(?m)^(epochs|size) = \d+$", lambda line: FROZEN[line[1]], path.read_text()))
+
+
+@pytest.fixture
+def data(bundle: Path) -> Bundle:
+    return Bundle(bundle, read_rows(bundle), None)
+
+
+def strangers(manifest: ModelManifest) -> int:
+    assert manifest.operating_points is not None
+    return int(manifest.operating_points.strict_origin.split()[0])
+
+
+def test_the_strict_threshold_comes_with_the_calibration(folder: Path, data: Bundle) -> None:
+    before = read_manifest(folder)
+    recalibrate(folder, data)
+    after = read_manifest(folder)
+    assert after.strict_threshold is not None
+    assert 0 < after.strict_threshold <= 1
+    assert after.calibration != before.calibration
+    assert (after.digest, after.golden, after.training) == (before.digest, before.golden, before.training)
+
+
+def test_every_question_about_a_validation_subject_stands_behind_it(folder: Path, data: Bundle) -> None:
+    share = read_configuration(folder).validation_share
+    held_out = {row.subject for row in data.rows if is_validation(row.subject, share)}
+    assert strangers(recalibrate(folder, data)) == len(held_out) * (PICTURES - 1)
+
+
+def test_a_second_time_changes_nothing(folder: Path, data: Bundle) -> None:
+    recalibrate(folder, data)
+    first = (folder / MANIFEST_FILE).read_bytes()
+    recalibrate(folder, data)
+    assert (folder / MANIFEST_FILE).read_bytes() == first
+
+
+def test_a_trunk_that_stayed_as_it_is_is_judged_on_everybody(folder: Path, data: Bundle, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    network = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
+    network.save_weights(tmp_path / MOBILENET_V2_FILE)
+    freeze(folder)
+    assert strangers(recalibrate(folder, replace(data, weights=tmp_path))) == SUBJECTS * (PICTURES - 1)
+
+
+def test_without_its_weights_such_a_trunk_is_left_alone(folder: Path, data: Bundle) -> None:
+    freeze(folder)
+    before = (folder / MANIFEST_FILE).read_bytes()
+    with pytest.raises(ValueError, match="needs its ImageNet weights"):
+        recalibrate(folder, data)
+    assert (folder / MANIFEST_FILE).read_bytes() == before
+
+
+def test_probes_are_drawn_the_same_before_and_after_they_are_verified(bundle: Path) -> None:
+    rows = [row for row in read_rows(bundle) if row.subject < "s06"]
+    pictures = ValidationSet(rows, load_pictures(bundle, rows), lambda picture: picture)
+    embeddings = np.eye(len(pictures.paths), dtype=np.float32)
+    (everything,) = pictures.verified(embeddings, LocalVerifier(upright=True))
+    (few,) = pictures.verified(embeddings, LocalVerifier(upright=True), most=5)
+    drawn = everything.drawn(5)
+    assert len(drawn.truth) == 5 < len(everything.truth)
+    np.testing.assert_array_equal(few.truth, drawn.truth)
+    np.testing.assert_array_equal(few.similarities, drawn.similarities)
+    assert few.inliers is not None
+    assert drawn.inliers is not None
+    np.testing.assert_array_equal(few.inliers, drawn.inliers)
