@@ -54,7 +54,7 @@ def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: M
         DATA,
         _data_table(rows),
         "\n## Figures on the validation subjects\n",
-        _figures_table(figures),
+        figures_table(figures),
         TEST_FIGURES,
         INTENDED_USE,
     ]
@@ -68,7 +68,8 @@ def _data_table(rows: Sequence[Row]) -> str:
     return "\n".join(["| source | pictures | subjects | licence of the data |", "|---|---|---|---|", *lines])
 
 
-def _figures_table(figures: Mapping[str, Any]) -> str:
+def figures_table(figures: Mapping[str, Any]) -> str:
+    """Names and values, fractions with three digits."""
     lines = [
         f"| {name} | {value:.3f} |" if isinstance(value, float) else f"| {name} | {value} |"
         for name, value in figures.items()

@@ -122,10 +122,7 @@ def calibrate(
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:
     """Train, export and describe COMPA over the modalities of the registry."""
     labels = (*load_registry().names, OTHER)
-    data = LabelledRows(labels, bundle.training_rows())
-    pictures = load_pictures(bundle.root, data.rows)
-    foreign = ForeignPictures(data.foreign_pictures(pictures) | load_collections())
-    drawing = LabelledPictures(data, pictures, foreign, configuration)
+    drawing = drawn_pictures(bundle, configuration)
     network, lessons, rows = train_classifier(drawing, labels, configuration, bundle.weights, run)
     names = {modality: tuple(patterns) for modality, patterns in configuration.subtypes.items()}
     answers = answers_of(rows, labels, names)
@@ -134,8 +131,18 @@ def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: 
     figures |= subtype_figures(answers, lessons, names)
     described = {"rejection": rejection, "labels": labels, "subtypes": names}
     return _ship(
-        Trained(COMPA, network, configuration, [*data.rows, *collected_rows()], figures, described), folder, run
+        Trained(COMPA, network, configuration, [*bundle.training_rows(), *collected_rows()], figures, described),
+        folder,
+        run,
     )
+
+
+def drawn_pictures(bundle: Bundle, configuration: ClassifierConfiguration) -> LabelledPictures:
+    """What COMPA learns from and is judged by: the rows of a bundle, and the foreign pictures that are there."""
+    data = LabelledRows((*load_registry().names, OTHER), bundle.training_rows())
+    pictures = load_pictures(bundle.root, data.rows)
+    foreign = ForeignPictures(data.foreign_pictures(pictures) | load_collections())
+    return LabelledPictures(data, pictures, foreign, configuration)
 
 
 def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:

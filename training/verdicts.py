@@ -19,7 +19,7 @@ Figures = dict[str, float | str]
 def rejection_figures(
     probabilities: NDArray[np.float32], lessons: Lessons, rejection: Rejection, held_out: Collection[str]
 ) -> Figures:
-    """Accuracy and shares refused: as they are, after the worst mishap, of families learned and held out."""
+    """Accuracy and shares refused: as they are, after each mishap, of families learned and held out."""
     other = probabilities.shape[1] - 1
     refused = tempered(probabilities, rejection.temperature)[:, other] >= rejection.threshold
     good, happened = lessons.labels < other, np.array(lessons.mishaps)
@@ -33,11 +33,9 @@ def rejection_figures(
         "foreign pictures refused": share_of(refused[~good & ~unseen]),
         "foreign pictures refused, families never learned from": share_of(refused[~good & unseen]),
     }
-    if parts:
-        worst = max(parts, key=lambda name: refused[parts[name]].mean())
-        figures[f"good pictures refused after the worst mishap ({worst})"] = float(refused[parts[worst]].mean())
-        worst = min(parts, key=lambda name: right[parts[name]].mean())
-        figures[f"accuracy after the worst mishap ({worst})"] = float(right[parts[worst]].mean())
+    for name, part in parts.items():
+        figures[f"accuracy, {name}"] = float(right[part].mean())
+        figures[f"good pictures refused, {name}"] = float(refused[part].mean())
     return figures
 
 

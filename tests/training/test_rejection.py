@@ -49,7 +49,14 @@ def test_the_card_tells_families_never_learned_from_apart(measured: tuple[np.nda
     assert figures["accuracy over the modalities"] == 1.0
     assert "300 pictures" in str(figures["foreign pictures refused"])
     assert "200 pictures" in str(figures["foreign pictures refused, families never learned from"])
-    assert "good pictures refused after the worst mishap (blurred)" in figures
+
+
+def test_the_card_gives_figures_after_each_mishap(measured: tuple[np.ndarray, Lessons]) -> None:
+    probabilities, lessons = measured
+    rejection = fit_rejection(probabilities, lessons.labels, lessons.mishaps, 0.01)
+    figures = rejection_figures(probabilities, lessons, rejection, {"dogs"})
+    assert figures["accuracy, blurred"] == 1.0
+    assert 0.0 < float(figures["good pictures refused, blurred"]) <= 0.02
 
 
 def test_sub_types_count_where_they_are_known(measured: tuple[np.ndarray, Lessons]) -> None:
