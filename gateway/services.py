@@ -15,7 +15,7 @@ from shared.contracts.internal import Classification, Matches, ModelDescription,
 from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy
 from shared.modalities import Registry
-from shared.service.admission import Places
+from shared.service.admission import Places, Share
 from shared.service.balancing import Observe
 from shared.service.client import ServiceClient, create_client
 from shared.service.metrics import Metrics
@@ -102,7 +102,7 @@ class Services:
         }
         self.compa = Compa(self._clients["compa"])
         self.identifiers: Mapping[str, Identifier] = {
-            m.name: Identifier(self._clients[m.name], Places(settings.uploads_per_modality, metrics)) for m in registry
+            m.name: Identifier(self._clients[m.name], Share(settings.uploads_per_modality, metrics)) for m in registry
         }
 
     async def close(self) -> None:

@@ -24,10 +24,10 @@ class GatewaySettings(ServiceSettings):
     ] = 2
     uploads_at_once: Annotated[
         int, Field(ge=1, description="Requests with images in work at once; more get 503 before they are read.")
-    ] = 16
-    uploads_per_modality: Annotated[
-        int, Field(ge=1, description="Of these at one modality's service, so that no modality takes all the places.")
     ] = 8
+    uploads_per_modality: Annotated[
+        int, Field(ge=1, description="Of these at one modality's service; half as many while it is asked for more.")
+    ] = 6
     requests_per_minute: Annotated[int, Field(ge=1, description="Requests of one caller a minute; more get 429.")] = (
         6000
     )

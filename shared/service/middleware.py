@@ -41,6 +41,8 @@ class Answer:
     def __init__(self, send: Send, request_id: str, draining: Callable[[], bool]) -> None:
         self._send, self._request_id, self._draining = send, request_id, draining
         self.status: int | None = None
+        self.held = ExitStack()
+        """What the request holds until its answer goes out."""
 
     async def __call__(self, message: Message) -> None:
         """Pass a message of the answer on."""
@@ -50,6 +52,8 @@ class Answer:
             headers[REQUEST_ID_HEADER] = self._request_id
             if self._draining():  # the caller's next request is for another instance
                 headers["connection"] = "close"
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.held.close()  # now: the caller may ask again before the application is done with this one
         await self._send(message)
 
 
@@ -133,7 +137,7 @@ class RequestFrame:
             await problem_response(InternalError())(scope, receive, answer)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
-        with ExitStack() as held:
+        with answer.held as held:
             try:
                 self._check(scope)
                 held.enter_context(self._place(scope))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -34,10 +36,11 @@ class InferenceQueue(Generic[Resource]):
     and the loop's default pool has more threads than there are sessions, which must not be shared.
     """
 
-    def __init__(self, resources: list[Resource], capacity: int, metrics: Metrics) -> None:
+    def __init__(self, resources: list[Resource], capacity: int, metrics: Metrics, *, yields: int = 0) -> None:
+        """`yields` is how much nicer (setpriority(2)) the threads are than the rest of the process."""
         self._free = list(resources)
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(len(resources), thread_name_prefix="inference")
+        self._pool = ThreadPoolExecutor(len(resources), "inference", _yield_to_others, (yields,))
         self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
         self._closed = False
 
@@ -87,3 +90,9 @@ class InferenceQueue(Generic[Resource]):
         """Take nothing more on and finish what was taken on; deadlines bound how long that takes."""
         self._closed = True
         await asyncio.to_thread(self._pool.shutdown, wait=True)
+
+
+def _yield_to_others(yields: int) -> None:
+    """Make the calling thread that much nicer; only Linux knows threads with a priority of their own."""
+    if yields and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + yields)

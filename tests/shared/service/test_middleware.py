@@ -8,7 +8,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from shared.errors import PayloadTooLarge
+from shared.service.admission import Places
 from shared.service.context import current_request
+from shared.service.metrics import Metrics
+from shared.service.middleware import RequestFrame
+from shared.service.settings import ServiceSettings
 from tests.shared.conftest import Logged
 from tests.shared.service.running import Start
 
@@ -229,3 +233,33 @@ async def test_a_call_that_is_meant_for_another_service_is_refused(start: Start,
     answer = await service.client.get(path, headers={"x-medreid-service": "other-service"})
     assert (answer.status_code, answer.json()["type"]) == (503, "/docs/problems/wrong-service")
     assert (await service.client.get(path, headers={"x-medreid-service": "test-service"})).is_success
+
+
+async def test_whoever_has_the_answer_holds_no_place_any_more() -> None:
+    metrics, statuses, tidied = Metrics(), list[int](), asyncio.Event()
+
+    async def tidying(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response()(scope, receive, send)
+        await tidied.wait()
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    frame = RequestFrame(
+        tidying,
+        service="test-service",
+        settings=ServiceSettings(),
+        metrics=metrics,
+        draining=lambda: False,
+        places=Places(1, metrics),
+    )
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
+    requests = [asyncio.create_task(frame(dict(scope), receive, send)) for _ in range(2)]
+    while len(statuses) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    tidied.set()
+    await asyncio.gather(*requests)
+    assert statuses == [200, 200]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -150,3 +152,16 @@ async def test_waiting_and_inference_are_measured() -> None:
 
 def sample(metrics: Metrics, name: str) -> float | None:
     return metrics.registry.get_sample_value(name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows threads with a priority of their own")
+async def test_threads_yield_to_others_where_they_are_told_to() -> None:
+    def niceness(_: str = "") -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    found = {}
+    for yields in (0, 1):
+        queue = InferenceQueue(["session"], 8, Metrics(), yields=yields)
+        found[yields] = (await queue.run(niceness, later())).value - niceness()
+        await queue.close()
+    assert found == {0: 0, 1: 1}
