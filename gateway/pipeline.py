@@ -26,6 +26,8 @@ SURE = 0.9
 """From this probability on COMPA contradicts a DICOM header."""
 
 Result = TypeVar("Result")
+Recipes = Mapping[str, Callable[[Image], Image]]
+"""By modality, what makes an image the view that its service receives."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One upload, ready for its identification service: uint8 (size, size, 3) after the recipe."""
+    """One upload, ready for its identification service: uint8 (h, w, 3) after the recipe."""
 
     modality: Modality
     verdict: ModalityVerdict
@@ -63,10 +65,24 @@ class Pipeline:
 
     def __init__(self, registry: Registry, compa: Compa, threads: InferenceQueue[None]) -> None:
         self._registry, self._compa, self._threads = registry, compa, threads
-        self._recipes: Mapping[str, Recipe] = {m.name: build_recipe(m.recipe) for m in registry}
+        recipes = {m.name: build_recipe(m.recipe) for m in registry}
+        self._recipes: Recipes = recipes
+        self._of_probes: Recipes = {m.name: _of_probes(m, recipes[m.name]) for m in registry}
 
     async def prepare(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
         """Every upload prepared; raises what `decode_image` raises, InvalidInput and UnsupportedModality."""
+        return await self._prepare(uploads, modality, watch, self._recipes)
+
+    async def prepare_probe(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
+        """The same for several images of one probe, which must be of one modality; views are as large as is needed."""
+        prepared = await self._prepare(uploads, modality, watch, self._of_probes)
+        if len({image.modality.name for image in prepared}) > 1:
+            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
+        return prepared
+
+    async def _prepare(
+        self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch, recipes: Recipes
+    ) -> list[Prepared]:
         named = self._named(modality)
         read = partial(_decoded, with_view=named is None)
         opened = [await self._in_thread(partial(read, data)) for data in uploads]
@@ -75,17 +91,15 @@ class Pipeline:
         verdicts, digest = await self._verdicts(images, views, named)
         watch.lap("classify")
         prepared = [
-            Prepared(self._registry[verdict.label], verdict, await self._preprocess(image, verdict.label), digest)
+            Prepared(
+                self._registry[verdict.label],
+                verdict,
+                await self._in_thread(partial(recipes[verdict.label], image.pixels)),
+                digest,
+            )
             for image, verdict in zip(images, verdicts, strict=True)
         ]
         watch.lap("preprocess")
-        return prepared
-
-    async def prepare_probe(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
-        """The same for several images of one probe, which must be of one modality."""
-        prepared = await self.prepare(uploads, modality, watch)
-        if len({image.modality.name for image in prepared}) > 1:
-            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
         return prepared
 
     def _named(self, modality: str | None) -> Modality | None:
@@ -132,11 +146,15 @@ class Pipeline:
             subtype=subtype,
         )
 
-    async def _preprocess(self, image: DecodedImage, modality: str) -> NDArray[np.uint8]:
-        return await self._in_thread(partial(self._recipes[modality], image.pixels))
-
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
         return (await self._threads.run(lambda _: function(), deadline_of_request())).value
+
+
+def _of_probes(modality: Modality, recipe: Recipe) -> Callable[[Image], Image]:
+    """The recipe; where keypoints are not compared, down to what the network sees, since nobody looks at the rest."""
+    if modality.local_verification:
+        return recipe
+    return lambda image: standard_view(recipe(image))
 
 
 def _decoded(data: bytes, *, with_view: bool) -> tuple[DecodedImage, Image | None]:
@@ -148,6 +166,8 @@ def _decoded(data: bytes, *, with_view: bool) -> tuple[DecodedImage, Image | Non
 def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:
     """One verdict for a probe of several images: mean probabilities; in conflict where one image is."""
     verdicts = [image.verdict for image in prepared]
+    if len(verdicts) == 1:
+        return verdicts[0]
     labels = verdicts[0].probabilities
     return verdicts[0].model_copy(
         update={

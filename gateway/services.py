@@ -42,7 +42,7 @@ class Compa:
 
     async def classify(self, views: Sequence[Image]) -> Classification:
         """Probabilities of uint8 (224, 224, 3) views."""
-        response = await self._client.post_npy("/v1/classify", npy.encode(np.stack(views)))
+        response = await self._client.post_npy("/v1/classify", npy.encode(_stacked(views)))
         answer = _parse(Classification, response)
         if len(answer.probabilities) != len(views):
             raise BadUpstream
@@ -76,7 +76,7 @@ class Identifier:
 
     async def _post(self, path: str, views: Sequence[Image], params: Mapping[str, str] | None = None) -> httpx.Response:
         with self._places.taken():
-            return await self._client.post_npy(path, npy.encode(np.stack(views)), params)
+            return await self._client.post_npy(path, npy.encode(_stacked(views)), params)
 
     async def model(self) -> ModelDescription | None:
         """Which model answers; None where the service is not ready."""
@@ -119,6 +119,11 @@ def _observer(metrics: Metrics, service: str) -> Observe:
         resting.set(at_rest)
 
     return observe
+
+
+def _stacked(views: Sequence[Image]) -> NDArray[np.uint8]:
+    """uint8 (n, h, w, 3) of n views; of one it is the view itself, without a copy."""
+    return views[0][np.newaxis] if len(views) == 1 else np.stack(views)
 
 
 def _parse(kind: type[Answer], response: httpx.Response) -> Answer:

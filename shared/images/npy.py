@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -28,8 +29,17 @@ _HEADER: Final = re.compile(
 
 def encode(array: NDArray[Any]) -> bytes:
     """The array as a version 1.0 npy file, in C order; ValueError where the array holds Python objects."""
+    if array.dtype.hasobject:
+        raise ValueError("Python objects could only be pickled, which readers refuse: allow_pickle=False")
+    return b"".join((_header(array.dtype, array.shape), np.ascontiguousarray(array).data))
+
+
+@lru_cache(maxsize=256)
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Everything before the elements. Images have few shapes, and NumPy takes longer for it than to copy one."""
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, described)
     return buffer.getvalue()
 
 

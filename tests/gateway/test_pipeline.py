@@ -1,0 +1,62 @@
+"""What of an upload is sent to its identification service."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from gateway.pipeline import Pipeline, Stopwatch
+from gateway.services import Compa
+from shared.images.recipes import apply_recipe
+from shared.images.views import network_view
+from shared.modalities import Registry, load_registry
+from shared.service.client import create_client
+from shared.service.metrics import Metrics
+from shared.service.queue import InferenceQueue
+
+PICTURE = np.random.default_rng(5).integers(0, 256, (300, 410, 3), dtype=np.uint8)
+CT = load_registry()["ct"]
+
+
+@pytest.fixture
+async def threads() -> AsyncIterator[InferenceQueue[None]]:
+    queue = InferenceQueue[None]([None], 8, Metrics())
+    yield queue
+    await queue.close()
+
+
+def pipeline(threads: InferenceQueue[None], *, local: bool) -> Pipeline:
+    """Nobody asks COMPA here: the caller names the modality."""
+    registry = Registry(modality=(CT.model_copy(update={"local_verification": local}),))
+    nobody = httpx.MockTransport(lambda _: httpx.Response(500))
+    return Pipeline(registry, Compa(create_client("http://compa", nobody)), threads)
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(PICTURE).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def test_a_probe_whose_keypoints_are_compared_is_sent_as_the_recipe_makes_it(
+    threads: InferenceQueue[None],
+) -> None:
+    (prepared,) = await pipeline(threads, local=True).prepare_probe([png()], "ct", Stopwatch())
+    np.testing.assert_array_equal(prepared.view, apply_recipe(PICTURE, CT.recipe))
+
+
+async def test_another_probe_is_sent_as_the_network_sees_it(threads: InferenceQueue[None]) -> None:
+    (prepared,) = await pipeline(threads, local=False).prepare_probe([png()], "ct", Stopwatch())
+    view = apply_recipe(PICTURE, CT.recipe)
+    assert prepared.view.shape == (224, 224, 3) != view.shape
+    np.testing.assert_array_equal(prepared.view[np.newaxis], network_view(view[np.newaxis]))
+
+
+async def test_what_is_enrolled_is_sent_whole(threads: InferenceQueue[None]) -> None:
+    (prepared,) = await pipeline(threads, local=False).prepare([png()], "ct", Stopwatch())
+    np.testing.assert_array_equal(prepared.view, apply_recipe(PICTURE, CT.recipe))
