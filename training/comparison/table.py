@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from training.comparison.candidates import SIZE, Candidate
+from training.comparison.candidates import REFERENCE, SIZE, Candidate
 from training.comparison.material import Budget
 from training.comparison.results import Result, TrackRanks
 from training.evaluation.bootstrap import Interval
@@ -56,15 +56,15 @@ def _heading(track: TrackRanks) -> str:
 
 
 def _row(candidate: Candidate, results: Mapping[str, Result], tracks: Sequence[str]) -> list[str]:
-    result, other = results[candidate.key], results.get(candidate.against)
-    compared = other is not None and candidate.key != candidate.against
+    against = candidate.against if candidate.against in results else REFERENCE
+    result, other = results[candidate.key], results.get(against) if against != candidate.key else None
     minutes = f"{result.wall_seconds / 60:.1f} / {result.cpu_seconds / 60:.1f}"
     return [
         candidate.question,
         candidate.title,
         candidate.learned,
-        candidate.against if compared else NONE,
-        *(_cell(result.track(name), other.track(name) if other and compared else None) for name in tracks),
+        against if other else NONE,
+        *(_cell(result.track(name), other.track(name) if other else None) for name in tracks),
         f"{result.parameters / 1e6:.1f}",
         str(result.pictures),
         minutes,

@@ -29,6 +29,8 @@ def test_rows_stand_by_question_with_counts_intervals_and_paired_differences() -
     assert softmax.endswith("| 3.0 | 1536 | 1.5 / 0.5 |")
 
 
-def test_a_row_whose_counterpart_is_missing_has_no_difference() -> None:
-    text = comparison(CANDIDATES, {"softmax": result("softmax", [1, 1, 2, 1])}, Budget())
-    assert "| - | 75.0 (" in text
+def test_a_row_whose_counterpart_is_missing_is_compared_with_the_reference() -> None:
+    results = {"mami": result("mami", [1, 1, 2, 1])}
+    assert "| - | 75.0 (" in comparison(CANDIDATES, results, Budget())
+    results["reference"] = result("reference", [2, 2, 4, 2])
+    assert "| reference | 75.0 (" in comparison(CANDIDATES, results, Budget())
