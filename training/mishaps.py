@@ -59,8 +59,8 @@ def blurred(image: Image, rng: np.random.Generator) -> Image:
 
 MISHAPS: Mapping[str, tuple[Mishap, float]] = {
     "turned": (turned, 0.2),
-    "cropped": (cropped, 0.15),
-    "bordered": (bordered, 0.15),
+    "cropped": (cropped, 0.2),
+    "bordered": (bordered, 0.25),
     "inverted": (inverted, 0.2),
     "colour cast": (cast, 0.15),
     "blurred": (blurred, 0.1),

@@ -63,6 +63,31 @@ class PixelsToFloat(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="medreid")
+class Positive(keras.layers.Layer):
+    """Of a picture and its negative always the same one: the warmer of the two, or, without colour, the darker.
+
+    A network behind it answers both alike. `warmth` says how much more colour counts than darkness. That no sum of
+    the two is 0 for a picture but by accident, and changes its sign where black becomes white, is all that matters;
+    skin and retina are warm, and scans are dark, so most pictures stay as they were taken.
+    """
+
+    def __init__(self, warmth: float = 20.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.warmth = warmth
+
+    def call(self, pixels: keras.KerasTensor) -> keras.KerasTensor:
+        """Float (n, h, w, 3), RGB 0-255 -> the same, or 255 minus it."""
+        centred = pixels - 127.5
+        red, green, blue = (ops.mean(centred[..., channel], axis=(1, 2), keepdims=True) for channel in range(3))
+        taken = self.warmth * (red - blue) >= (red + green + blue) / 3
+        return 127.5 + centred * ops.where(taken, 1.0, -1.0)[..., None]
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {**super().get_config(), "warmth": self.warmth}
+
+
+@keras.saving.register_keras_serializable(package="medreid")
 class LeftToRight(keras.layers.Layer):
     """The mean over a map, weighted from -1 at its left edge to 1 at its right: on which side something is."""
 
@@ -86,6 +111,16 @@ def build_identifier(
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     x = keras.layers.Dense(EMBEDDING_DIMENSION, name="embedding")(x)
     return keras.Model(trunk.input, UnitLength(name="unit_embedding")(x), name="identifier")
+
+
+def linear_identifier(depths: keras.Model, *, dropout: float = 0.0) -> keras.Model:
+    """One dense layer on the averages of `training.trunks.build_depths`: float (n, 256), L2-normalised.
+
+    It starts as the linear discriminant of the training patients (`training.discriminant`).
+    """
+    x = keras.layers.Dropout(dropout, name="dropout")(depths.output)
+    x = keras.layers.Dense(EMBEDDING_DIMENSION, name="embedding")(x)
+    return keras.Model(depths.input, UnitLength(name="unit_embedding")(x), name="identifier")
 
 
 def mirror_symmetric(identifier: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Pretrained trunks behind one name each: RGB 0-255 in, a feature map (h/32, w/32, channels) out."""
+"""Pretrained trunks behind one name each: RGB 0-255 in; out come a feature map or the averages of several."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from pathlib import Path
 import keras
 
 LITE0_FILE = "efficientnet_lite0_imagenet_notop.keras"
+BOTTLENECKS = {
+    "mobilenet_v2": ("block_12_add", "block_16_project_BN"),
+    "efficientnet_lite0": ("add_14", "lite0_blocks.15._bn2"),
+}
+"""Layers with the last narrow maps of two resolutions, a 16th and a 32nd of the picture's: few numbers a place."""
 MOBILENET_V2_FILE = "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
 
 
@@ -21,13 +26,33 @@ def build_trunk(name: str, size: int | None, weights: Path | None) -> keras.Mode
     random weights. ValueError where there is no such trunk.
     """
     inputs = keras.Input((size, size, 3), name="rgb")
-    parts = name.split("+")
-    unknown = [part for part in parts if part not in TRUNKS]
-    if unknown:
-        raise ValueError(f"there is no trunk {unknown[0]!r}; choose from {', '.join(TRUNKS)} or join two with +")
-    maps = [TRUNKS[part](size, weights)(inputs) for part in parts]
+    maps = [TRUNKS[part](size, weights)(inputs) for part in _parts(name)]
     features = maps[0] if len(maps) == 1 else keras.layers.Concatenate(name="hybrid")(maps)
     return keras.Model(inputs, features, name="trunk")
+
+
+def build_depths(name: str, size: int, weights: Path | None, *, grid: bool = False) -> keras.Model:
+    """The trunk called `name`, read at every depth: float (n, size, size, 3), RGB 0-255 -> float (n, d).
+
+    Each number is the average of one channel over the picture. The depths are the last activated maps of each
+    resolution, the finest first: textures and light from early layers, things from late ones. With `grid` there
+    follow averages over 3 x 3 overlapping parts of the picture, of the maps in `BOTTLENECKS`: what is where. `name`,
+    `weights` and errors as in `build_trunk`; a hybrid gives all of its first part, then all of the second.
+    """
+    inputs = keras.Input((size, size, 3), name="rgb")
+    averages = []
+    for part in _parts(name):
+        rescaling, network = TRUNKS[part](size, weights).layers[1:]
+        activated, placed = _activated(network), _bottlenecks(part, network) if grid else []
+        maps = keras.Model(network.input, [*activated, *placed], name=part)(rescaling(inputs))
+        averages += [keras.layers.GlobalAveragePooling2D()(features) for features in maps[: len(activated)]]
+        averages += [keras.layers.Flatten()(_in_nine_parts(features)) for features in maps[len(activated) :]]
+    return keras.Model(inputs, keras.layers.Concatenate(name="averages")(averages), name="trunk")
+
+
+def depth_sizes(depths: keras.Model) -> list[int]:
+    """How many numbers of `build_depths` come from each depth, in order."""
+    return [int(pooled.shape[-1]) for pooled in depths.get_layer("averages").input]
 
 
 def freeze_batch_normalisation(trunk: keras.Model) -> None:
@@ -35,6 +60,34 @@ def freeze_batch_normalisation(trunk: keras.Model) -> None:
     for layer in trunk._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
+
+
+def _parts(name: str) -> list[str]:
+    parts = name.split("+")
+    unknown = [part for part in parts if part not in TRUNKS]
+    if unknown:
+        raise ValueError(f"there is no trunk {unknown[0]!r}; choose from {', '.join(TRUNKS)} or join two with +")
+    return parts
+
+
+def _activated(network: keras.Model) -> list[keras.KerasTensor]:
+    """The last map of each resolution that has passed an activation, the finest first."""
+    activations = keras.layers.ReLU | keras.layers.Activation
+    maps = {layer.output.shape[1]: layer.output for layer in network.layers if isinstance(layer, activations)}
+    return list(maps.values())
+
+
+def _bottlenecks(name: str, network: keras.Model) -> list[keras.KerasTensor]:
+    if name not in BOTTLENECKS:
+        raise ValueError(f"{name} cannot be read in a grid; choose from {', '.join(BOTTLENECKS)}")
+    return [network.get_layer(layer).output for layer in BOTTLENECKS[name]]
+
+
+def _in_nine_parts(features: keras.KerasTensor) -> keras.KerasTensor:
+    """Float (n, s, s, c), s at least 3 -> (n, 3, 3, c)."""
+    side = features.shape[1]
+    stride = side // 3
+    return keras.layers.AveragePooling2D(side - 2 * stride, strides=stride)(features)
 
 
 def _scaled(network: keras.Model, size: int | None, scale: float, offset: float) -> keras.Model:

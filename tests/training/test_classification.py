@@ -91,6 +91,11 @@ def test_a_tapped_trunk_reads_several_depths_and_the_sides(trunk: keras.Model) -
     assert trunk.output_shape == (None, 144 + 1280 + 1280)
 
 
+def test_a_tapped_trunk_reads_a_negative_as_its_picture(trunk: keras.Model) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype(np.float32)
+    np.testing.assert_allclose(trunk.predict_on_batch(images), trunk.predict_on_batch(255 - images), atol=1e-4)
+
+
 def test_what_was_read_is_not_read_again(pictures: LabelledPictures, trunk: keras.Model, tmp_path: Path) -> None:
     first = Reader(trunk, LABELS, CONFIGURATION, tmp_path).training(pictures.training, 30)
 
