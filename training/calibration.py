@@ -6,14 +6,14 @@ a stranger. The parameters maximise the likelihood of the right answer (the pati
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from shared.identification.calibration import evidence
+from shared.identification.calibration import cohort_shift, evidence
 from shared.keypoints.verification import CANDIDATES
 from shared.models.folder import Calibration
 from training.validation import Scored
@@ -29,7 +29,11 @@ LOCAL_PULL = 0.02
 """Weight of the prior that very many keypoints are worth `WEIGHT`, and `HALF` of them half of that: where few patients
 are all told apart, the likelihood alone would make them worth any amount."""
 WEIGHT, HALF = 20.0, 15.0
-START = (np.log(20.0), -8.0, 1.0, np.log(WEIGHT), np.log(HALF))
+START = Calibration(scale=20.0, offset=-8.0, size_exponent=1.0, inlier_weight=WEIGHT, inlier_half=HALF)
+GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("inlier_weight", "inlier_half")
+LOGARITHMIC = ("scale", *LOCAL)
+"""Parameters that are positive, and are searched for by their logarithm."""
+COHORT_START = 0.2
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,21 @@ def fit_calibration(tracks: Sequence[Scored], seed: int, made: Sequence[Scored] 
     """
     rng = np.random.default_rng(seed)
     groups = draw_trials(tracks, rng)
+    start, free = START.model_copy(update={"inlier_weight": 0.0}), list(GLOBAL)
     if made:
         blind = [_blind(trials) for trials in (*draw_trials(made, rng), *map(_strangers, groups))]
-        local = _fit(blind, np.array(START), {})
-        kept = {"inlier_weight": local.inlier_weight, "inlier_half": local.inlier_half}
-        return _fit(groups, np.array(START[:3]), kept)
-    fused = any(track.inliers is not None for track in tracks)
-    return _fit(groups, np.array(START if fused else START[:3]), {})
+        start = _fit(blind, START, (*GLOBAL, *LOCAL)).model_copy(update=START.model_dump(include=set(GLOBAL)))
+    elif any(track.inliers is not None for track in tracks):
+        start, free = START, [*GLOBAL, *LOCAL]
+    plain = _fit(groups, start, free)
+    normalised = plain.model_copy(update={"cohort_weight": COHORT_START, "cohort_level": _level(groups, plain)})
+    return _fit(groups, normalised, (*free, "cohort_weight"))
+
+
+def _level(groups: Sequence[Trials], calibration: Calibration) -> float:
+    """How near those behind the first are to a probe on average."""
+    unit = calibration.model_copy(update={"cohort_weight": 1.0, "cohort_level": 0.0})
+    return float(np.mean([np.mean(cohort_shift(_ratios(trials, calibration), unit)) for trials in groups]))
 
 
 def _blind(trials: Trials) -> Trials:
@@ -108,31 +120,43 @@ def _strangers(trials: Trials) -> Trials:
     return Trials(trials.similarities[asked], trials.inliers[asked], trials.enrolled[asked], trials.answer[asked])
 
 
-def _fit(groups: Sequence[Trials], start: NDArray[np.float64], kept: Mapping[str, float]) -> Calibration:
-    def loss(parameters: NDArray[np.float64]) -> float:
-        calibration = _calibration(parameters, kept)
+def _fit(groups: Sequence[Trials], start: Calibration, free: Sequence[str]) -> Calibration:
+    """The likeliest calibration; parameters that are not `free` stay as in `start`."""
+
+    def at(values: NDArray[np.float64]) -> Calibration:
+        return start.model_copy(update={name: _bounded(name, value) for name, value in zip(free, values, strict=True)})
+
+    def loss(values: NDArray[np.float64]) -> float:
+        calibration = at(values)
         pull = GROWTH_PULL * (calibration.size_exponent - 1) ** 2
         if calibration.inlier_weight:
             pull += LOCAL_PULL * np.log(calibration.inlier_weight / WEIGHT) ** 2
             pull += LOCAL_PULL * np.log(calibration.inlier_half / HALF) ** 2
         return float(np.mean([_loss(trials, calibration) for trials in groups]) + pull)
 
-    return _calibration(minimize(loss, start, method="BFGS", options={"gtol": 1e-4}).x, kept)
+    begin = [np.log(getattr(start, name)) if name in LOGARITHMIC else getattr(start, name) for name in free]
+    return at(minimize(loss, np.array(begin), method="BFGS", options={"gtol": 1e-4}).x)
 
 
-def _calibration(parameters: NDArray[np.float64], kept: Mapping[str, float]) -> Calibration:
-    log_scale, offset, exponent, *local = parameters.tolist()
-    fused = dict(zip(("inlier_weight", "inlier_half"), np.exp(np.clip(local, -20, 20)).tolist(), strict=False))
-    scale = float(np.exp(np.clip(log_scale, -20, 20)))
-    return Calibration(scale=scale, offset=offset, size_exponent=max(exponent, 0.0), **{**fused, **kept})
+def _bounded(name: str, value: float) -> float:
+    """The parameter behind a number that may be any."""
+    if name in LOGARITHMIC:
+        return float(np.exp(np.clip(value, -20, 20)))
+    return float(value if name == "offset" else max(value, 0.0))
+
+
+def _ratios(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:
+    """Log likelihood ratios, -inf for who is not enrolled."""
+    return np.where(trials.enrolled, evidence(trials.similarities, trials.inliers, calibration), -np.inf)
 
 
 def _loss(trials: Trials, calibration: Calibration) -> float:
     """Mean negative log likelihood of the right answers; strangers weigh as much as their prior."""
-    ratios = evidence(trials.similarities, trials.inliers, calibration)
-    logits = ratios - calibration.size_exponent * np.log(trials.enrolled.sum(axis=1, keepdims=True))
+    ratios = _ratios(trials, calibration)
+    normalised = ratios - cohort_shift(ratios, calibration)
+    logits = normalised - calibration.size_exponent * np.log(trials.enrolled.sum(axis=1, keepdims=True))
     # the last column is unknown, so that answer -1 points at it
-    logits = np.column_stack([np.where(trials.enrolled, logits, -np.inf), np.zeros(len(logits))])
+    logits = np.column_stack([logits, np.zeros(len(logits))])
     losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), trials.answer]
     weights = np.where(trials.answer < 0, STRANGER_PRIOR, 1.0 - STRANGER_PRIOR)
     return float(np.average(losses, weights=weights))

@@ -15,6 +15,11 @@ A few keypoints agree by chance and say nothing, and forty say little more than 
 fourth made validation subjects likeliest). The constants join in `offset`;
 log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
 gallery, and "unknown" is one more class.
+
+Some probes are near to everybody: a blurred picture, an ordinary anatomy. So scores are normalised against a cohort of
+the probe's own, the candidates behind the first (adaptive score normalisation: Matějka et al., Interspeech 2017):
+
+    log LR'_i = log LR_i - cohort_weight * (mean of the second to sixth log LR - cohort_level)
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 from shared.models.folder import Calibration
 
 STEEPNESS = 4
+COHORT = 5
+"""Candidates behind the first that say how near the probe is to anybody."""
 
 
 def evidence(
@@ -48,11 +55,25 @@ def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibratio
     `ratios` is float (k,), the `evidence` of one comparison per patient. Where k is smaller than `enrolled_patients`,
     the others are taken as far from the probe (their probability as 0).
     """
-    logits = np.asarray(ratios, np.float64) - calibration.size_exponent * np.log(max(enrolled_patients, 1))
+    values = np.asarray(ratios, np.float64)
+    normalised = values - cohort_shift(values, calibration)
+    logits = normalised - calibration.size_exponent * np.log(max(enrolled_patients, 1))
     logits = np.append(logits, 0.0)
     weights = np.exp(logits - logits.max())
     probabilities = weights / weights.sum()
     return probabilities[:-1], float(probabilities[-1])
+
+
+def cohort_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    """What score normalisation takes off, float (..., 1), of `evidence` float (..., k); -inf stands for nobody.
+
+    0 where there is nobody behind the first: a gallery of one, or the claim of one patient.
+    """
+    behind = -np.sort(-ratios, axis=-1)[..., 1 : 1 + COHORT]
+    known = np.isfinite(behind)
+    count = known.sum(axis=-1, keepdims=True)
+    level = np.where(known, behind, 0.0).sum(axis=-1, keepdims=True) / np.maximum(count, 1)
+    return np.where(count > 0, calibration.cohort_weight * (level - calibration.cohort_level), 0.0)
 
 
 def verification_probability(similarity: float, inliers: int | None, calibration: Calibration) -> float:

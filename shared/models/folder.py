@@ -30,6 +30,12 @@ class Calibration(BaseModel):
         float, Field(ge=0, description="Log likelihood ratio of very many keypoints that agree; 0: local part unused.")
     ] = 0.0
     inlier_half: Annotated[float, Field(gt=0, description="Keypoints that agree at half of that.")] = 10.0
+    cohort_weight: Annotated[
+        float, Field(ge=0, description="How far the level of the probe's other candidates is taken off; 0: not at all.")
+    ] = 0.0
+    cohort_level: Annotated[float, Field(description="The level from which it is counted, a log likelihood ratio.")] = (
+        0.0
+    )
 
 
 class OperatingPoints(BaseModel):

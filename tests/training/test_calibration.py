@@ -5,7 +5,7 @@ import pytest
 
 from shared.identification.calibration import evidence, posterior
 from shared.models.folder import Calibration
-from training.calibration import STRANGER_PRIOR, fit_calibration
+from training.calibration import GLOBAL, START, STRANGER_PRIOR, _fit, draw_trials, fit_calibration
 from training.validation import Scored
 
 SUBJECTS = [f"p{i}" for i in range(200)]
@@ -65,3 +65,49 @@ def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> N
     assert many - few > 10
     assert many - few > evidence([0.3], [40], alone)[0] - evidence([0.3], [3], alone)[0]
     assert taught.scale == pytest.approx(alone.scale, rel=0.5)
+
+
+def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> Scored:
+    """Every probe is nearer to everybody, or farther from everybody, by a number of its own."""
+    plain = normal_scores(queries, rng)
+    levels = rng.normal(0, spread, (queries, 1)).astype(np.float32)
+    return replace(plain, similarities=plain.similarities + levels)
+
+
+def surprise(track: Scored, calibration: Calibration) -> float:
+    """Mean negative log probability of the right answers; every probe is asked as a patient and as a stranger."""
+    losses = []
+    for scores, truth in zip(track.similarities, track.truth, strict=True):
+        strangers = np.delete(scores, truth)
+        patients, _ = posterior(evidence(scores, np.zeros(len(scores)), calibration), len(scores), calibration)
+        _, unknown = posterior(evidence(strangers, np.zeros(len(strangers)), calibration), len(strangers), calibration)
+        losses += [-np.log(patients[truth] + 1e-12), -np.log(unknown + 1e-12)]
+    return float(np.mean(losses))
+
+
+def test_where_probes_have_a_level_of_their_own_it_is_taken_off() -> None:
+    track = levelled_scores(150, np.random.default_rng(4), spread=0.2)
+    normalised = fit_calibration([track], seed=1)
+    start = START.model_copy(update={"inlier_weight": 0.0})
+    plain = _fit(draw_trials([track], np.random.default_rng(1)), start, GLOBAL)
+    fresh = levelled_scores(300, np.random.default_rng(5), spread=0.2)
+    assert normalised.cohort_weight > 0.5
+    assert surprise(fresh, normalised) < 0.8 * surprise(fresh, plain)
+
+
+def test_only_free_parameters_are_fitted() -> None:
+    track = normal_scores(40, np.random.default_rng(6))
+    start = START.model_copy(update={"inlier_weight": 0.0, "size_exponent": 0.7})
+    calibration = _fit(draw_trials([track], np.random.default_rng(1)), start, ("scale", "offset"))
+    assert calibration.scale != start.scale
+    kept = {"size_exponent", "inlier_weight", "inlier_half", "cohort_weight", "cohort_level"}
+    assert calibration.model_dump(include=kept) == start.model_dump(include=kept)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_tiny_galleries_can_be_calibrated_on(count: int) -> None:
+    similarities = np.random.default_rng(0).normal(0.3, 0.1, (8, count)).astype(np.float32)
+    truth = np.arange(8) % count
+    similarities[np.arange(8), truth] += np.float32(0.3)
+    calibration = fit_calibration([Scored("t", SUBJECTS[:count], truth, similarities)], seed=1)
+    assert np.isfinite(list(calibration.model_dump().values())).all()

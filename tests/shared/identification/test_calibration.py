@@ -1,14 +1,19 @@
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence, posterior, verification_probability
+from shared.identification.calibration import COHORT, cohort_shift, evidence, posterior, verification_probability
 from shared.models.folder import Calibration
 
 CALIBRATION = Calibration(scale=20.0, offset=-9.0)
 
 FUSED = Calibration(scale=20.0, offset=-14.0, inlier_weight=12.0, inlier_half=10.0)
+
+NORMALISED = CALIBRATION.model_copy(update={"cohort_weight": 0.5, "cohort_level": -5.0})
 
 
 def by_cosine(
@@ -20,8 +25,14 @@ def by_cosine(
 
 cosines = st.lists(st.floats(-1, 1), max_size=20)
 calibrations = st.builds(
-    Calibration, scale=st.floats(0.1, 200), offset=st.floats(-200, 200), size_exponent=st.floats(0, 2)
+    Calibration,
+    scale=st.floats(0.1, 200),
+    offset=st.floats(-200, 200),
+    size_exponent=st.floats(0, 2),
+    cohort_weight=st.floats(0, 2),
+    cohort_level=st.floats(-200, 200),
 )
+ratios = st.lists(st.floats(-100, 100), min_size=1, max_size=20)
 
 
 @given(cosines, calibrations, st.integers(0, 10**7))
@@ -89,3 +100,59 @@ def test_keypoints_can_put_the_second_nearest_first() -> None:
 def test_keypoints_verify_a_claim_that_the_embedding_leaves_open() -> None:
     assert verification_probability(0.5, 40, FUSED) > 0.99
     assert verification_probability(0.5, 0, FUSED) < 0.1
+
+
+@given(st.floats(-100, 100), calibrations)
+def test_a_gallery_of_one_has_no_cohort(ratio: float, calibration: Calibration) -> None:
+    np.testing.assert_array_equal(cohort_shift(np.array([ratio]), calibration), [0.0])
+
+
+@given(cosines)
+def test_a_cohort_without_weight_changes_nothing(similarities: list[float]) -> None:
+    weightless = CALIBRATION.model_copy(update={"cohort_level": 3.0})
+    probabilities, unknown = by_cosine(similarities, len(similarities), weightless)
+    expected, expected_unknown = by_cosine(similarities, len(similarities), CALIBRATION)
+    np.testing.assert_array_equal(probabilities, expected)
+    assert unknown == expected_unknown
+
+
+@given(ratios, calibrations, st.randoms(use_true_random=False))
+def test_the_order_of_a_cohort_does_not_matter(values: list[float], calibration: Calibration, random: Random) -> None:
+    shuffled = random.sample(values, len(values))
+    np.testing.assert_allclose(
+        cohort_shift(np.array(shuffled), calibration), cohort_shift(np.array(values), calibration), atol=1e-9
+    )
+
+
+@given(ratios, calibrations, st.integers(1, 10))
+def test_who_is_not_enrolled_is_no_cohort(values: list[float], calibration: Calibration, absent: int) -> None:
+    padded = np.array([*values, *[-np.inf] * absent])
+    np.testing.assert_allclose(
+        cohort_shift(padded, calibration), cohort_shift(np.array(values), calibration), atol=1e-9
+    )
+
+
+def test_several_probes_are_normalised_each_by_its_own_cohort() -> None:
+    rows: NDArray[np.float64] = np.random.default_rng(0).normal(size=(4, 9))
+    rows[1, 3:] = -np.inf
+    together = cohort_shift(rows, NORMALISED)
+    assert together.shape == (4, 1)
+    np.testing.assert_allclose(together, [cohort_shift(row, NORMALISED) for row in rows])
+
+
+def test_the_shift_is_the_level_of_those_behind_the_first() -> None:
+    values = np.array([9.0, 4.0, 3.0, 2.0, 1.0, 0.0, -50.0])
+    assert len(values) == COHORT + 2
+    assert cohort_shift(values, NORMALISED) == pytest.approx(0.5 * (2.0 + 5.0))
+
+
+def test_a_probe_near_to_everybody_is_trusted_less() -> None:
+    near, far = [0.6, *[0.4] * 10], [0.6, *[0.1] * 10]
+    normalised = [by_cosine(scores, 11, NORMALISED)[0][0] for scores in (near, far)]
+    plain = [by_cosine(scores, 11, CALIBRATION)[0][0] for scores in (near, far)]
+    assert normalised[0] < normalised[1]
+    assert normalised[1] - normalised[0] > plain[1] - plain[0] + 0.1
+
+
+def test_a_claim_is_judged_without_a_cohort() -> None:
+    assert verification_probability(0.5, None, NORMALISED) == verification_probability(0.5, None, CALIBRATION)
