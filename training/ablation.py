@@ -19,10 +19,11 @@ from shared.modalities import Modality, RecipeSpec, load_registry
 from shared.models.contracts import NETWORK_SIZE
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest
+from training.datasets.parts import Data
 from training.datasets.pictures import load_pictures
-from training.identification import WHITENING_PICTURES, Data, at_size, in_batches
 from training.networks import build_identifier
 from training.runs import Bundle, identified_rows
+from training.start import WHITENING_PICTURES, at_size, in_batches
 from training.trunks import build_trunk
 from training.validation import ValidationSet, embedder
 from training.whitening import whiten_head

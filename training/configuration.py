@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.augmentation import AugmentationConfig
 
@@ -62,7 +62,25 @@ class IdentifierConfiguration(Configuration):
     """An identification network."""
 
     kind: Literal["identifier"]
-    epochs: Annotated[int, Field(ge=0, description="0: the trunk stays as it is, and its features are whitened")] = 20
+    epochs: Annotated[
+        int, Field(ge=0, description="0: the trunk stays as it is, and a linear discriminant is all that is learned")
+    ] = 20
+    depths: Annotated[
+        bool,
+        Field(description="embed the averages of every depth of the trunk, not its last map alone; judged at `size`"),
+    ] = False
+    grid: Annotated[bool, Field(description="with `depths`: also averages over 3 x 3 parts of the picture")] = False
+    copies: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="with `depths`: how far each picture's augmented copy is moved away from it; 0: none",
+        ),
+    ] = 0.0
+    within: Annotated[
+        float, Field(ge=0, description="with `depths`: shrinkage of the within-patient whitening; 0: none")
+    ] = 0.3
     shrinkage: Annotated[float, Field(gt=0, description="of the whitening: how little weak directions are raised")] = (
         0.1
     )
@@ -81,9 +99,19 @@ class IdentifierConfiguration(Configuration):
     virtual: Annotated[int, Field(ge=0, description="further identities that each subject is deformed into")] = 0
     repeats: Annotated[bool, Field(description="calibrate on made repeat shots too: the data has no real ones")] = False
     neighbours: Annotated[
-        bool, Field(description="calibrate on neighbouring slices too: the data has one session per subject")
+        bool, Field(description="calibrate on neighbouring slices as of a later visit: the data has one per subject")
     ] = False
     mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> Self:
+        if not self.epochs and not self.depths:
+            raise ValueError("with epochs = 0 the discriminant is all that is learned: set depths = true")
+        if not self.epochs and self.mirrored:
+            raise ValueError("mirrored needs a network that is trained: set epochs, or leave mirrored out")
+        if self.grid and (not self.depths or self.size < 96):
+            raise ValueError("grid needs depths = true and a size of at least 96")
+        return self
 
 
 def read_configuration(folder: Path) -> ClassifierConfiguration | IdentifierConfiguration:

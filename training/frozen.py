@@ -1,8 +1,9 @@
-"""A network that learns nothing but the whitening of its features: judged on every training subject, by folds.
+"""A trunk that stays as it is behind a linear discriminant: judged on every training subject, by folds.
 
-Where there are few patients, training may cost more than it brings. A trunk that stays as it is needs no validation
+Where there are few patients, training a trunk may cost more than it brings. One that stays as it is needs no validation
 part to choose anything, so all subjects can say how far patients and strangers are apart: each third is scored by a
-whitening that was fitted on the other two, and the one that ships is fitted on all pictures.
+discriminant that was fitted on the other two, and the one that ships is fitted on all pictures. The features of the
+trunk are computed once.
 """
 
 from __future__ import annotations
@@ -13,26 +14,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from training.configuration import IdentifierConfiguration
 from training.datasets.manifest import Row
-from training.identification import Data, start_network
-from training.validation import Embed, Scored, ValidationSet, embedder
+from training.datasets.parts import Data
+from training.repeats import later_visits
+from training.start import Shown, build_network, embedded, set_discriminant, shown_features
+from training.validation import Embeddings, Scored, ValidationSet, embedder
 
 FOLDS = 3
-Judge = Callable[[ValidationSet, Embed], list[Scored]]
-"""Scores a set with an embedder, with keypoints or without."""
+Judge = Callable[[ValidationSet, Embeddings], list[Scored]]
+"""Scores a set by the embeddings of its pictures, with keypoints or without."""
 
 
 @dataclass
 class Fold(Data):
-    """One third of the subjects held out; every number from `FOLDS` on holds nobody out."""
+    """One third of the subjects held out."""
 
-    number: int = FOLDS
+    number: int = 0
 
     @property
     def fitting(self) -> list[Row]:
-        """Whose pictures are whitened by."""
+        """Whom the discriminant is fitted to."""
         return [row for row in self.rows if fold_of(row.subject) != self.number]
 
     @property
@@ -41,28 +45,44 @@ class Fold(Data):
         return [row for row in self.rows if fold_of(row.subject) == self.number]
 
 
+@dataclass
+class Everybody(Data):
+    """Nobody held out: what ships is fitted to all."""
+
+    @property
+    def fitting(self) -> list[Row]:
+        """All rows."""
+        return list(self.rows)
+
+
 def fold_of(subject: str) -> int:
     """By a hash of the code, so that a subject stays where it is when others come."""
     return int.from_bytes(hashlib.sha256(f"fold {subject}".encode()).digest()[:4], "big") % FOLDS
 
 
-def whiten_identifier(
+def fit_discriminant(
     data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge
 ) -> tuple[keras.Model, list[Scored]]:
-    """The network for 224 x 224 pictures, whitened by all of them, and the tracks of every fold."""
-    scored = scored_by_folds(data, configuration, weights, judge)
-    everybody = Fold(data.rows, data.pictures, data.recipe, data.validation_share)
-    return start_network(everybody, configuration, weights)[0], scored
-
-
-def scored_by_folds(
-    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge
-) -> list[Scored]:
-    """The tracks of every fold, by whitenings that have not seen it."""
+    """The network fitted to all of `data`, for pictures of the configuration's size, and the tracks of every fold."""
+    keras.utils.set_random_seed(configuration.seed)
+    network, trunk = build_network(configuration, None, weights)
+    everybody = Everybody(data.rows, data.pictures, data.recipe, data.validation_share)
+    shown = shown_features(trunk, everybody, configuration)
     scored = []
     for number in range(FOLDS):
         fold = Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
-        network, _ = start_network(fold, configuration, weights)
-        tracks = judge(ValidationSet(fold.validation, fold.pictures, fold.recipe), embedder(network))
+        set_discriminant(network, trunk, shown.of({row.subject for row in fold.fitting}), configuration)
+        tracks = judge(*_part(fold, network, shown))
+        if configuration.neighbours and (
+            visits := later_visits(fold.validation, data.pictures, data.recipe, configuration.seed)
+        ):
+            tracks += judge(visits, visits.embeddings(embedder(network)))
         scored += [replace(track, track=f"{track.track}, fold {number + 1} of {FOLDS}") for track in tracks]
-    return scored
+    set_discriminant(network, trunk, shown, configuration)
+    return network, scored
+
+
+def _part(fold: Fold, network: keras.Model, shown: Shown) -> tuple[ValidationSet, Embeddings]:
+    part = ValidationSet(fold.validation, fold.pictures, fold.recipe)
+    features = shown.as_they_are()
+    return part, embedded(network, np.stack([features[path] for path in part.paths]))

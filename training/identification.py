@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
-from shared.images.recipes import Recipe
-from shared.images.views import square_view
 from shared.models.contracts import NETWORK_SIZE
 from training.configuration import IdentifierConfiguration
-from training.datasets.batches import IdentityBatches, Preprocess
-from training.datasets.manifest import Row
-from training.datasets.pictures import Pictures
-from training.datasets.split import is_validation
+from training.datasets.batches import IdentityBatches
+from training.datasets.parts import Data
 from training.losses import CosineSoftmax, batch_hard_triplet
-from training.networks import build_identifier, mirror_symmetric
 from training.optimiser import TwoSpeedAdamW
-from training.trunks import build_trunk, freeze_batch_normalisation
+from training.start import at_size, in_batches, start_network
 from training.validation import ValidationSet, embedder
 from training.virtual import deform
-from training.whitening import whiten_head
 
 SOFTNESS = 10.0
 """Scale of the cosine gap in the triplet loss: a gap of 0.1 is one unit of the softplus."""
-WHITENING_PICTURES = 1024
 WARM_UP = 0.05
 """Share of all steps in which the learning rate rises."""
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -65,26 +56,6 @@ class IdentityLearner(keras.Model):
         return self.head(y_pred, y) + self.configuration.triplet_weight * batch_hard_triplet(y_pred, y, SOFTNESS)
 
 
-@dataclass
-class Data:
-    """Rows cut into the two parts, and the recipe they go through."""
-
-    rows: Sequence[Row]
-    pictures: Pictures
-    recipe: Recipe
-    validation_share: float
-
-    @property
-    def fitting(self) -> list[Row]:
-        """What the network learns from."""
-        return [r for r in self.rows if not is_validation(r.subject, self.validation_share)]
-
-    @property
-    def validation(self) -> list[Row]:
-        """What chooses the checkpoint and fits the calibration."""
-        return [r for r in self.rows if is_validation(r.subject, self.validation_share)]
-
-
 class BestByValidation(keras.callbacks.Callback):
     """Keeps the weights with the best mean average precision, averaged over the validation tracks."""
 
@@ -106,29 +77,15 @@ class BestByValidation(keras.callbacks.Callback):
 
 def train_identifier(
     data: Data, configuration: IdentifierConfiguration, weights: Path | None, run: Path
-) -> tuple[keras.Model, ValidationSet]:
-    """The best network of the run, for 224 x 224 pictures, and the validation set that chose it.
+) -> keras.Model:
+    """The best network of the run, by the validation subjects.
 
     `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch.
     """
     network, trunk = start_network(data, configuration, weights)
     validation = ValidationSet(data.validation, data.pictures, data.recipe)
     _learn(network, trunk, data, configuration, validation, run)
-    return network, validation
-
-
-def start_network(
-    data: Data, configuration: IdentifierConfiguration, weights: Path | None
-) -> tuple[keras.Model, keras.Model]:
-    """The pretrained trunk behind the whitening of its features on `data.fitting`, and the trunk itself."""
-    keras.utils.set_random_seed(configuration.seed)
-    trunk = build_trunk(configuration.trunk, None, weights)
-    freeze_batch_normalisation(trunk)
-    network = build_identifier(
-        trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
-    )
-    _start_from_whitening(network, data, configuration)
-    return (mirror_symmetric(network) if configuration.mirrored else network), trunk
+    return network
 
 
 def _learn(
@@ -181,31 +138,6 @@ def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatc
         seed=configuration.seed,
         virtual=configuration.virtual,
     )
-
-
-def at_size(recipe: Recipe, size: int) -> Preprocess:
-    """The network's view as in serving, at the size of the training."""
-    return lambda image: square_view(square_view(recipe(image), NETWORK_SIZE), size)
-
-
-def in_batches(
-    function: keras.Model, images: Iterable[NDArray[np.uint8]], preprocess: Preprocess, batch: int = 64
-) -> NDArray[np.float32]:
-    """Outputs of `function` for decoded pictures, after `preprocess`: float32 (n, d)."""
-    prepared = (preprocess(image).astype(np.float32) for image in images)
-    outputs = []
-    while chunk := list(islice(prepared, batch)):
-        outputs.append(np.asarray(function.predict_on_batch(np.stack(chunk)), np.float32))
-    return np.concatenate(outputs)
-
-
-def _start_from_whitening(network: keras.Model, data: Data, configuration: IdentifierConfiguration) -> None:
-    paths = sorted({row.path for row in data.fitting})
-    drawn = np.random.default_rng(configuration.seed).permutation(paths)[:WHITENING_PICTURES]
-    features = keras.Model(network.input, network.get_layer("unit_features").output)
-    preprocess = at_size(data.recipe, configuration.size)
-    shown = in_batches(features, (data.pictures[path] for path in drawn), preprocess)
-    whiten_head(network, shown, configuration.shrinkage)
 
 
 def _start_from_class_means(

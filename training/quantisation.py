@@ -24,9 +24,9 @@ from shared.models.folder import MODEL_FILE
 from shared.models.litert import LiteRTSession
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest
+from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.export import export_litert
-from training.identification import Data
 from training.runs import Bundle, identified_rows
 from training.validation import Embeddings, Score, ValidationSet
 

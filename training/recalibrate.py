@@ -20,13 +20,13 @@ from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
 from shared.models.sessions import open_session
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
+from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import is_validation
-from training.frozen import Judge, scored_by_folds
-from training.identification import Data
+from training.frozen import Judge, fit_discriminant
 from training.points import ENOUGH, choose_points
-from training.runs import Bundle, calibrate, identified_rows, judged
-from training.validation import Embed, Embeddings, Scored, ValidationSet
+from training.runs import Bundle, calibrate, identified_rows, judged, judged_by
+from training.validation import Embed, Embeddings, Scored
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -66,10 +66,10 @@ def _tracks(
 ) -> list[Scored]:
     """Of the validation subjects; where the trunk stayed as it is, of everybody by folds, which needs its weights."""
     if configuration.epochs:
-        return judge(ValidationSet(data.validation, data.pictures, data.recipe), embed)
+        return judged_by(embed, data, configuration, judge)
     if weights is None:
         raise ValueError("a trunk that stayed as it is needs its ImageNet weights: name their folder (--weights)")
-    return scored_by_folds(data, configuration, weights, judge)
+    return fit_discriminant(data, configuration, weights, judge)[1]
 
 
 def main(arguments: list[str] | None = None) -> None:

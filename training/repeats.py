@@ -1,4 +1,4 @@
-"""Repeat shots, made: a second picture of what a validation picture shows, for modalities whose data has none.
+"""Repeat shots and later visits, made: a second picture of what a validation picture shows, where the data has none.
 
 Where training data never shows the same surface twice (both eyes of a person once each; one session of a brain), the
 calibration would learn that keypoints which agree mean nothing. A second shot is therefore made of each subject's
@@ -17,6 +17,7 @@ from shared.images.recipes import Recipe
 from training.augmentation import AugmentationConfig, augment
 from training.datasets.manifest import Row
 from training.datasets.pictures import Pictures
+from training.datasets.split import neighbouring_slices
 from training.validation import ValidationSet
 
 TRACK = "repeat shots (made)"
@@ -34,6 +35,41 @@ CHANGES = AugmentationConfig(
     jpeg=0.5,
     erase=0.5,
 )
+
+
+LATER_VISIT = "later visits (made)"
+LATER = AugmentationConfig(
+    rotation=8.0,
+    zoom=0.15,
+    shift=0.05,
+    stretch=0.05,
+    brightness=0.15,
+    contrast=0.3,
+    gamma=0.3,
+    noise=5.0,
+    blur=1.0,
+    jpeg=0.3,
+    erase=0.1,
+)
+
+
+def later_visits(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: int) -> ValidationSet | None:
+    """Neighbouring slices of one series against each other, the later one taken in another position and light.
+
+    For data with one session per subject: unlike repeat shots they tell about embeddings as well, since the slice is
+    another one. None where no slice has a neighbour.
+    """
+    slices = neighbouring_slices(rows)
+    rng = np.random.default_rng(seed)
+    shown = {row.path: pictures[row.path] for row in slices.gallery}
+    asked = []
+    for row in slices.queries:
+        again = replace(row, path=f"{row.path} again", track=LATER_VISIT)
+        shown[again.path] = augment(pictures[row.path], max(pictures[row.path].shape[:2]), LATER, rng)
+        asked.append(again)
+    if not asked:
+        return None
+    return ValidationSet([], shown, recipe, [replace(slices, track=LATER_VISIT, queries=asked)])
 
 
 def repeat_shots(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: int) -> ValidationSet:

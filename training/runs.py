@@ -22,20 +22,20 @@ from training.classification import answers_of, train_classifier
 from training.configuration import ClassifierConfiguration, Configuration, IdentifierConfiguration
 from training.curves import plot_curves
 from training.datasets.manifest import Row
+from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
-from training.datasets.split import neighbouring_slices
 from training.export import at_network_size, export_litert, golden
 from training.foreign import ForeignPictures
 from training.foreign.collections import collected_rows, load_collections
-from training.frozen import whiten_identifier
-from training.identification import Data, train_identifier
+from training.frozen import Judge, fit_discriminant
+from training.identification import train_identifier
 from training.labelled import LabelledPictures, LabelledRows
-from training.networks import build_identifier, mirror_symmetric
+from training.networks import mirror_symmetric
 from training.points import ENOUGH, choose_points
 from training.rejection import fit_rejection
-from training.repeats import repeat_shots
-from training.trunks import build_trunk
-from training.validation import FITTED, Embed, Scored, ValidationSet, embedder
+from training.repeats import later_visits, repeat_shots
+from training.start import build_network
+from training.validation import FITTED, Embed, Embeddings, Scored, ValidationSet, embedder
 from training.verdicts import rejection_figures, subtype_figures
 
 COMPA = "compa"
@@ -76,10 +76,10 @@ def train_modality(
     data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
     judge = partial(judged, build_verifier(modality), most=ENOUGH)
     if configuration.epochs:
-        trained, validation = train_identifier(data, configuration, bundle.weights, run)
-        tracks = judge(validation, embedder(trained))
+        trained = train_identifier(data, configuration, bundle.weights, run)
+        tracks = judged_by(embedder(trained), data, configuration, judge)
     else:
-        trained, tracks = whiten_identifier(data, configuration, bundle.weights, judge)
+        trained, tracks = fit_discriminant(data, configuration, bundle.weights, judge)
     network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
     calibration = calibrate(tracks, data, configuration, modality, embedder(trained))
     points = choose_points(tracks, calibration)
@@ -96,26 +96,34 @@ def _figures(tracks: Sequence[Scored]) -> dict[str, float]:
     }
 
 
-def judged(verifier: LocalVerifier | None, part: ValidationSet, embed: Embed, *, most: int = FITTED) -> list[Scored]:
+def judged(
+    verifier: LocalVerifier | None, part: ValidationSet, embeddings: Embeddings, *, most: int = FITTED
+) -> list[Scored]:
     """Every track of a set; where there is a verifier, with keypoints of at most `most` probes a track."""
-    embeddings = part.embeddings(embed)
     return part.verified(embeddings, verifier, most) if verifier else part.scored(embeddings)
+
+
+def judged_by(embed: Embed, data: Data, configuration: IdentifierConfiguration, judge: Judge) -> list[Scored]:
+    """The tracks of the validation subjects, whom the embedder has not seen."""
+    seed = configuration.seed
+    parts = [ValidationSet(data.validation, data.pictures, data.recipe)]
+    if configuration.neighbours and (visits := later_visits(data.validation, data.pictures, data.recipe, seed)):
+        parts.append(visits)
+    return [track for part in parts for track in judge(part, part.embeddings(embed))]
 
 
 def calibrate(
     tracks: Sequence[Scored], data: Data, configuration: IdentifierConfiguration, modality: Modality, embed: Embed
 ) -> Calibration:
-    """Fitted on the tracks of the validation subjects, with keypoints where the registry has them.
+    """Fitted on the tracks of subjects that the network has not seen, with keypoints where the registry has them.
 
-    `data` and `embed` make the further tracks that the configuration asks for.
+    `data` and `embed` make the repeat shots that the configuration may ask for.
     """
-    judge, made = partial(judged, build_verifier(modality)), list[Scored]()
+    made = list[Scored]()
     if configuration.repeats and modality.local_verification:
-        made = judge(repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed), embed)
+        part = repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed)
+        made = judged(build_verifier(modality), part, part.embeddings(embed))
     real = [track if track.inliers is None else track.drawn(FITTED) for track in tracks]
-    if configuration.neighbours:
-        slices = [neighbouring_slices(data.validation)]
-        real += judge(ValidationSet(data.validation, data.pictures, data.recipe, slices), embed)
     return fit_calibration(real, configuration.seed, made)
 
 
@@ -163,10 +171,7 @@ def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfigur
 
 
 def _rebuilt_identifier(configuration: IdentifierConfiguration, weights: Path | None) -> keras.Model:
-    trunk = build_trunk(configuration.trunk, NETWORK_SIZE, weights)
-    network = build_identifier(
-        trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
-    )
+    network, _ = build_network(configuration, NETWORK_SIZE, weights)
     return mirror_symmetric(network) if configuration.mirrored else network
 
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from shared.gallery.contracts import LEADING_IMAGES, local_images
-from shared.images.views import network_view
+from shared.images.views import network_view, square_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import count_inliers
 from shared.keypoints.verification import LocalVerifier
@@ -31,6 +31,10 @@ FITTED = 150
 def draw(count: int, most: int) -> list[int]:
     """Which `most` of `count` probes are asked: always the same, in order."""
     return sorted(np.random.default_rng(0).permutation(count)[:most].tolist())
+
+
+COMPARED = 60
+"""Nearest subjects whose keypoints are compared; in service it is a third of that, in galleries of any size."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,10 @@ class ValidationSet:
     ) -> Scored:
         some = replace(protocol, queries=[protocol.queries[i] for i in draw(len(protocol.queries), most)])
         scored, nearest = self._compared(some, embeddings)
-        inliers = np.empty(scored.similarities.shape, np.float32)
+        inliers = np.zeros(scored.similarities.shape, np.float32)
         for i, row in enumerate(tqdm(some.queries, desc=f"keypoints {protocol.track}", unit="probe")):
             probe = self._keypoints(self._index[row.path], verifier, keypoints)
-            for rank, subject in enumerate(np.argsort(-scored.similarities[i], kind="stable")):
+            for rank, subject in enumerate(np.argsort(-scored.similarities[i], kind="stable")[:COMPARED]):
                 pictures = nearest[i][subject][: local_images(rank)]
                 inliers[i, subject] = max(
                     count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in pictures
@@ -147,5 +151,15 @@ class ValidationSet:
 
 
 def embedder(network: keras.Model) -> Embed:
-    """The network as a function of pictures."""
-    return lambda images: np.asarray(network.predict_on_batch(images), np.float32)
+    """The network as a function of pictures, which are brought to its size where it takes one alone."""
+    size = network.input_shape[1]
+
+    def embed(images: NDArray[np.float32]) -> Embeddings:
+        fitting = images if size in (None, images.shape[1]) else _resized(images, size)
+        return np.asarray(network.predict_on_batch(fitting), np.float32)
+
+    return embed
+
+
+def _resized(images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    return np.stack([square_view(image.astype(np.uint8), size) for image in images]).astype(np.float32)

@@ -70,7 +70,10 @@ def _untrained(name: str) -> Any:
 
 
 def build_network(manifest: ModelManifest) -> Any:
-    """A network as the manifest describes it, with random weights."""
+    """A network as the manifest describes it, with random weights.
+
+    The averages of early depths, which take next to no time, are left out.
+    """
     settings = manifest.training["configuration"]
     trunk = _trunk(str(settings["trunk"]))
     if manifest.kind == "classifier":

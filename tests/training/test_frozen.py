@@ -1,52 +1,145 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.images.recipes import build_recipe
 from shared.modalities import RecipeSpec
-from training.configuration import IdentifierConfiguration
+from tests.training.test_start import CONFIGURATION, tiny_trunk
+from training import trunks
 from training.datasets.manifest import read_manifest
+from training.datasets.parts import Data
 from training.datasets.pictures import load_pictures
-from training.frozen import FOLDS, Fold, whiten_identifier
-from training.identification import Data
-from training.validation import Embed, Scored, ValidationSet
+from training.frozen import FOLDS, Everybody, Fold, fit_discriminant, fold_of
+from training.repeats import LATER_VISIT
+from training.start import build_network, embedded, set_discriminant, shown_features
+from training.validation import Embeddings, Scored, ValidationSet
 
-CONFIGURATION = IdentifierConfiguration(kind="identifier", trunk="mobilenet_v2", size=64, epochs=0)
+COPIED = CONFIGURATION.model_copy(update={"copies": 0.5})
+
+
+@dataclass
+class Witness:
+    """A judge that remembers what was brought before it."""
+
+    cases: list[tuple[ValidationSet, Embeddings]] = field(default_factory=list)
+
+    def __call__(self, part: ValidationSet, embeddings: Embeddings) -> list[Scored]:
+        self.cases.append((part, embeddings))
+        return part.scored(embeddings)
+
+    def subjects(self) -> list[set[str]]:
+        return [{row.subject for p in part.protocols for row in (*p.gallery, *p.queries)} for part, _ in self.cases]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(trunks.TRUNKS, "tiny", tiny_trunk)
+        yield
 
 
 @pytest.fixture(scope="module")
 def data(bundle: Path) -> Data:
-    rows = [row for row in read_manifest(bundle) if row.subject < "s09"]
+    rows = [row for row in read_manifest(bundle) if row.subject < "s12"]
     return Data(rows, load_pictures(bundle, rows), build_recipe(RecipeSpec(size=224)), 0.2)
+
+
+@pytest.fixture(scope="module")
+def sliced(data: Data) -> Data:
+    """The same pictures as slices 0, 1 and 4 of one scan per subject."""
+    scan = "scan 1, axial position {:02} of 8".format
+    rows = [replace(row, acquisition=scan((0, 1, 4)[i % 3])) for i, row in enumerate(data.rows)]
+    return Data(rows, data.pictures, data.recipe, data.validation_share)
+
+
+@pytest.fixture(scope="module")
+def fitted(data: Data) -> tuple[keras.Model, list[Scored], Witness]:
+    witness = Witness()
+    return *fit_discriminant(data, COPIED, None, witness), witness
 
 
 def fold(data: Data, number: int) -> Fold:
     return Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
 
 
+def everybody(data: Data) -> Everybody:
+    return Everybody(data.rows, data.pictures, data.recipe, data.validation_share)
+
+
 def test_every_subject_is_held_out_of_one_fold_with_all_of_its_pictures(data: Data) -> None:
     held_out = [fold(data, number).validation for number in range(FOLDS)]
+    assert all(held_out)
     assert sorted(row.path for part in held_out for row in part) == sorted(row.path for row in data.rows)
     for number, part in enumerate(held_out):
-        assert not {row.subject for row in part} & {row.subject for row in fold(data, number).fitting}
+        fitting = fold(data, number).fitting
+        assert len(part) + len(fitting) == len(data.rows)
+        assert not {row.subject for row in part} & {row.subject for row in fitting}
 
 
-def test_what_ships_is_whitened_by_everybody(data: Data) -> None:
-    everybody = fold(data, FOLDS)
-    assert (everybody.fitting, everybody.validation) == (list(data.rows), [])
+def test_a_subject_stays_in_its_fold_when_others_come_and_folds_are_about_equal() -> None:
+    folds = [fold_of(f"p{i}") for i in range(3000)]
+    assert set(folds) == set(range(FOLDS))
+    assert max(np.bincount(folds)) < 1.1 * min(np.bincount(folds))
+    assert folds[:5] == [fold_of(f"p{i}") for i in range(5)]
 
 
-def test_all_subjects_are_judged_by_whitenings_that_have_not_seen_them(data: Data) -> None:
-    judged: list[set[str]] = []
+def test_nobody_is_held_out_of_what_ships(data: Data) -> None:
+    assert everybody(data).fitting == list(data.rows)
 
-    def judge(part: ValidationSet, embed: Embed) -> list[Scored]:
-        judged.append({row.subject for protocol in part.protocols for row in protocol.gallery})
-        return part.scored(part.embeddings(embed))
 
-    network, tracks = whiten_identifier(data, CONFIGURATION, None, judge)
+def test_every_subject_is_judged_once(data: Data, fitted: tuple[keras.Model, list[Scored], Witness]) -> None:
+    _, tracks, witness = fitted
+    judged = witness.subjects()
+    assert len(judged) == FOLDS
+    assert sum(len(part) for part in judged) == len(set.union(*judged))
     assert set.union(*judged) == {row.subject for row in data.rows}
     assert [track.track for track in tracks] == [f"skin-generated, fold {i + 1} of {FOLDS}" for i in range(FOLDS)]
-    assert network.output_shape == (None, EMBEDDING_DIMENSION)
+
+
+def test_subjects_are_judged_by_a_discriminant_that_has_not_seen_them(
+    data: Data, fitted: tuple[keras.Model, list[Scored], Witness]
+) -> None:
+    shipped, _, witness = fitted
+    keras.utils.set_random_seed(COPIED.seed)
+    network, trunk = build_network(COPIED, COPIED.size, None)
+    pictures = shown_features(trunk, everybody(data), COPIED).as_they_are()
+    full = shown_features(trunk, everybody(data), COPIED)
+    for number, (part, embeddings) in enumerate(witness.cases):
+        unseen = np.stack([pictures[path] for path in part.paths])
+        set_discriminant(network, trunk, full.of({row.subject for row in fold(data, number).fitting}), COPIED)
+        np.testing.assert_allclose(embeddings, embedded(network, unseen), atol=1e-4)
+        assert np.abs(embeddings - embedded(shipped, unseen)).max() > 0.01
+
+
+def test_what_ships_is_fitted_to_everybody(data: Data, fitted: tuple[keras.Model, list[Scored], Witness]) -> None:
+    shipped = fitted[0]
+    keras.utils.set_random_seed(COPIED.seed)
+    network, trunk = build_network(COPIED, COPIED.size, None)
+    set_discriminant(network, trunk, shown_features(trunk, everybody(data), COPIED), COPIED)
+    for ours, theirs in zip(network.get_weights(), shipped.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    assert shipped.output_shape == (None, EMBEDDING_DIMENSION)
+
+
+def test_people_who_were_not_seen_are_found(fitted: tuple[keras.Model, list[Scored], Witness]) -> None:
+    assert np.mean([track.score.rank1 for track in fitted[1]]) > 0.7
+
+
+@pytest.mark.parametrize("size", [64, 224])
+def test_where_there_is_one_visit_a_later_one_is_made_of_every_subject(sliced: Data, size: int) -> None:
+    witness = Witness()
+    configuration = CONFIGURATION.model_copy(update={"neighbours": True, "size": size})
+    _, tracks = fit_discriminant(sliced, configuration, None, witness)
+    assert len(witness.cases) == 2 * FOLDS
+    for number in range(FOLDS):
+        ours, later = witness.subjects()[2 * number : 2 * number + 2]
+        assert ours == later == {row.subject for row in fold(sliced, number).validation}
+    names = [f"{track}, fold {i + 1} of {FOLDS}" for i in range(FOLDS) for track in ("skin-generated", LATER_VISIT)]
+    assert [track.track for track in tracks] == names

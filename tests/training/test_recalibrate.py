@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -26,13 +25,15 @@ pytestmark = [
     pytest.mark.timeout(300),  # several networks are built
 ]
 
-FROZEN = {"epochs": "epochs = 0", "size": "size = 64"}
+TRAINED = 'kind = "identifier"\ntrunk = "mobilenet_v2"\nsize = 64\n'
+FROZEN = f"{TRAINED}epochs = 0\ndepths = true\n"
 
 
 @pytest.fixture
 def folder(repository: Path, tmp_path: Path) -> Path:
-    """The shipped model of skin, as if nobody had chosen a threshold yet."""
+    """The shipped model of skin, as if its trunk had been trained and nobody had chosen a threshold yet."""
     copy = Path(shutil.copytree(repository / "skin-service", tmp_path / "skin-service"))
+    (copy / CONFIGURATION_FILE).write_text(TRAINED)
     write(copy, read_manifest(copy).model_copy(update={"operating_points": None}))
     return copy
 
@@ -43,8 +44,7 @@ def write(folder: Path, manifest: ModelManifest) -> None:
 
 def freeze(folder: Path) -> None:
     """As if the trunk had stayed as it is, at a size that tests can wait for."""
-    path = folder / CONFIGURATION_FILE
-    path.write_text(re.sub(r"(?m)^(epochs|size) = \d+$", lambda line: FROZEN[line[1]], path.read_text()))
+    (folder / CONFIGURATION_FILE).write_text(FROZEN)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from shared.keypoints.verification import LocalVerifier
 from shared.modalities import RecipeSpec
 from tests.shared.keypoints.surfaces import surface
 from training.datasets.manifest import Row
-from training.repeats import TRACK, repeat_shots
+from training.datasets.split import series_and_position
+from training.repeats import LATER_VISIT, TRACK, later_visits, repeat_shots
 from training.validation import ValidationSet
 
 ROWS = [
@@ -48,3 +49,45 @@ def test_the_number_of_probes_that_are_compared_is_bounded(shots: ValidationSet)
 def test_made_shots_are_repeatable() -> None:
     again = [repeat_shots(ROWS, PICTURES, build_recipe(RecipeSpec(size=256)), seed=1) for _ in range(2)]
     np.testing.assert_array_equal(again[0].images, again[1].images)
+
+
+SLICES = [
+    Row(f"{who}-{i}.png", "mri", "s", who, f"session 1, axial position {i:02} of 16", "t", "train", "train")
+    for who in ("p0", "p1")
+    for i in range(8)
+]
+SCANS = {row.path: surface(i) for i, row in enumerate(SLICES)}
+
+
+@pytest.fixture(scope="module")
+def visits() -> ValidationSet:
+    made = later_visits(SLICES, SCANS, build_recipe(RecipeSpec(size=256)), seed=1)
+    assert made is not None
+    return made
+
+
+def test_a_later_visit_asks_for_the_same_people_by_the_slice_next_to_an_enrolled_one(visits: ValidationSet) -> None:
+    (protocol,) = visits.protocols
+    assert protocol.track == LATER_VISIT
+    assert [row.path for row in protocol.gallery] == ["p0-0.png", "p0-4.png", "p1-0.png", "p1-4.png"]
+    assert [row.path for row in protocol.queries] == [f"p{who}-{i}.png again" for who in (0, 1) for i in (1, 5)]
+    assert [row.subject for row in protocol.queries] == ["p0", "p0", "p1", "p1"]
+
+
+def test_pictures_of_a_later_visit_are_changed_and_enrolled_ones_are_not(visits: ValidationSet) -> None:
+    recipe = build_recipe(RecipeSpec(size=256))
+    for path, image in zip(visits.paths, visits.images, strict=True):
+        original = recipe(SCANS[path.removesuffix(" again")])
+        change = np.abs(image.astype(int) - original.astype(int)).mean()
+        assert (change > 5) if path.endswith(" again") else (change == 0), path
+
+
+def test_later_visits_are_repeatable(visits: ValidationSet) -> None:
+    again = later_visits(SLICES, SCANS, build_recipe(RecipeSpec(size=256)), seed=1)
+    assert again is not None
+    np.testing.assert_array_equal(again.images, visits.images)
+
+
+def test_without_neighbouring_slices_there_is_no_later_visit() -> None:
+    lonely = [row for row in SLICES if series_and_position(row)[1] % 4 == 0]
+    assert later_visits(lonely, SCANS, build_recipe(RecipeSpec(size=256)), seed=1) is None

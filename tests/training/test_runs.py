@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
-from shared.models.folder import read_manifest
+from shared.models.folder import golden_image, read_manifest
+from shared.models.sessions import open_session
 from tests.training.conftest import PICTURES, SUBJECTS
 from training.configuration import IdentifierConfiguration
 from training.datasets.manifest import read_manifest as read_rows
@@ -18,17 +20,41 @@ pytestmark = [
 ]
 
 
-def test_training_writes_the_strict_threshold_beside_the_calibration(bundle: Path, tmp_path: Path) -> None:
+def random_trunk() -> keras.Model:
+    """A network whose numbers are as large as those of a trained one: normalised by a batch of noise."""
     keras.utils.set_random_seed(0)
     network = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
-    network.save_weights(tmp_path / MOBILENET_V2_FILE)
-    configuration = IdentifierConfiguration(kind="identifier", trunk="mobilenet_v2", size=64, epochs=0)
-    (tmp_path / "run").mkdir()
-    train_modality(
-        "skin", Bundle(bundle, read_rows(bundle), tmp_path), configuration, tmp_path / "skin", tmp_path / "run"
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(np.random.default_rng(0).uniform(-1, 1, (4, 224, 224, 3)).astype(np.float32), training=True)
+    return network
+
+
+@pytest.fixture(scope="module")
+def trained(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of skin whose trunk stayed as it is, read at every depth and in a grid."""
+    root = tmp_path_factory.mktemp("trained")
+    network = random_trunk()
+    network.save_weights(root / MOBILENET_V2_FILE)
+    configuration = IdentifierConfiguration(
+        kind="identifier", trunk="mobilenet_v2", epochs=0, depths=True, grid=True, copies=0.5
     )
-    manifest = read_manifest(tmp_path / "skin")
+    (root / "run").mkdir()
+    train_modality("skin", Bundle(bundle, read_rows(bundle), root), configuration, root / "skin", root / "run")
+    return root / "skin"
+
+
+def test_training_writes_the_strict_threshold_beside_the_calibration(trained: Path) -> None:
+    manifest = read_manifest(trained)
     assert manifest.calibration is not None
     assert manifest.operating_points is not None
     assert 0 < manifest.operating_points.strict <= 1
     assert manifest.operating_points.strict_origin.startswith(f"{SUBJECTS * (PICTURES - 1)} validation strangers")
+
+
+def test_the_exported_network_gives_the_golden_embedding(trained: Path) -> None:
+    golden = read_manifest(trained).golden
+    answer = open_session(trained).run(golden_image())[0]
+    np.testing.assert_allclose(np.linalg.norm(answer), 1.0, atol=1e-3)
+    assert float(np.dot(answer, golden.output)) >= golden.minimum_cosine

@@ -17,9 +17,10 @@ from shared.models.contracts import NETWORK_SIZE
 from training.comparison.candidates import MODALITIES, SIZE
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.batches import IdentityBatches
+from training.datasets.parts import Data
 from training.datasets.pictures import load_pictures
-from training.identification import Data, at_size
 from training.runs import Bundle, identified_rows
+from training.start import at_size
 from training.validation import ValidationSet
 from training.virtual import deform
 

@@ -1,0 +1,172 @@
+"""What a network starts from: the pretrained trunk, and a head fitted to its features of the training pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from shared.images.recipes import Recipe
+from shared.images.views import square_view
+from shared.models.contracts import NETWORK_SIZE
+from training.augmentation import augment
+from training.configuration import IdentifierConfiguration
+from training.datasets.batches import Preprocess
+from training.datasets.manifest import Row
+from training.datasets.parts import Data
+from training.discriminant import discriminant
+from training.networks import build_identifier, linear_identifier, mirror_symmetric
+from training.trunks import build_depths, build_trunk, depth_sizes, freeze_batch_normalisation
+from training.virtual import deform
+from training.whitening import whiten_head
+
+WHITENING_PICTURES = 1024
+
+
+def start_network(
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None
+) -> tuple[keras.Model, keras.Model]:
+    """The pretrained trunk behind a head that fits `data.fitting`, and the trunk itself."""
+    keras.utils.set_random_seed(configuration.seed)
+    network, trunk = build_network(configuration, None, weights)
+    freeze_batch_normalisation(trunk)
+    if configuration.depths:
+        set_discriminant(network, trunk, shown_features(trunk, data, configuration), configuration)
+    else:
+        _start_from_whitening(network, data, configuration)
+    return (mirror_symmetric(network) if configuration.mirrored else network), trunk
+
+
+def build_network(
+    configuration: IdentifierConfiguration, size: int | None, weights: Path | None
+) -> tuple[keras.Model, keras.Model]:
+    """The network that the configuration asks for, not yet mirror-symmetric, and its trunk.
+
+    It takes pictures of `size`. None stands for any multiple of 32, or, since depths are told apart by the size of
+    their maps, for the configuration's size where it has depths.
+    """
+    if configuration.depths:
+        depths = build_depths(configuration.trunk, size or configuration.size, weights, grid=configuration.grid)
+        return linear_identifier(depths, dropout=configuration.dropout), depths
+    trunk = build_trunk(configuration.trunk, size, weights)
+    network = build_identifier(
+        trunk, dense=configuration.dense, dropout=configuration.dropout, exponent=configuration.exponent
+    )
+    return network, trunk
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Features float32 (n, d) of the pictures of a fitting part, with the identity that each shows.
+
+    Every picture comes first as it is.
+    """
+
+    features: NDArray[np.float32]
+    rows: Sequence[Row]
+    versions: NDArray[np.intp]
+
+    def of(self, subjects: Set[str]) -> Shown:
+        """Those of some subjects."""
+        kept = np.flatnonzero([row.subject in subjects for row in self.rows])
+        return Shown(self.features[kept], [self.rows[i] for i in kept.tolist()], self.versions[kept])
+
+    def as_they_are(self) -> dict[str, NDArray[np.float32]]:
+        """The features of every picture without a change, by its path."""
+        first: dict[str, NDArray[np.float32]] = {}
+        for row, features in zip(self.rows, self.features, strict=True):
+            first.setdefault(row.path, features)
+        return first
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """A number for every subject in every version, from 0 on."""
+        names = [f"{row.subject} {version}" for row, version in zip(self.rows, self.versions, strict=True)]
+        return np.asarray(np.unique(names, return_inverse=True)[1], np.intp)
+
+
+def shown_features(trunk: keras.Model, data: Data, configuration: IdentifierConfiguration) -> Shown:
+    """Every picture of `data.fitting` in every version that the configuration asks for, then the copies it asks for.
+
+    The features of a copy lie between those of its picture and those of the augmented picture, `copies` of the way. So
+    augmentation counts among what pictures of one patient differ in, by the square of that.
+    """
+    looks = [(row, version) for version in range(1 + configuration.virtual) for row in data.fitting]
+    shown = _features(trunk, data, configuration, looks, copy=False)
+    if configuration.copies:
+        copied = _features(trunk, data, configuration, looks, copy=True)
+        shown = np.concatenate([shown, shown + configuration.copies * (copied - shown)])
+        looks = [*looks, *looks]
+    return Shown(shown, [row for row, _ in looks], np.array([version for _, version in looks]))
+
+
+def _features(
+    trunk: keras.Model,
+    data: Data,
+    configuration: IdentifierConfiguration,
+    looks: Sequence[tuple[Row, int]],
+    *,
+    copy: bool,
+) -> NDArray[np.float32]:
+    rng, changes = np.random.default_rng(configuration.seed), configuration.augmentation
+    pictures = (
+        deform(data.pictures[row.path], row.subject, version, mirror=not changes.flip_horizontal)
+        for row, version in tqdm(looks, desc="features", unit="picture")
+    )
+    taken = (augment(picture, NETWORK_SIZE, changes, rng) if copy else picture for picture in pictures)
+    return in_batches(trunk, taken, at_size(data.recipe, configuration.size))
+
+
+def set_discriminant(
+    network: keras.Model, trunk: keras.Model, shown: Shown, configuration: IdentifierConfiguration
+) -> None:
+    """Make the network's dense layer the linear discriminant of what was shown."""
+    layer = network.get_layer("embedding")
+    layer.set_weights(
+        discriminant(
+            shown.features,
+            shown.labels,
+            depth_sizes(trunk),
+            layer.units,
+            shrinkage=configuration.shrinkage,
+            within=configuration.within,
+        )
+    )
+
+
+def embedded(network: keras.Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the head of a linear identifier makes of features, float32 (n, d): float32 (n, 256), L2-normalised."""
+    kernel, bias = network.get_layer("embedding").get_weights()
+    values = features @ kernel + bias
+    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6), np.float32)
+
+
+def at_size(recipe: Recipe, size: int) -> Preprocess:
+    """The network's view as in serving, at the size of the training."""
+    return lambda image: square_view(square_view(recipe(image), NETWORK_SIZE), size)
+
+
+def in_batches(
+    function: keras.Model, images: Iterable[NDArray[np.uint8]], preprocess: Preprocess, batch: int = 64
+) -> NDArray[np.float32]:
+    """Outputs of `function` for decoded pictures, after `preprocess`: float32 (n, d)."""
+    prepared = (preprocess(image).astype(np.float32) for image in images)
+    outputs = []
+    while chunk := list(islice(prepared, batch)):
+        outputs.append(np.asarray(function.predict_on_batch(np.stack(chunk)), np.float32))
+    return np.concatenate(outputs)
+
+
+def _start_from_whitening(network: keras.Model, data: Data, configuration: IdentifierConfiguration) -> None:
+    paths = sorted({row.path for row in data.fitting})
+    drawn = np.random.default_rng(configuration.seed).permutation(paths)[:WHITENING_PICTURES]
+    features = keras.Model(network.input, network.get_layer("unit_features").output)
+    preprocess = at_size(data.recipe, configuration.size)
+    shown = in_batches(features, (data.pictures[path] for path in drawn), preprocess)
+    whiten_head(network, shown, configuration.shrinkage)
