@@ -65,7 +65,7 @@ MNI152: Final = _Subject("real", "nilearn, MNI152 T1 template", MNI, partial(sou
 ENROLLED: Final = {
     "ct": [_phantom("ct", seed) for seed in (114, 32, 5, 28, 107)],
     "mri": [COLIN27, *(_phantom("mri", seed) for seed in (9, 1, 119, 73))],
-    "fundus": [RETINA, *(_phantom("fundus", seed) for seed in (42, 126, 105, 43))],
+    "fundus": [RETINA, *(_phantom("fundus", seed) for seed in (121, 59, 126, 49))],
     "skin": [_phantom("skin", seed) for seed in (80, 76, 110, 29, 8)],
 }
 STRANGERS: Final = {
