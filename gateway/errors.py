@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.auth.dependencies import AUTH_ERRORS
 from shared.errors import (
     BadUpstream,
+    BlankImage,
     DatabaseUnavailable,
     DeadlineExceeded,
     InvalidInput,
@@ -22,6 +23,7 @@ STORE_ERRORS: tuple[type[MedReIDError], ...] = (*AUTH_ERRORS, InvalidInput, Unav
 UPLOAD_ERRORS: tuple[type[MedReIDError], ...] = (
     *STORE_ERRORS,
     UnreadableImage,
+    BlankImage,
     UnsupportedModality,
     UnsupportedMediaType,
     PayloadTooLarge,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gateway.services import Compa
 from shared.contracts.internal import Classification
 from shared.contracts.public import ModalityVerdict, Subtype, Timings
-from shared.errors import InvalidInput, UnsupportedModality
+from shared.errors import BlankImage, InvalidInput, UnsupportedModality
 from shared.images.decoding import DecodedImage, decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, standard_view
@@ -70,7 +70,7 @@ class Pipeline:
         self._of_probes: Recipes = {m.name: _of_probes(m, recipes[m.name]) for m in registry}
 
     async def prepare(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
-        """Every upload prepared; raises what `decode_image` raises, InvalidInput and UnsupportedModality."""
+        """Every upload prepared; raises what `decode_image` raises, InvalidInput, UnsupportedModality, BlankImage."""
         return await self._prepare(uploads, modality, watch, self._recipes)
 
     async def prepare_probe(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
@@ -94,7 +94,7 @@ class Pipeline:
             Prepared(
                 self._registry[verdict.label],
                 verdict,
-                await self._in_thread(partial(recipes[verdict.label], image.pixels)),
+                await self._in_thread(partial(_view, recipes[verdict.label], image.pixels)),
                 digest,
             )
             for image, verdict in zip(images, verdicts, strict=True)
@@ -155,6 +155,13 @@ def _of_probes(modality: Modality, recipe: Recipe) -> Callable[[Image], Image]:
     if modality.local_verification:
         return recipe
     return lambda image: standard_view(recipe(image))
+
+
+def _view(recipe: Callable[[Image], Image], image: Image) -> Image:
+    view = recipe(image)
+    if view.min() == view.max():
+        raise BlankImage
+    return view
 
 
 def _decoded(data: bytes, *, with_view: bool) -> tuple[DecodedImage, Image | None]:

@@ -73,6 +73,16 @@ class UnsupportedModality(InvalidInput):
     default_detail = "The image does not look like any of the supported modalities. Send `modality` if you know better."
 
 
+class BlankImage(InvalidInput):
+    """The image is of one shade, or nothing in it is bright enough to be anatomy: all such images would look alike."""
+
+    slug = "blank-image"
+    title = "Blank image"
+    default_detail = (
+        "Nothing of a patient can be seen in the image: it is blank or nearly black. Check its grey window."
+    )
+
+
 class NoOperatingPoint(InvalidInput):
     """The model of the modality has no threshold for the operating point that was asked for."""
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import bisect, minimize
 
-from shared.identification.calibration import cohort_shift, evidence
+from shared.identification.calibration import cohort_shift, evidence, posterior
 from shared.keypoints.verification import CANDIDATES
 from shared.models.folder import Calibration
 from training.validation import Scored
@@ -34,6 +34,10 @@ GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("inlier_weight", "inlier_
 LOGARITHMIC = ("scale", *LOCAL)
 """Parameters that are positive, and are searched for by their logarithm."""
 COHORT_START = 0.2
+STRANGERS = 0.02
+"""Share of the validation strangers of any track that may be identified."""
+MOST_CAUTION = 10.0
+"""Log likelihood ratio by which caution may lower the offset."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,13 @@ def _nearest(similarities: NDArray[np.float64], count: int) -> NDArray[np.bool_]
     return np.asarray(similarities >= least)
 
 
-def fit_calibration(tracks: Sequence[Scored], seed: int, made: Sequence[Scored] = ()) -> Calibration:
+def fit_calibration(
+    tracks: Sequence[Scored], seed: int, made: Sequence[Scored] = (), threshold: float | None = None
+) -> Calibration:
     """The parameters with the greatest likelihood; every track counts the same, however large.
+
+    Where more than `STRANGERS` of a track's strangers would reach `threshold` (0-1, None: none), the offset is lowered
+    until they do not: one likelihood for several questions may be too bold for one of them.
 
     `made` are tracks of made repeat shots. They tell what keypoints are worth and nothing about embeddings, since a
     made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
@@ -102,7 +111,43 @@ def fit_calibration(tracks: Sequence[Scored], seed: int, made: Sequence[Scored] 
         start, free = START, [*GLOBAL, *LOCAL]
     plain = _fit(groups, start, free)
     normalised = plain.model_copy(update={"cohort_weight": COHORT_START, "cohort_level": _level(groups, plain)})
-    return _fit(groups, normalised, (*free, "cohort_weight"))
+    fitted = _fit(groups, normalised, (*free, "cohort_weight"))
+    return fitted if threshold is None else _cautious(tracks, groups, fitted, threshold)
+
+
+def _cautious(
+    tracks: Sequence[Scored], groups: Sequence[Trials], calibration: Calibration, threshold: float
+) -> Calibration:
+    """With the least change of the offset after which few strangers of any track, all its folds together, pass."""
+    strangers: dict[str, list[Trials]] = {}
+    for track, trials in zip(tracks, groups, strict=True):
+        if (trials.answer < 0).any():
+            strangers.setdefault(track.track.split(", fold ")[0], []).append(_strangers(trials))
+
+    def lowered(caution: float) -> Calibration:
+        return calibration.model_copy(update={"offset": calibration.offset - caution})
+
+    def excess(caution: float) -> float:
+        shares = [_passing(asked, lowered(caution), threshold) for asked in strangers.values()]
+        return max(shares, default=0.0) - STRANGERS
+
+    if excess(0.0) <= 0:
+        return calibration
+    if excess(MOST_CAUTION) > 0:
+        return lowered(MOST_CAUTION)
+    # shares are steps, so the far end of the last interval is taken: there they are small enough
+    found = bisect(lambda caution: excess(caution) or -STRANGERS, 0.0, MOST_CAUTION, xtol=0.01)
+    return lowered(found + 0.01)
+
+
+def _passing(asked: Sequence[Trials], calibration: Calibration, threshold: float) -> float:
+    """The share of strangers who are identified."""
+    tops = [
+        posterior(ratios[enrolled], int(enrolled.sum()), calibration)[0].max()
+        for trials in asked
+        for ratios, enrolled in zip(_ratios(trials, calibration), trials.enrolled, strict=True)
+    ]
+    return float(np.mean(np.array(tops) >= threshold))
 
 
 def _level(groups: Sequence[Trials], calibration: Calibration) -> float:

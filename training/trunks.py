@@ -18,6 +18,15 @@ BOTTLENECKS = {
 MOBILENET_V2_FILE = "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
 
 
+FILES = {"mobilenet_v2": MOBILENET_V2_FILE, "efficientnet_lite0": LITE0_FILE}
+"""ImageNet weights of the trunks that ship in a network."""
+
+
+def at_hand(weights: Path) -> set[str]:
+    """The trunks of `FILES` whose weights lie in a folder."""
+    return {trunk for trunk, file in FILES.items() if (weights / file).is_file()}
+
+
 def build_trunk(name: str, size: int | None, weights: Path | None) -> keras.Model:
     """The trunk called `name` for square pictures of `size` pixels (None: any multiple of 32).
 

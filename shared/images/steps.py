@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from shared.images.anatomy import anatomy, without_marks
 from shared.images.views import Image
 
 ClipLimit = Annotated[float, Field(gt=0, le=40)]
@@ -28,8 +29,20 @@ EdgeThreshold = Annotated[float, Field(ge=0, le=1020)]
 Opacity = Annotated[float, Field(ge=0, le=1)]
 """0 leaves the image as it is, 1 hides it under the overlay."""
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""Of a side, or of the brightest grey value."""
+
 EDGE_COLOUR: Final = (255, 96, 0)
 """RGB of edges: orange, which none of the modalities shows much of."""
+
+
+def only_anatomy(image: Image, *, dark: Share = 0.08, thin: Share = 0.0, marks: bool = False) -> Image:
+    """What surrounds the anatomy becomes black, all of it where none is found; see `shared.images.anatomy`.
+
+    With `marks`, burned-in letters near the edge take the shade of what is around them.
+    """
+    clean = without_marks(image) if marks else image
+    return np.where(anatomy(image, dark=dark, thin=thin)[..., np.newaxis], clean, np.uint8(0))
 
 
 def greyscale(image: Image) -> Image:
@@ -73,7 +86,15 @@ def canny_overlay(image: Image, *, low: EdgeThreshold, high: EdgeThreshold, opac
 STEPS: Final[Mapping[str, Callable[..., Image]]] = MappingProxyType(
     {
         step.__name__: step
-        for step in (greyscale, histogram_equalisation, clahe, lightness_clahe, gaussian_denoising, canny_overlay)
+        for step in (
+            only_anatomy,
+            greyscale,
+            histogram_equalisation,
+            clahe,
+            lightness_clahe,
+            gaussian_denoising,
+            canny_overlay,
+        )
     }
 )
 """All steps by the name that the registry of modalities uses."""

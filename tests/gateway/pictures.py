@@ -20,6 +20,11 @@ def png(seed: int = 0, size: int = 96) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
+def plain_png(shade: int = 128, size: int = 96) -> bytes:
+    """A PNG of one shade."""
+    return cv2.imencode(".png", np.full((size, size), shade, np.uint8))[1].tobytes()
+
+
 def as_format(kind: str, seed: int = 0) -> bytes:
     """The same picture in another format that Pillow writes."""
     buffer = io.BytesIO()

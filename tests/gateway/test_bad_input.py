@@ -11,7 +11,7 @@ import pytest
 from shared.database.connections import Database
 from shared.modalities import load_registry
 from tests.gateway.conftest import Start, System
-from tests.gateway.pictures import as_format, dicom, huge_png, png
+from tests.gateway.pictures import as_format, dicom, huge_png, plain_png, png
 
 
 def slug(response: httpx.Response) -> str:
@@ -70,6 +70,12 @@ async def test_an_unknown_field_or_a_bad_value(system: System, fields: dict[str,
 async def test_bytes_that_are_no_readable_image(system: System, data: bytes) -> None:
     answer = await system.identify(data, modality="ct")
     assert (answer.status_code, slug(answer)) == (422, "unreadable-image")
+
+
+@pytest.mark.parametrize("modality", load_registry().names)
+async def test_a_blank_image(system: System, modality: str) -> None:
+    answer = await system.identify(plain_png(), modality=modality)
+    assert (answer.status_code, slug(answer)) == (422, "blank-image")
 
 
 @pytest.mark.parametrize("data", [as_format("GIF"), b"%PDF-1.7\n" + b"x" * 100, b"PK\x03\x04" + b"x" * 100])

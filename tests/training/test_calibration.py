@@ -5,7 +5,7 @@ import pytest
 
 from shared.identification.calibration import evidence, posterior
 from shared.models.folder import Calibration
-from training.calibration import GLOBAL, START, STRANGER_PRIOR, _fit, draw_trials, fit_calibration
+from training.calibration import GLOBAL, START, STRANGER_PRIOR, _cautious, _fit, draw_trials, fit_calibration
 from training.validation import Scored
 
 SUBJECTS = [f"p{i}" for i in range(200)]
@@ -47,6 +47,39 @@ def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
         posterior(evidence(rng.normal(0.2, 0.1, 200), np.zeros(200), fitted), 200, fitted)[1] for _ in range(300)
     ]
     assert np.mean(np.array(unknown) > 0.5) > 0.9
+
+
+def near_strangers(queries: int, rng: np.random.Generator) -> Scored:
+    """Genuine cosines N(0.8, 0.05), but impostors N(0.45, 0.08): a question whose strangers are more alike."""
+    track = normal_scores(queries, rng)
+    similarities = rng.normal(0.45, 0.08, track.similarities.shape)
+    similarities[np.arange(queries), track.truth] = rng.normal(0.8, 0.05, queries)
+    return replace(track, track="near, fold 1 of 1", similarities=similarities.astype(np.float32))
+
+
+def strangers_identified(track: Scored, calibration: Calibration) -> float:
+    """The share of probes that reach 0.75 where their patient is not enrolled."""
+    asked = [np.delete(row, own) for row, own in zip(track.similarities, track.truth, strict=True)]
+    tops = [posterior(evidence(row, [None] * len(row), calibration), len(row), calibration)[0].max() for row in asked]
+    return float(np.mean(np.array(tops) >= 0.75))
+
+
+def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> None:
+    rng = np.random.default_rng(0)
+    tracks, fresh = [normal_scores(300, rng), near_strangers(300, rng)], near_strangers(400, rng)
+    bold = Calibration(scale=50.0, offset=-22.5)
+
+    cautious = _cautious(tracks, draw_trials(tracks, rng), bold, 0.75)
+
+    assert strangers_identified(fresh, bold) > 0.1
+    assert strangers_identified(fresh, cautious) < 0.04
+    assert bold.offset - 10 < cautious.offset < bold.offset
+    assert cautious == bold.model_copy(update={"offset": cautious.offset})
+
+
+def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -> None:
+    tracks = [normal_scores(300, np.random.default_rng(0))]
+    assert _cautious(tracks, draw_trials(tracks, np.random.default_rng(1)), fitted, 0.75) == fitted
 
 
 def with_inliers(track: Scored, genuine: float, rng: np.random.Generator) -> Scored:

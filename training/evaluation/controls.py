@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from shared.images.anatomy import anatomy
 from shared.images.decoding import decode_image
 from shared.images.views import Image
 from shared.modalities import Modality
@@ -23,21 +24,17 @@ ALLOWED = 1.5
 """Times chance that a control may find."""
 GREY = 128
 MARGIN = 0.04
-"""Share of the longer side that the mask reaches beyond the anatomy."""
+"""Share of a side that the mask reaches beyond the anatomy."""
 NOISE = 16
 """Grey values around the usual colour of the surroundings that are its noise; a couch or a letter lies farther off."""
-LARGE = 0.01
-"""Share of the picture from which something that is lit may be anatomy."""
 NOTHING_LEFT = 0.01
 """Share of the picture under which what is left is no surroundings but the rim of the anatomy."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How a modality's anatomy is told from what surrounds it.
+    """How a modality's anatomy is told from what surrounds it; `dark` and `thin` as in `shared.images.anatomy`.
 
-    `dark` is the share of the brightest grey value up to which a pixel is air, the rim of a fundus camera or a
-    vignette; `thin` the share of the longer side up to which a bright line is a frame or the couch and not scalp;
     `marks` says that the anatomy fills the picture, with letters burned in upon it. Elsewhere letters are in the dark.
     """
 
@@ -48,6 +45,8 @@ class Surroundings:
 
 SURROUNDINGS = {"ct": Surroundings(dark=0.25, thin=0.06), "xray": Surroundings(thin=0.06, marks=True)}
 """By modality, found by looking at pictures of the training split; all others take the defaults."""
+
+
 BRIGHT, STANDS_OUT = 225, 60
 """Grey value of burned-in letters and arrows, and how much brighter than their neighbourhood they are."""
 MARK_AREA = 0.004
@@ -92,7 +91,7 @@ def background(image: Image, surroundings: Surroundings) -> Image:
     show, not even in the noise of a scanner. Where the anatomy fills the picture, as skin and most chests do, an even
     grey picture is left, and the marks.
     """
-    left = anatomy(image, surroundings) == 0
+    left = ~anatomy(image, dark=surroundings.dark, thin=surroundings.thin, margin=MARGIN)
     if left.mean() <= NOTHING_LEFT:
         left[:] = False
     shown = left | marks(image) if surroundings.marks else left
@@ -102,27 +101,6 @@ def background(image: Image, surroundings: Surroundings) -> Image:
         near = image[left & (np.abs(image - usual).max(axis=2) <= NOISE)]
         painted = np.random.default_rng(0).choice(near if len(near) else usual[np.newaxis], image.shape[:2])
     return np.where(shown[:, :, np.newaxis], image, painted.astype(np.uint8))
-
-
-def anatomy(image: Image, surroundings: Surroundings) -> NDArray[np.uint8]:
-    """uint8 (h, w), 255 in the convex hull of all large things that are not dark, and a margin around it."""
-    grey = cv2.medianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 5)
-    lit = np.asarray(grey > surroundings.dark * float(np.percentile(grey, 99)), np.uint8)
-    if surroundings.thin:
-        side = max(3, round(surroundings.thin * max(grey.shape)) | 1)
-        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-        framed = cv2.copyMakeBorder(
-            lit, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0,)
-        )  # a frame at the edge is thin, too
-        lit = np.array(cv2.morphologyEx(framed, cv2.MORPH_OPEN, brush)[1:-1, 1:-1], np.uint8)
-    outlines, _ = cv2.findContours(lit, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    mask = np.zeros(grey.shape, np.uint8)
-    large = [outline for outline in outlines if cv2.contourArea(outline) > LARGE * grey.size]
-    if large:
-        hull = cv2.convexHull(np.concatenate(large))
-        cv2.drawContours(mask, [hull], -1, (255,), max(1, round(2 * MARGIN * max(grey.shape))))
-        cv2.drawContours(mask, [hull], -1, (255,), cv2.FILLED)
-    return mask
 
 
 def marks(image: Image) -> NDArray[np.bool_]:

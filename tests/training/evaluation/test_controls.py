@@ -49,7 +49,7 @@ def test_a_body_that_fills_the_picture_leaves_an_even_grey_one() -> None:
 
 
 def test_letters_upon_a_body_that_fills_the_picture_stay() -> None:
-    chest = np.full((200, 200, 3), 120, np.uint8)
+    chest = np.full((200, 200, 3), GREY, np.uint8)
     chest[8:18, 170:176] = 255
     chest[100:110, 100:106] = 255  # in the middle: a pacemaker, a rib
     left = background(chest, XRAY)
