@@ -101,6 +101,13 @@ class IdentifierConfiguration(Configuration):
     neighbours: Annotated[
         bool, Field(description="calibrate on neighbouring slices as of a later visit: the data has one per subject")
     ] = False
+    cautious: Annotated[
+        bool,
+        Field(
+            description="lower confidence until at most 2 % of validation strangers reach the registry's threshold:"
+            " for data that shows less of what makes strangers alike than life does"
+        ),
+    ] = False
     mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False
 
     @model_validator(mode="after")

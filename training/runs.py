@@ -124,7 +124,8 @@ def calibrate(
         part = repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed)
         made = judged(build_verifier(modality), part, part.embeddings(embed))
     real = [track if track.inliers is None else track.drawn(FITTED) for track in tracks]
-    return fit_calibration(real, configuration.seed, made, modality.threshold)
+    threshold = modality.threshold if configuration.cautious else None
+    return fit_calibration(real, configuration.seed, made, threshold)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

@@ -49,7 +49,22 @@ def anatomy(image: Image, *, dark: float, thin: float = 0.0, margin: float = 0.0
 def marks(image: Image) -> NDArray[np.bool_]:
     """bool (h, w) of uint8 (h, w, 3): small things near the edge that are much brighter than what surrounds them."""
     grey = _small_grey(image)
-    raised = cv2.subtract(grey, _without_strokes(grey))
+    return _marks(grey, _without_strokes(grey), image.shape[1::-1])
+
+
+def without_marks(image: Image) -> Image:
+    """A copy whose marks have the shade of what surrounds them."""
+    grey = _small_grey(image)
+    around, size = _without_strokes(grey), image.shape[1::-1]
+    where = _marks(grey, around, size)
+    shade = cv2.resize(around, size, interpolation=cv2.INTER_LINEAR)
+    clean = image.copy()
+    clean[where] = np.minimum(clean[where], shade[where][:, np.newaxis])
+    return clean
+
+
+def _marks(grey: NDArray[np.uint8], around: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    raised = cv2.subtract(grey, around)
     bright = BRIGHT * float(np.percentile(grey, 99))
     found = np.asarray((grey >= bright) & (raised >= STANDS_OUT), np.uint8)
     _, labels, figures, _ = cv2.connectedComponentsWithStats(found)
@@ -59,13 +74,7 @@ def marks(image: Image) -> NDArray[np.bool_]:
     inside = slice(round(FRAME * SIDE), SIDE - round(FRAME * SIDE))
     letters[inside, inside] = False
     wide = cv2.dilate(letters.astype(np.uint8), np.ones((3, 3), np.uint8))
-    return np.asarray(cv2.resize(wide * 255, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0)
-
-
-def without_marks(image: Image) -> Image:
-    """A copy whose marks have the shade of what surrounds them."""
-    around = cv2.resize(_without_strokes(_small_grey(image)), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.where(marks(image)[..., np.newaxis], np.minimum(image, around[..., np.newaxis]), image)
+    return np.asarray(cv2.resize(wide * 255, size, interpolation=cv2.INTER_LINEAR) > 0)
 
 
 def _small_grey(image: Image) -> NDArray[np.uint8]:

@@ -42,7 +42,8 @@ def only_anatomy(image: Image, *, dark: Share = 0.08, thin: Share = 0.0, marks: 
     With `marks`, burned-in letters near the edge take the shade of what is around them.
     """
     clean = without_marks(image) if marks else image
-    return np.where(anatomy(image, dark=dark, thin=thin)[..., np.newaxis], clean, np.uint8(0))
+    kept = anatomy(image, dark=dark, thin=thin).astype(np.uint8)
+    return np.asarray(cv2.bitwise_and(clean, clean, mask=kept), np.uint8)
 
 
 def greyscale(image: Image) -> Image:
