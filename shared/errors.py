@@ -3,6 +3,7 @@
     MedReIDError
     ├── InvalidInput                 422 invalid-input
     │   ├── UnreadableImage          422 unreadable-image
+    │   ├── BlankImage               422 blank-image
     │   ├── UnsupportedModality      422 unsupported-modality   (+ probabilities)
     │   └── NoOperatingPoint         422 no-operating-point
     ├── UnsupportedMediaType         415 unsupported-media-type
