@@ -94,10 +94,10 @@ class Pipeline:
             Prepared(
                 self._registry[verdict.label],
                 verdict,
-                await self._in_thread(partial(_view, recipes[verdict.label], image.pixels)),
+                await self._in_thread(partial(_view, recipes[verdict.label], image.pixels, (number, len(images)))),
                 digest,
             )
-            for image, verdict in zip(images, verdicts, strict=True)
+            for number, (image, verdict) in enumerate(zip(images, verdicts, strict=True), 1)
         ]
         watch.lap("preprocess")
         return prepared
@@ -157,10 +157,12 @@ def _of_probes(modality: Modality, recipe: Recipe) -> Callable[[Image], Image]:
     return lambda image: standard_view(recipe(image))
 
 
-def _view(recipe: Callable[[Image], Image], image: Image) -> Image:
+def _view(recipe: Callable[[Image], Image], image: Image, place: tuple[int, int]) -> Image:
+    """BlankImage where nothing is left after the recipe; it says which of several images that is."""
     view = recipe(image)
     if view.min() == view.max():
-        raise BlankImage
+        number, count = place
+        raise BlankImage(f"Image {number} of {count}: {BlankImage.default_detail}" if count > 1 else None)
     return view
 
 

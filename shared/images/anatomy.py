@@ -1,7 +1,7 @@
 """Where the anatomy ends: the air around a head, the rim of a fundus camera, letters burned into a radiograph.
 
-What lies beyond tells cameras, scanners and sessions apart and nothing of the patient. Recipes take it away, and the
-control `background only` of the evaluation shows nothing else.
+What lies beyond tells cameras, scanners and sessions apart and nothing of the patient. Recipes take it away; the
+control `background only` of the evaluation shows nothing else, with stricter settings for what a letter is.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ LEAST_LIGHT: Final = 24
 """Grey value that something must reach to be anatomy; the noise of air stays below."""
 LARGE: Final = 0.01
 """Share of the picture from which something that is lit may be anatomy."""
-BRIGHT, STANDS_OUT = 0.8, 40
-"""Share of the brightest that burned-in letters reach, and the grey values by which they rise over what is around."""
+BRIGHT, RISE = 0.8, 40
+"""Letters that a recipe takes away: the share of the brightest that they reach, and their rise in grey values."""
 MARK_SIDE: Final = 0.06
 """Share of a side up to which a bright thing can be a stroke of a letter."""
 MARK_AREA: Final = 0.004
@@ -46,35 +46,32 @@ def anatomy(image: Image, *, dark: float, thin: float = 0.0, margin: float = 0.0
     return np.asarray(cv2.resize(hull, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 127)
 
 
-def marks(image: Image) -> NDArray[np.bool_]:
-    """bool (h, w) of uint8 (h, w, 3): small things near the edge that are much brighter than what surrounds them."""
-    grey = _small_grey(image)
-    return _marks(grey, _without_strokes(grey), image.shape[1::-1])
+def marks(grey: NDArray[np.uint8], *, bright: float, rise: int) -> NDArray[np.bool_]:
+    """bool (h, w) of uint8 (h, w): small things near the edge, such as letters burned in.
 
-
-def without_marks(image: Image) -> Image:
-    """A copy whose marks have the shade of what surrounds them."""
-    grey = _small_grey(image)
-    around, size = _without_strokes(grey), image.shape[1::-1]
-    where = _marks(grey, around, size)
-    shade = cv2.resize(around, size, interpolation=cv2.INTER_LINEAR)
-    clean = image.copy()
-    clean[where] = np.minimum(clean[where], shade[where][:, np.newaxis])
-    return clean
-
-
-def _marks(grey: NDArray[np.uint8], around: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.bool_]:
-    raised = cv2.subtract(grey, around)
-    bright = BRIGHT * float(np.percentile(grey, 99))
-    found = np.asarray((grey >= bright) & (raised >= STANDS_OUT), np.uint8)
+    They reach `bright`, and rise by `rise` or more, in grey values, over what is around them.
+    """
+    raised = cv2.subtract(grey, _without_strokes(grey))
+    found = np.asarray((grey >= bright) & (raised >= rise), np.uint8)
     _, labels, figures, _ = cv2.connectedComponentsWithStats(found)
     small = figures[:, cv2.CC_STAT_AREA] <= MARK_AREA * grey.size
     small[0] = False  # what is no mark
-    letters = small[labels]
-    inside = slice(round(FRAME * SIDE), SIDE - round(FRAME * SIDE))
-    letters[inside, inside] = False
-    wide = cv2.dilate(letters.astype(np.uint8), np.ones((3, 3), np.uint8))
-    return np.asarray(cv2.resize(wide * 255, size, interpolation=cv2.INTER_LINEAR) > 0)
+    letters = np.asarray(small[labels])
+    rows, columns = (round(FRAME * length) for length in grey.shape)
+    letters[rows : grey.shape[0] - rows, columns : grey.shape[1] - columns] = False
+    return letters
+
+
+def without_marks(image: Image) -> Image:
+    """A copy of uint8 (h, w, 3) whose marks have the shade of what surrounds them."""
+    grey, size = _small_grey(image), image.shape[1::-1]
+    letters = marks(grey, bright=BRIGHT * float(np.percentile(grey, 99)), rise=RISE)
+    wide = cv2.dilate(letters.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
+    where = cv2.resize(wide, size, interpolation=cv2.INTER_LINEAR) > 0
+    shade = cv2.resize(_without_strokes(grey), size, interpolation=cv2.INTER_LINEAR)
+    clean = image.copy()
+    clean[where] = np.minimum(clean[where], shade[where][:, np.newaxis])
+    return clean
 
 
 def _small_grey(image: Image) -> NDArray[np.uint8]:
@@ -82,7 +79,7 @@ def _small_grey(image: Image) -> NDArray[np.uint8]:
 
 
 def _without_strokes(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    side = round(MARK_SIDE * SIDE) // 2 * 2 + 1
+    side = max(3, round(MARK_SIDE * max(grey.shape)) | 1)
     return np.asarray(cv2.morphologyEx(grey, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)), np.uint8)
 
 

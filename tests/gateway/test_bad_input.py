@@ -78,6 +78,13 @@ async def test_a_blank_image(system: System, modality: str) -> None:
     assert (answer.status_code, slug(answer)) == (422, "blank-image")
 
 
+async def test_a_blank_image_of_a_series_is_named_and_nothing_is_enrolled(system: System) -> None:
+    answer = await system.enrol("P-1", png(), plain_png(), modality="ct")
+    assert (answer.status_code, slug(answer)) == (422, "blank-image")
+    assert answer.json()["detail"].startswith("Image 2 of 2: ")
+    assert (await system.get("/v1/patients/P-1")).status_code == 404
+
+
 @pytest.mark.parametrize("data", [as_format("GIF"), b"%PDF-1.7\n" + b"x" * 100, b"PK\x03\x04" + b"x" * 100])
 async def test_a_type_that_is_not_accepted(system: System, data: bytes) -> None:
     answer = await system.identify(data, modality="ct")

@@ -14,7 +14,9 @@ from training.networks import (
 )
 from training.trunks import (
     BOTTLENECKS,
+    FILES,
     _in_nine_parts,
+    at_hand,
     build_depths,
     build_trunk,
     depth_sizes,
@@ -171,3 +173,9 @@ def test_a_linear_identifier_is_one_dense_layer_of_unit_length(depths: keras.Mod
     expected = values / np.linalg.norm(values, axis=1, keepdims=True)
     np.testing.assert_allclose(network.predict_on_batch(images), expected, atol=1e-4)
     assert network.output_shape == (None, 256)
+
+
+def test_the_trunks_at_hand_are_those_whose_weights_are_there(tmp_path: Path) -> None:
+    assert at_hand(tmp_path) == set()
+    (tmp_path / FILES["efficientnet_lite0"]).touch()
+    assert at_hand(tmp_path) == {"efficientnet_lite0"}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from shared.images.anatomy import anatomy
+from shared.images.anatomy import anatomy, marks
 from shared.images.decoding import decode_image
 from shared.images.views import Image
 from shared.modalities import Modality
@@ -45,14 +45,8 @@ class Surroundings:
 
 SURROUNDINGS = {"ct": Surroundings(dark=0.25, thin=0.06), "xray": Surroundings(thin=0.06, marks=True)}
 """By modality, found by looking at pictures of the training split; all others take the defaults."""
-
-
-BRIGHT, STANDS_OUT = 225, 60
-"""Grey value of burned-in letters and arrows, and how much brighter than their neighbourhood they are."""
-MARK_AREA = 0.004
-"""Largest share of the picture that one letter covers."""
-FRAME = 0.12
-"""Share of a side, next to the edge, in which burned-in marks stand; inside, bright spots are anatomy."""
+BRIGHT, RISE = 225, 60
+"""Grey value of letters and arrows that are shown, and how much brighter than their neighbourhood they are."""
 
 
 class BackgroundOnly:
@@ -94,7 +88,7 @@ def background(image: Image, surroundings: Surroundings) -> Image:
     left = ~anatomy(image, dark=surroundings.dark, thin=surroundings.thin, margin=MARGIN)
     if left.mean() <= NOTHING_LEFT:
         left[:] = False
-    shown = left | marks(image) if surroundings.marks else left
+    shown = left | _letters(image) if surroundings.marks else left
     painted = np.full_like(image, GREY)
     if left.any():
         usual = np.median(image[left], axis=0)
@@ -103,24 +97,10 @@ def background(image: Image, surroundings: Surroundings) -> Image:
     return np.where(shown[:, :, np.newaxis], image, painted.astype(np.uint8))
 
 
-def marks(image: Image) -> NDArray[np.bool_]:
-    """bool (h, w): small grey things near the edge that are much brighter than what surrounds them."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    side = max(3, round(0.06 * max(grey.shape)) | 1)
-    raised = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
+def _letters(image: Image) -> NDArray[np.bool_]:
     colourless = image.max(axis=2).astype(int) - image.min(axis=2) < 20
-    found = ((grey >= BRIGHT) & (raised >= STANDS_OUT) & colourless).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(found)
-    small = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] <= MARK_AREA * grey.size]
-    return np.asarray(np.isin(labels, small) & _frame(grey.shape))
-
-
-def _frame(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    height, width = shape[:2]
-    rows, columns = round(FRAME * height), round(FRAME * width)
-    inside = np.zeros((height, width), bool)
-    inside[rows : height - rows, columns : width - columns] = True
-    return ~inside
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(marks(grey, bright=BRIGHT, rise=RISE) & colourless)
 
 
 @dataclass(frozen=True)

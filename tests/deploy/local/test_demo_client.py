@@ -37,6 +37,7 @@ def test_the_name_of_a_file_is_not_sent(picture: Path) -> None:
 def test_it_comes_back_when_it_is_told_to(picture: Path) -> None:
     answers = iter([httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(201)])
     api(lambda _: next(answers)).enrol("p", [picture])
+    assert next(answers, None) is None  # both were asked for
 
 
 def test_a_refusal_is_an_answer(picture: Path) -> None:
@@ -50,4 +51,11 @@ def test_anything_else_is_an_error(picture: Path) -> None:
 
 
 def test_erasing_nobody_is_no_error() -> None:
-    api(lambda _: httpx.Response(404)).erase("p")
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(404)
+
+    api(answer).erase("p")
+    assert asked == ["DELETE"]
