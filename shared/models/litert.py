@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ class LiteRTSession:
         self._digest = file_digest(path)
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
+        _let_go(path)
         pixels = self._interpreter.get_input_details()[0]
         if tuple(pixels["shape"]) != INPUT_SHAPE or pixels["dtype"] not in (np.uint8, np.float32):
             takes = f"{pixels['dtype'].__name__} {tuple(pixels['shape'].tolist())}"
@@ -53,3 +57,18 @@ class LiteRTSession:
     def close(self) -> None:
         """The interpreter frees its memory with itself."""
         del self._interpreter
+
+
+def _let_go(path: Path) -> None:
+    """Give the pages of the mapped file back to the kernel.
+
+    The runtime keeps a copy of the weights in the order in which it multiplies, and hardly looks at the file again;
+    where it does, the kernel reads that page anew.
+    """
+    if sys.platform != "linux":
+        return
+    advise = ctypes.CDLL(None).madvise
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        if line.endswith(str(path.resolve())):
+            begin, end = (int(number, 16) for number in line.split()[0].split("-"))
+            advise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)

@@ -1,3 +1,5 @@
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,24 @@ def test_a_session_knows_its_model(session: ModelSession, identifier_folder: Pat
     assert session.digest == file_digest(identifier_folder / MODEL_FILE)
     assert session.output_size == 256
     session.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel decides")
+def test_the_file_of_a_loaded_model_takes_no_memory(identifier_folder: Path, tmp_path: Path) -> None:
+    """The model is made longer than its network is, as files of weights are."""
+    path = tmp_path / MODEL_FILE
+    path.write_bytes((identifier_folder / MODEL_FILE).read_bytes() + bytes(2**20))
+    mapped = np.memmap(path, mode="r")
+    assert mapped.sum() > 0
+    assert resident_kb(path) > 1024
+    LiteRTSession(tmp_path)
+    assert resident_kb(path) < 100
+
+
+def resident_kb(path: Path) -> int:
+    """Of all mappings of a file in this process."""
+    _, *after = re.split(rf" {re.escape(str(path.resolve()))}\n", Path("/proc/self/smaps").read_text())
+    return sum(int(re.findall(r"^Rss: +(\d+) kB", mapping, re.MULTILINE)[0]) for mapping in after)
 
 
 def test_there_is_one_row_for_each_picture_whatever_comes_with_it(session: ModelSession) -> None:
