@@ -13,6 +13,8 @@ from deploy.local.places import Places
 
 PLACE_VARIABLE = "MEDREID_LOCAL_PLACE"
 NAME_VARIABLE = "MEDREID_LOCAL_NAME"
+TITLE = "medreid: "
+"""Before the name, in the command line of a fork of the supervisor: its environment seems to be the supervisor's."""
 
 
 def mark(places: Places, name: str) -> dict[str, str]:
@@ -30,7 +32,7 @@ def find(places: Places) -> Iterator[tuple[str, psutil.Process]]:
                 yield "database", process
                 yield from (("database", child) for child in process.children(recursive=True))
             elif process.environ().get(PLACE_VARIABLE) == str(places.root):
-                yield process.environ().get(NAME_VARIABLE, "?"), process
+                yield _name(process), process
         except psutil.Error:
             continue
 
@@ -53,6 +55,11 @@ def memory(process: psutil.Process) -> int:
         if line.startswith("Pss:"):
             return 1024 * int(line.split()[1])
     return 0
+
+
+def _name(process: psutil.Process) -> str:
+    title = " ".join(process.cmdline()).strip()  # the rest of the line is zeros
+    return title.removeprefix(TITLE) if title.startswith(TITLE) else process.environ().get(NAME_VARIABLE, "?")
 
 
 def _is_database(process: psutil.Process, data: Path) -> bool:

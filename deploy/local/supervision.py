@@ -18,7 +18,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local.places import REPOSITORY, Places
 from deploy.local.processes import mark
-from deploy.local.programs import Program
+from deploy.local.programs import FRUGAL, Program
 
 STOP_SECONDS = 20
 """What a process may take after SIGTERM: the drain of a service (10 s) with room to spare."""
@@ -61,11 +61,11 @@ class Supervisor:
         """Start the supervisor and the programs of the group `database`; it survives this process."""
         self._places.configuration.write_text(configuration(self._places, programs), encoding="utf-8")
         self._places.configuration.chmod(0o600)
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._places.configuration)]
+        command = [sys.executable, "-m", "deploy.local.preloading", "-c", str(self._places.configuration)]
         started = subprocess.run(  # noqa: S603
             command,
             cwd=REPOSITORY,
-            env=os.environ | mark(self._places, "supervisor"),
+            env={**os.environ, **FRUGAL, **mark(self._places, "supervisor")},  # some are read when libraries are loaded
             capture_output=True,
             text=True,
             check=False,

@@ -73,7 +73,14 @@ def test_no_serving_process_loads_tensorflow_and_all_are_frugal(system: System) 
     for _, process in find(system.places):
         used += memory(process)
         assert "tensorflow" not in Path(f"/proc/{process.pid}/maps").read_text()
-    assert used < 1.2e9
+    assert used < 0.9e9
+
+
+def test_services_share_the_pages_of_their_libraries(system: System) -> None:
+    """They are forks of the supervisor; without that, next to everything that a service holds is its own."""
+    for name, process in find(system.places):
+        if name in system.addresses:
+            assert memory(process) < 0.7 * process.memory_info().rss
 
 
 def test_a_killed_model_service_costs_its_own_modality_a_moment(
