@@ -28,7 +28,7 @@ from shared.database.connections import open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 from shared.modalities import load_registry
-from shared.service.admission import Places
+from shared.service.admission import Door
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
 from shared.service.health import Check
 from shared.service.queue import InferenceQueue
@@ -52,7 +52,7 @@ def create_app(
     settings = settings or GatewaySettings()
     database_settings = database_settings or DatabaseSettings()
     frame = ServiceFrame(settings)
-    frame.places = Places(settings.uploads_at_once, frame.metrics)
+    frame.door = Door(settings.uploads_at_once, frame.metrics)
     checks: dict[str, Check] = {}
 
     @asynccontextmanager

@@ -23,10 +23,14 @@ class GatewaySettings(ServiceSettings):
         int, Field(ge=1, le=16, description="Images decoded at once; one of 100 megapixels takes 1.4 GB.")
     ] = 2
     uploads_at_once: Annotated[
-        int, Field(ge=1, description="Requests with images in work at once; more get 503 before they are read.")
+        int,
+        Field(
+            ge=1,
+            description="Requests with images in work at once; as many may wait a moment, more get 503 unread.",
+        ),
     ] = 8
     uploads_per_modality: Annotated[
-        int, Field(ge=1, description="Of these at one modality's service; half as many while it is asked for more.")
+        int, Field(ge=1, description="Of these at one modality's service; fewer while it is asked for more.")
     ] = 6
     requests_per_minute: Annotated[int, Field(ge=1, description="Requests of one caller a minute; more get 429.")] = (
         6000

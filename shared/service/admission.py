@@ -6,7 +6,9 @@ the door has cost nothing yet, and what is let in is answered soon.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +16,10 @@ from shared.errors import QueueFull
 from shared.service.metrics import Metrics
 
 CALM_S = 1.0
-"""How long nothing must have been refused before a share is whole again."""
+"""How long nothing must have been refused before a share, or the door, is whole again."""
+
+PATIENCE_S = 0.5
+"""How long one waits at the door for a place. It bridges a moment in which the machine is slow."""
 
 
 class Places:
@@ -27,8 +32,7 @@ class Places:
     def taken(self) -> Iterator[None]:
         """Take one for the length of the block; QueueFull where there is none."""
         if self._taken >= self._open():
-            self._metrics.rejected.inc()
-            raise QueueFull(retry_after_s=1)
+            raise self._refusal()
         self._taken += 1
         try:
             yield
@@ -39,26 +43,97 @@ class Places:
         """How many may be taken at the moment."""
         return self._most
 
+    def _refusal(self) -> QueueFull:
+        self._metrics.rejected.inc()
+        return QueueFull(retry_after_s=1)
+
 
 class Share(Places):
     """The places of one of several who share a larger number of them.
 
-    Whoever wants more than there are gets half of them until the rush is over: what is refused has used up work that
-    all share, and those who ask for little must still find places.
+    It halves with every refusal and grows by one when that many have been answered, as TCP finds its share of a line
+    (V. Jacobson, "Congestion Avoidance and Control", 1988): what is refused has used up work that all share, and those
+    who ask for little must still find places.
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
         super().__init__(most, metrics)
-        self._refused_at = -CALM_S
+        self._share = float(most)
+
+    @property
+    def size(self) -> int:
+        """How many places it is at the moment."""
+        return int(self._share)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Take one for the length of the block; QueueFull where there is none, which halves the share for a while."""
+        """Take one for the length of the block; QueueFull where there is none, which halves the share."""
         if self._taken >= self._open():
-            self._refused_at = time.monotonic()
+            self._share = max(1.0, self._share / 2)
+            raise self._refusal()
         with super().taken():
             yield
+        self._share = min(float(self._most), self._share + 1 / self._share)
 
     def _open(self) -> int:
-        rush = time.monotonic() - self._refused_at < CALM_S
-        return max(1, self._most // 2) if rush else self._most
+        return self.size
+
+
+class Door:
+    """The places of everybody who brings a body; they are taken before it is read. For one event loop.
+
+    As long as nobody had to be refused, as many as there are places may wait for one: a busy machine stalls now and
+    then, and what has gathered meanwhile is soon done. Who waits in vain, or finds the waiting full, is refused, and
+    that is a rush: a quarter of the places is closed then, and nobody waits, since a line that never empties only makes
+    everybody late. (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any
+    otherwise.)
+    """
+
+    def __init__(self, most: int, metrics: Metrics) -> None:
+        self._most, self._metrics, self._taken = most, metrics, 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._refused_at = -CALM_S
+
+    async def enter(self) -> None:
+        """Take a place, which `leave` gives back; QueueFull where there is none in time."""
+        if self._taken < self._open() and not self._waiting:
+            self._taken += 1
+        elif self._rush() or len(self._waiting) >= self._most:
+            raise self._refusal()
+        else:
+            await self._wait()
+
+    def leave(self) -> None:
+        """Give the place to whoever has waited longest, unless there are fewer places by now."""
+        self._taken -= 1
+        while self._waiting and self._taken < self._open():
+            place = self._waiting.popleft()
+            if not place.done():
+                self._taken += 1
+                place.set_result(None)
+
+    async def _wait(self) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await place
+        except BaseException as end:
+            if place.done() and not place.cancelled():  # it came in the same moment
+                self.leave()
+            elif place in self._waiting:
+                self._waiting.remove(place)
+            if isinstance(end, TimeoutError):
+                raise self._refusal() from None
+            raise
+
+    def _open(self) -> int:
+        return self._most - self._most // 4 if self._rush() else self._most
+
+    def _rush(self) -> bool:
+        return time.monotonic() - self._refused_at < CALM_S
+
+    def _refusal(self) -> QueueFull:
+        self._refused_at = time.monotonic()
+        self._metrics.rejected.inc()
+        return QueueFull(retry_after_s=1)

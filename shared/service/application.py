@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from shared.contracts.public import Problem
 from shared.errors import InternalError, InvalidInput, responses
-from shared.service.admission import Places
+from shared.service.admission import Door
 from shared.service.health import Check, health_routes
 from shared.service.logs import configure_logs
 from shared.service.metrics import Metrics
@@ -31,7 +31,7 @@ class ServiceFrame:
 
     settings: ServiceSettings
     metrics: Metrics = field(default_factory=Metrics)
-    places: Places | None = None
+    door: Door | None = None
     """Bounds the requests in work that carry a body; None: the queues behind do."""
     started: bool = False
     draining: bool = False
@@ -80,7 +80,7 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
         settings=frame.settings,
         metrics=frame.metrics,
         draining=lambda: frame.draining,
-        places=frame.places,
+        door=frame.door,
     )
     app.openapi = _with_problem_schema(app)  # type: ignore[method-assign]
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.internal import DEADLINE_HEADER, REQUEST_ID_HEADER, SERVICE_HEADER
 from shared.errors import InternalError, MedReIDError, PayloadTooLarge, Unavailable, WrongService
-from shared.service.admission import Places
+from shared.service.admission import Door
 from shared.service.context import (
     Deadline,
     RequestContext,
@@ -88,9 +88,9 @@ class RequestFrame:
         settings: ServiceSettings,
         metrics: Metrics,
         draining: Callable[[], bool],
-        places: Places | None = None,
+        door: Door | None = None,
     ) -> None:
-        self._service, self._places = service, places
+        self._service, self._door = service, door
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,17 +140,13 @@ class RequestFrame:
         with answer.held as held:
             try:
                 self._check(scope)
-                held.enter_context(self._place(scope))
+                if self._door is not None and scope["method"] == "POST":  # before anything is read
+                    await self._door.enter()
+                    held.callback(self._door.leave)
             except MedReIDError as refusal:
                 await problem_response(refusal)(scope, receive, answer)
             else:
                 await self._bounded(scope, receive, answer)
-
-    def _place(self, scope: Scope) -> AbstractContextManager[None]:
-        """Where places are counted, whoever posts needs one, before anything is read."""
-        if self._places is None or scope["method"] != "POST":
-            return nullcontext()
-        return self._places.taken()
 
     async def _bounded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         body = BoundedBody(receive, self._settings.max_request_bytes)

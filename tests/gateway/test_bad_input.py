@@ -159,7 +159,7 @@ async def test_more_uploads_at_once_than_there_are_places(start: Start) -> None:
     system = await start(uploads_at_once=2)
     answers = await asyncio.gather(*(system.identify(png(i), modality="ct") for i in range(6)))
     refused = [answer for answer in answers if answer.status_code == 503]
-    assert len(refused) == 4
+    assert len(refused) == 2  # two are let in, two wait for their places
     assert {slug(answer) for answer in refused} == {"queue-full"}
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
     assert (await system.identify(png(), modality="ct")).status_code == 200

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 
 import pytest
 
 from shared.errors import QueueFull
 from shared.service import admission
-from shared.service.admission import Places, Share
+from shared.service.admission import Door, Places, Share
 from shared.service.metrics import Metrics
 
 
@@ -58,15 +59,87 @@ def test_whoever_does_not_ask_for_more_has_the_whole_share() -> None:
         assert free(share) == 1
 
 
-def test_whoever_asks_for_more_gets_half_until_the_rush_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_refusal_halves_the_share_and_answers_bring_it_back() -> None:
     share = Share(6, Metrics())
     with take(share, 7):
-        assert free(share) == 0
-    assert free(share) == 3
-    monkeypatch.setattr(admission, "CALM_S", 0.0)
-    assert free(share) == 6
+        assert share.size == 3
+        assert free(share) == 0  # which was one more refusal
+        assert share.size == 1
+    for _ in range(20):
+        with take(share, 1):
+            pass
+    assert share.size == 6
 
 
 def test_the_smallest_share_stays_one() -> None:
     share = Share(1, Metrics())
     assert [free(share), free(share)] == [1, 1]
+
+
+async def enter(door: Door, number: int) -> list[asyncio.Task[None]]:
+    """So many at once, after all of them have come as far as they come by themselves."""
+    tasks = [asyncio.create_task(door.enter()) for _ in range(number)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+def states(tasks: list[asyncio.Task[None]]) -> str:
+    """A letter for each: let in, waiting, refused."""
+    return "".join("w" if not task.done() else "r" if task.exception() else "i" for task in tasks)
+
+
+async def test_a_moments_rush_waits_at_the_door_and_is_let_in_by_turns() -> None:
+    metrics = Metrics()
+    door = Door(2, metrics)
+    tasks = await enter(door, 4)
+    assert states(tasks) == "iiww"
+    door.leave()
+    await asyncio.sleep(0)
+    assert states(tasks) == "iiiw"
+    door.leave()
+    await asyncio.sleep(0)
+    assert states(tasks) == "iiii"
+    assert metrics.registry.get_sample_value("medreid_queue_rejected_total") == 0
+
+
+async def test_where_the_waiting_is_full_nobody_waits_until_the_rush_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(4, Metrics())
+    tasks = await enter(door, 9)
+    assert states(tasks) == "iiiiwwwwr"
+    for _ in range(8):  # those who were told to wait are let in all the same
+        door.leave()
+        await asyncio.sleep(0)
+    assert states(tasks) == "iiiiiiiir"
+    assert states(await enter(door, 5)) == "iiirr"
+    monkeypatch.setattr(admission, "CALM_S", 0.0)
+    assert states(await enter(door, 2)) == "iw"
+
+
+async def test_whoever_waits_in_vain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "PATIENCE_S", 0.01)
+    door = Door(1, Metrics())
+    await door.enter()
+    with pytest.raises(QueueFull) as refused:
+        await door.enter()
+    assert refused.value.retry_after_s == 1
+    door.leave()
+    await door.enter()
+
+
+async def test_whoever_goes_away_while_waiting_takes_no_place() -> None:
+    door = Door(1, Metrics())
+    _, waiting = await enter(door, 2)
+    waiting.cancel()
+    door.leave()  # in the same moment
+    await asyncio.wait({waiting})
+    assert states(await enter(door, 1)) == "i"
+
+
+async def test_whoever_goes_away_as_the_place_comes_passes_it_on() -> None:
+    door = Door(1, Metrics())
+    _, waiting = await enter(door, 2)
+    door.leave()
+    waiting.cancel()  # before it has seen that the place is its own
+    await asyncio.wait({waiting})
+    assert states(await enter(door, 1)) == "i"

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from shared.errors import PayloadTooLarge
-from shared.service.admission import Places
+from shared.service.admission import Door
 from shared.service.context import current_request
 from shared.service.metrics import Metrics
 from shared.service.middleware import RequestFrame
@@ -254,7 +254,7 @@ async def test_whoever_has_the_answer_holds_no_place_any_more() -> None:
         settings=ServiceSettings(),
         metrics=metrics,
         draining=lambda: False,
-        places=Places(1, metrics),
+        door=Door(1, metrics),
     )
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
     requests = [asyncio.create_task(frame(dict(scope), receive, send)) for _ in range(2)]
