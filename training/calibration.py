@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import bisect, minimize
 
-from shared.identification.calibration import cohort_shift, evidence, posterior
+from shared.identification.calibration import evidence, normalised, posterior, rival_shift
 from shared.keypoints.verification import CANDIDATES
 from shared.models.folder import Calibration
 from training.validation import Scored
@@ -33,7 +33,8 @@ START = Calibration(scale=20.0, offset=-8.0, size_exponent=1.0, inlier_weight=WE
 GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("inlier_weight", "inlier_half")
 LOGARITHMIC = ("scale", *LOCAL)
 """Parameters that are positive, and are searched for by their logarithm."""
-COHORT_START = 0.2
+NORMALISATION = 0.2
+"""Where the weights of cohort and rivals start."""
 STRANGERS = 0.02
 """Share of the validation strangers of any track that may be identified."""
 MOST_CAUTION = 10.0
@@ -44,10 +45,12 @@ MOST_CAUTION = 10.0
 class Trials:
     """Questions to one track, float (trials, subjects): one row per probe and gallery.
 
+    `levels` is float (trials,), how near the row's probe is to the cohort, None without one.
     `enrolled` marks the subjects that are in the row's gallery; `answer` is the column of the right one, or -1: nobody.
     """
 
     similarities: NDArray[np.float64]
+    levels: NDArray[np.float64] | None
     inliers: NDArray[np.float64]
     enrolled: NDArray[np.bool_]
     answer: NDArray[np.intp]
@@ -69,7 +72,9 @@ def _track_trials(track: Scored, rng: np.random.Generator, draws: int) -> Trials
     similarities = track.similarities[probes].astype(np.float64)
     inliers = np.zeros_like(similarities) if track.inliers is None else track.inliers[probes].astype(np.float64)
     verified = _nearest(np.where(enrolled, similarities, -np.inf), CANDIDATES)
-    return Trials(similarities, inliers * verified, enrolled, np.append(answer, np.full(int(asked.sum()), -1)))
+    levels = None if track.levels is None else track.levels[probes].astype(np.float64)
+    answers = np.append(answer, np.full(int(asked.sum()), -1))
+    return Trials(similarities, levels, inliers * verified, enrolled, answers)
 
 
 def _gallery(count: int, own: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -109,9 +114,13 @@ def fit_calibration(
         start = _fit(blind, START, (*GLOBAL, *LOCAL)).model_copy(update=START.model_dump(include=set(GLOBAL)))
     elif any(track.inliers is not None for track in tracks):
         start, free = START, [*GLOBAL, *LOCAL]
-    plain = _fit(groups, start, free)
-    normalised = plain.model_copy(update={"cohort_weight": COHORT_START, "cohort_level": _level(groups, plain)})
-    fitted = _fit(groups, normalised, (*free, "cohort_weight"))
+    fitted = _fit(groups, start, free)
+    if levels := [trials.levels.mean() for trials in groups if trials.levels is not None]:
+        free.append("cohort_weight")
+        start = fitted.model_copy(update={"cohort_weight": NORMALISATION, "cohort_level": float(np.mean(levels))})
+        fitted = _fit(groups, start, free)
+    rivals = {"rival_weight": NORMALISATION, "rival_level": _level(groups, fitted)}
+    fitted = _fit(groups, fitted.model_copy(update=rivals), (*free, "rival_weight"))
     return fitted if threshold is None else _cautious(tracks, groups, fitted, threshold)
 
 
@@ -152,17 +161,20 @@ def _passing(asked: Sequence[Trials], calibration: Calibration, threshold: float
 
 def _level(groups: Sequence[Trials], calibration: Calibration) -> float:
     """How near those behind the first are to a probe on average."""
-    unit = calibration.model_copy(update={"cohort_weight": 1.0, "cohort_level": 0.0})
-    return float(np.mean([np.mean(cohort_shift(_ratios(trials, calibration), unit)) for trials in groups]))
+    unit = calibration.model_copy(update={"rival_weight": 1.0, "rival_level": 0.0})
+    return float(np.mean([np.mean(rival_shift(_ratios(trials, calibration), unit)) for trials in groups]))
 
 
 def _blind(trials: Trials) -> Trials:
-    return replace(trials, similarities=np.zeros_like(trials.similarities))
+    return replace(trials, similarities=np.zeros_like(trials.similarities), levels=None)
 
 
 def _strangers(trials: Trials) -> Trials:
     asked = trials.answer < 0
-    return Trials(trials.similarities[asked], trials.inliers[asked], trials.enrolled[asked], trials.answer[asked])
+    levels = None if trials.levels is None else trials.levels[asked]
+    return Trials(
+        trials.similarities[asked], levels, trials.inliers[asked], trials.enrolled[asked], trials.answer[asked]
+    )
 
 
 def _fit(groups: Sequence[Trials], start: Calibration, free: Sequence[str]) -> Calibration:
@@ -192,14 +204,15 @@ def _bounded(name: str, value: float) -> float:
 
 def _ratios(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:
     """Log likelihood ratios, -inf for who is not enrolled."""
-    return np.where(trials.enrolled, evidence(trials.similarities, trials.inliers, calibration), -np.inf)
+    similarities = normalised(trials.similarities, trials.levels, calibration)
+    return np.where(trials.enrolled, evidence(similarities, trials.inliers, calibration), -np.inf)
 
 
 def _loss(trials: Trials, calibration: Calibration) -> float:
     """Mean negative log likelihood of the right answers; strangers weigh as much as their prior."""
     ratios = _ratios(trials, calibration)
-    normalised = ratios - cohort_shift(ratios, calibration)
-    logits = normalised - calibration.size_exponent * np.log(trials.enrolled.sum(axis=1, keepdims=True))
+    logits = ratios - rival_shift(ratios, calibration)
+    logits = logits - calibration.size_exponent * np.log(trials.enrolled.sum(axis=1, keepdims=True))
     # the last column is unknown, so that answer -1 points at it
     logits = np.column_stack([logits, np.zeros(len(logits))])
     losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), trials.answer]

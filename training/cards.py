@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.models.folder import MANIFEST_FILE, MODEL_FILE, ModelManifest
+from shared.models.folder import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, ModelManifest
 from training.datasets.manifest import Row
 
 CARD_FILE = "CARD.md"
+COHORT_NOTE = "embeddings of training pictures, without names; to be kept as the pictures are"
 
 DATA = """
 ## Data
@@ -50,6 +51,7 @@ def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: M
         f"# Model card: {manifest.name}\n",
         f"- kind: {manifest.kind}, trunk `{manifest.trunk}`, output of {manifest.output_size} numbers",
         f"- file: `{MODEL_FILE}`, {size:.1f} MB, `{manifest.digest}`",
+        *([f"- cohort: `{COHORT_FILE}`, {COHORT_NOTE}"] if manifest.cohort else []),
         f"- made by: `make train MODALITY={manifest.name} DATA=<bundle>`, seed {manifest.training['seed']}",
         DATA,
         _data_table(rows),

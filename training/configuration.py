@@ -78,6 +78,15 @@ class IdentifierConfiguration(Configuration):
             description="with `depths`: how far each picture's augmented copy is moved away from it; 0: none",
         ),
     ] = 0.0
+    mirror_copies: Annotated[
+        bool, Field(description="with `depths`: every picture's mirror image is another picture of the patient")
+    ] = False
+    contrastive_steps: Annotated[
+        int, Field(ge=0, description="with `depths`: steps of contrastive refinement; 0: the discriminant as it is")
+    ] = 0
+    contrastive_learning_rate: Annotated[
+        float, Field(gt=0, description="where it starts: small where patients are few, who would be learned by heart")
+    ] = 3e-4
     within: Annotated[
         float, Field(ge=0, description="with `depths`: shrinkage of the within-patient whitening; 0: none")
     ] = 0.3
@@ -85,6 +94,10 @@ class IdentifierConfiguration(Configuration):
         0.1
     )
     sources: Annotated[tuple[str, ...], Field(description="sources of the manifest to learn from; empty: all")] = ()
+    cohort_sources: Annotated[
+        tuple[str, ...],
+        Field(description="sources of the cohort, best of people who will not be enrolled; empty: all"),
+    ] = ()
     instance_sources: Annotated[
         tuple[str, ...], Field(description="sources without identities whose pictures are a class each")
     ] = ()

@@ -4,12 +4,12 @@ Features of several depths of a trunk differ in scale, so every number is first 
 same. Principal components then give directions, whose variances are levelled (Jégou & Chum, ECCV 2012). What two
 pictures of one patient differ in is levelled as well (within-class covariance normalisation: Hatch, Kajarekar &
 Stolcke, Interspeech 2006), and the directions in which patients differ most are kept: Fisher's linear discriminant
-analysis with shrinkage. All steps are linear, so one dense layer holds them.
+analysis with shrinkage. All steps are linear, so one dense layer holds them, whatever else is learned of the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ FLOOR = 0.1
 Array = NDArray[np.float64]
 Map = tuple[Array, Array]
 """Kernel (d, k) and bias (k,) of a dense layer."""
+Refinement = Callable[[Array, Array], Map]
+"""Makes more of whitened numbers (n, k) and a head (k, units) for them: a dense layer in its place."""
 
 
 def discriminant(
@@ -33,6 +35,7 @@ def discriminant(
     *,
     shrinkage: float,
     within: float,
+    refine: Refinement | None = None,
 ) -> Map:
     """The dense layer for float (n, d) `features` of the patients `labels`: kernel (d, units), bias (units,).
 
@@ -40,20 +43,20 @@ def discriminant(
     `depths` are the numbers of features that belong together; they sum to d. `shrinkage` is how little weak directions
     are raised, as a share of the strongest variance; `within` how little those in which pictures of one patient hardly
     differ, as a share of the mean variance there. With `within` 0, or without a patient who has two pictures, there is
-    no within-class whitening. Where fewer than `units` directions are to be had, the rest of the layer is 0.
+    no within-class whitening. Where fewer than `units` directions are to be had, the rest of the layer is 0. `refine`
+    goes on from the discriminant.
     """
     mean, scale = _standard(features, depths)
     standard = (features - mean) * scale
     directions, variances = principal_components(standard, min(COMPONENTS, *standard.shape))
-    kernel = directions / np.sqrt(variances + shrinkage * variances[0])
-    differences = _differences(standard @ kernel, labels)
-    if within and len(differences):
-        kernel = kernel @ _levelled(differences, within)
-        kernel = kernel @ _principal_axes(_means(standard @ kernel, labels)[0])
-    kernel = kernel[:, :units] * scale[:, np.newaxis]
-    padded = np.zeros((len(kernel), units))
-    padded[:, : kernel.shape[1]] = kernel / np.abs(kernel).max()
-    return padded, -mean @ padded
+    whitening = directions / np.sqrt(variances + shrinkage * variances[0])
+    values = standard @ whitening
+    head = _separating(values, labels, within)[:, :units]
+    head, bias = refine(values, head) if refine else (head, np.zeros(head.shape[1]))
+    kernel = scale[:, np.newaxis] * (whitening @ head)
+    strongest, missing = np.abs(kernel).max(), units - kernel.shape[1]
+    padded = np.pad(kernel / strongest, ((0, 0), (0, missing)))
+    return padded, np.pad(bias / strongest, (0, missing)) - mean @ padded
 
 
 def principal_components(centred: Array, count: int) -> tuple[Array, Array]:
@@ -68,6 +71,15 @@ def principal_components(centred: Array, count: int) -> tuple[Array, Array]:
     values, vectors = values[::-1][kept], vectors[:, ::-1][:, kept]
     directions = centred.T @ vectors / np.sqrt(values) if rows < columns else vectors
     return _signed(directions), values / rows
+
+
+def _separating(values: Array, labels: NDArray[np.intp], within: float) -> Array:
+    """The square map (k, k) of whitened numbers (n, k) after which patients differ most in the first directions."""
+    differences = _differences(values, labels)
+    if not within or not len(differences):
+        return np.eye(values.shape[1])
+    levelled = _levelled(differences, within)
+    return np.asarray(levelled @ _principal_axes(_means(values @ levelled, labels)[0]))
 
 
 def _standard(features: NDArray[np.float32], depths: Sequence[int]) -> tuple[Array, Array]:

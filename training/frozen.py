@@ -9,13 +9,14 @@ trunk are computed once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from shared.identification.cohort import Cohort
 from training.configuration import IdentifierConfiguration
 from training.datasets.manifest import Row
 from training.datasets.parts import Data
@@ -24,8 +25,22 @@ from training.start import Shown, build_network, embedded, set_discriminant, sho
 from training.validation import Embeddings, Scored, ValidationSet, embedder
 
 FOLDS = 3
-Judge = Callable[[ValidationSet, Embeddings], list[Scored]]
-"""Scores a set by the embeddings of its pictures, with keypoints or without."""
+COHORT = 2048
+"""Pictures of a cohort at the most: more take a share of a millisecond each probe, and say no more."""
+Judge = Callable[[ValidationSet, Embeddings, Cohort | None], list[Scored]]
+"""Scores a set by the embeddings of its pictures, with keypoints or without, and measures it against a cohort."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network fitted to all subjects, for pictures of the configuration's size, with its cohort.
+
+    `tracks` are those of every fold, each judged by a network and a cohort that have not seen it.
+    """
+
+    network: keras.Model
+    cohort: Cohort
+    tracks: list[Scored]
 
 
 @dataclass
@@ -60,26 +75,42 @@ def fold_of(subject: str) -> int:
     return int.from_bytes(hashlib.sha256(f"fold {subject}".encode()).digest()[:4], "big") % FOLDS
 
 
-def fit_discriminant(
-    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge
-) -> tuple[keras.Model, list[Scored]]:
-    """The network fitted to all of `data`, for pictures of the configuration's size, and the tracks of every fold."""
+def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge) -> Fitted:
+    """The discriminant of all of `data`, judged by folds."""
     keras.utils.set_random_seed(configuration.seed)
     network, trunk = build_network(configuration, None, weights)
     everybody = Everybody(data.rows, data.pictures, data.recipe, data.validation_share)
     shown = shown_features(trunk, everybody, configuration)
-    scored = []
+    tracks, sizes = [], []
     for number in range(FOLDS):
         fold = Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
         set_discriminant(network, trunk, shown.of({row.subject for row in fold.fitting}), configuration)
-        tracks = judge(*_part(fold, network, shown))
+        cohort = _cohort(network, shown, cohort_paths(fold.fitting, configuration))
+        scored = judge(*_part(fold, network, shown), cohort)
         if configuration.neighbours and (
             visits := later_visits(fold.validation, data.pictures, data.recipe, configuration.seed)
         ):
-            tracks += judge(visits, visits.embeddings(embedder(network)))
-        scored += [replace(track, track=f"{track.track}, fold {number + 1} of {FOLDS}") for track in tracks]
+            scored += judge(visits, visits.embeddings(embedder(network)), cohort)
+        tracks += [replace(track, track=f"{track.track}, fold {number + 1} of {FOLDS}") for track in scored]
+        sizes.append(len(cohort))
     set_discriminant(network, trunk, shown, configuration)
-    return network, scored
+    # the nearest of more strangers are nearer: what the calibration knows are cohorts of the folds' size
+    cohort = _cohort(network, shown, cohort_paths(data.rows, configuration, min(sizes)))
+    return Fitted(network, cohort, tracks)
+
+
+def _cohort(network: keras.Model, shown: Shown, paths: Sequence[str]) -> Cohort:
+    features = shown.as_they_are()
+    return Cohort(embedded(network, np.stack([features[path] for path in paths])))
+
+
+def cohort_paths(rows: Iterable[Row], configuration: IdentifierConfiguration, most: int = COHORT) -> list[str]:
+    """At most so many pictures, by chance and always the same; ValueError where no source of the cohort is there."""
+    sources = configuration.cohort_sources
+    paths = sorted({row.path for row in rows if not sources or row.source in sources})
+    if not paths:
+        raise ValueError(f"nobody is left for the cohort: cohort_sources names none of these pictures ({sources})")
+    return [str(path) for path in np.random.default_rng(configuration.seed).permutation(paths)[:most]]
 
 
 def _part(fold: Fold, network: keras.Model, shown: Shown) -> tuple[ValidationSet, Embeddings]:

@@ -1,4 +1,4 @@
-"""The two losses that shape the embedding: cosine softmax over identities and a metric loss over the batch.
+"""The losses that shape the embedding: cosine softmax over identities, a metric loss over the batch, pairs.
 
 Written with `keras.ops` only, so that they run on every backend of Keras 3.
 """
@@ -35,6 +35,21 @@ class CosineSoftmax(keras.layers.Layer):
         angle = ops.arccos(ops.clip(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
         logits = self.scale * ops.where(target > 0, ops.cos(ops.minimum(angle + self.margin, 3.14159)), cosine)
         return ops.mean(ops.categorical_crossentropy(target, logits, from_logits=True))
+
+
+def symmetric_contrast(
+    first: keras.KerasTensor, second: keras.KerasTensor, scale: keras.KerasTensor
+) -> keras.KerasTensor:
+    """InfoNCE in both directions (Radford et al., ICML 2021): row i of one belongs to row i of the other.
+
+    Both are float (n, d), L2-normalised; `scale` is the inverse temperature of their cosines.
+    """
+    logits = scale * ops.matmul(first, ops.transpose(second))
+    own = ops.arange(ops.shape(logits)[0])
+    losses = [
+        ops.sparse_categorical_crossentropy(own, each, from_logits=True) for each in (logits, ops.transpose(logits))
+    ]
+    return ops.mean(losses[0] + losses[1])
 
 
 def batch_hard_triplet(embeddings: keras.KerasTensor, labels: keras.KerasTensor, softness: float) -> keras.KerasTensor:

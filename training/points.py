@@ -15,11 +15,12 @@ belongs to one network with one calibration, and lies beside them in `model.json
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence
+from shared.identification.calibration import evidence, normalised
 from shared.keypoints.verification import CANDIDATES
 from shared.models.folder import Calibration, OperatingPoints
 from training.answers import Array, CalibratedPosterior, answer
@@ -46,34 +47,36 @@ def strict_threshold(tracks: Sequence[Scored], calibration: Calibration) -> tupl
     Every track needs two subjects or more.
     """
     method = CalibratedPosterior(calibration)
-    strangers = [answer(_ratios(*without_patients(track), calibration), method) for track in tracks]
+    strangers = [answer(_ratios(without_patients(track), calibration), method) for track in tracks]
     tops = np.concatenate([one.confidence for one in strangers])
     counted = _counted(tops)
     if len(tops) >= ENOUGH:
         return _rounded_up(counted), f"{len(tops)} validation strangers"
-    asked = [answer(_ratios(track.similarities, track.inliers, calibration), method) for track in tracks]
+    asked = [answer(_ratios(track, calibration), method) for track in tracks]
     both = [*asked, *strangers]
     estimated = _extrapolated(np.concatenate([a.confidence for a in both]), np.concatenate([a.unknown for a in both]))
     origin = f"{len(tops)} validation strangers, extrapolated through the calibrated probability"
     return _rounded_up(max(counted, estimated)), origin
 
 
-def without_patients(track: Scored) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Similarities and inliers, float (queries, subjects - 1): each query asked of a gallery that lacks its subject."""
+def without_patients(track: Scored) -> Scored:
+    """Every query asked of a gallery that lacks its subject: columns are the others, truth is -1."""
     inliers = None if track.inliers is None else _without_own(track.inliers, track.truth)
-    return _without_own(track.similarities, track.truth), inliers
+    similarities = _without_own(track.similarities, track.truth)
+    return replace(track, truth=np.full_like(track.truth, -1), similarities=similarities, inliers=inliers)
 
 
 def _without_own(values: NDArray[np.float32], truth: NDArray[np.intp]) -> NDArray[np.float32]:
     return np.stack([np.delete(row, own) for row, own in zip(values, truth, strict=True)])
 
 
-def _ratios(similarities: NDArray[np.float32], inliers: NDArray[np.float32] | None, calibration: Calibration) -> Array:
+def _ratios(track: Scored, calibration: Calibration) -> Array:
     """Log likelihood ratios; as in service, keypoints are compared with the nearest people alone."""
-    if inliers is None:
+    similarities = normalised(track.similarities, track.levels, calibration)
+    if track.inliers is None:
         return evidence(similarities, np.zeros_like(similarities), calibration)
     ranks = np.argsort(np.argsort(-similarities, axis=1, kind="stable"), axis=1)
-    return evidence(similarities, np.where(ranks < CANDIDATES, inliers, 0.0), calibration)
+    return evidence(similarities, np.where(ranks < CANDIDATES, track.inliers, 0.0), calibration)
 
 
 def _counted(tops: Array) -> float:

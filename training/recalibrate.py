@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.identification.cohort import Cohort
 from shared.images.recipes import build_recipe
 from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
-from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
+from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
-from training.datasets.split import is_validation
 from training.frozen import Judge, fit_discriminant
 from training.points import ENOUGH, choose_points
-from training.runs import Bundle, calibrate, identified_rows, judged, judged_by
+from training.runs import Bundle, calibrate, cohort_of, identified_rows, judged, judged_by
 from training.validation import Embed, Embeddings, Scored
 
 REPOSITORY = Path(__file__).parent.parent
@@ -42,8 +42,6 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
             f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
         )
     rows = identified_rows(manifest.name, bundle, configuration)
-    if configuration.epochs:
-        rows = [row for row in rows if is_validation(row.subject, configuration.validation_share)]
     pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
     data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
     session = open_session(folder)
@@ -51,25 +49,36 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     def embed(images: NDArray[np.float32]) -> Embeddings:
         return session.run(images.astype(np.uint8))
 
-    tracks = _tracks(data, configuration, bundle.weights, partial(judged, build_verifier(modality), most=ENOUGH), embed)
+    judge = partial(judged, build_verifier(modality), most=ENOUGH)
+    cohort, tracks = _judged(data, configuration, bundle.weights, judge, embed)
     calibration = calibrate(tracks, data, configuration, modality, embed)
     points = choose_points(tracks, calibration)
     fitted = manifest.model_copy(
-        update={"calibration": calibration, "operating_points": points, "recipe": modality.recipe}
+        update={
+            "calibration": calibration,
+            "cohort": file_digest(cohort.write(folder)),
+            "operating_points": points,
+            "recipe": modality.recipe,
+        }
     )
     (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return fitted
 
 
-def _tracks(
+def _judged(
     data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge, embed: Embed
-) -> list[Scored]:
-    """Of the validation subjects; where the trunk stayed as it is, of everybody by folds, which needs its weights."""
+) -> tuple[Cohort, list[Scored]]:
+    """The cohort, and the tracks of the validation subjects.
+
+    Where the trunk stayed as it is, they are those of everybody, by folds, which needs the trunk's weights.
+    """
     if configuration.epochs:
-        return judged_by(embed, data, configuration, judge)
+        cohort = cohort_of(embed, data, configuration)
+        return cohort, judged_by(embed, cohort, data, configuration, judge)
     if weights is None:
         raise ValueError("a trunk that stayed as it is needs its ImageNet weights: name their folder (--weights)")
-    return fit_discriminant(data, configuration, weights, judge)[1]
+    fitted = fit_discriminant(data, configuration, weights, judge)
+    return fitted.cohort, fitted.tracks
 
 
 def main(arguments: list[str] | None = None) -> None:

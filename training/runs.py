@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from tqdm import tqdm
 
+from shared.identification.cohort import Cohort
 from shared.images.recipes import build_recipe
+from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
@@ -27,7 +31,7 @@ from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.export import at_network_size, export_litert, golden
 from training.foreign import ForeignPictures
 from training.foreign.collections import collected_rows, load_collections
-from training.frozen import Judge, fit_discriminant
+from training.frozen import Judge, cohort_paths, fit_discriminant
 from training.identification import train_identifier
 from training.labelled import LabelledPictures, LabelledRows
 from training.networks import mirror_symmetric
@@ -77,13 +81,21 @@ def train_modality(
     judge = partial(judged, build_verifier(modality), most=ENOUGH)
     if configuration.epochs:
         trained = train_identifier(data, configuration, bundle.weights, run)
-        tracks = judged_by(embedder(trained), data, configuration, judge)
+        cohort = cohort_of(embedder(trained), data, configuration)
+        tracks = judged_by(embedder(trained), cohort, data, configuration, judge)
     else:
-        trained, tracks = fit_discriminant(data, configuration, bundle.weights, judge)
+        fitted = fit_discriminant(data, configuration, bundle.weights, judge)
+        trained, cohort, tracks = fitted.network, fitted.cohort, fitted.tracks
     network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
     calibration = calibrate(tracks, data, configuration, modality, embedder(trained))
     points = choose_points(tracks, calibration)
-    described = {"recipe": modality.recipe, "calibration": calibration, "operating_points": points}
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {
+        "recipe": modality.recipe,
+        "calibration": calibration,
+        "cohort": file_digest(cohort.write(folder)),
+        "operating_points": points,
+    }
     return _ship(Trained(name, network, configuration, rows, _figures(tracks), described), folder, run)
 
 
@@ -97,19 +109,33 @@ def _figures(tracks: Sequence[Scored]) -> dict[str, float]:
 
 
 def judged(
-    verifier: LocalVerifier | None, part: ValidationSet, embeddings: Embeddings, *, most: int = FITTED
+    verifier: LocalVerifier | None,
+    part: ValidationSet,
+    embeddings: Embeddings,
+    cohort: Cohort | None = None,
+    *,
+    most: int = FITTED,
 ) -> list[Scored]:
     """Every track of a set; where there is a verifier, with keypoints of at most `most` probes a track."""
-    return part.verified(embeddings, verifier, most) if verifier else part.scored(embeddings)
+    return part.verified(embeddings, verifier, cohort, most) if verifier else part.scored(embeddings, cohort)
 
 
-def judged_by(embed: Embed, data: Data, configuration: IdentifierConfiguration, judge: Judge) -> list[Scored]:
-    """The tracks of the validation subjects, whom the embedder has not seen."""
+def cohort_of(embed: Embed, data: Data, configuration: IdentifierConfiguration) -> Cohort:
+    """Pictures of subjects that the network was trained on, as it embeds them."""
+    paths = cohort_paths(data.fitting, configuration)
+    pictures = tqdm((data.recipe(data.pictures[path]) for path in paths), desc="cohort", total=len(paths))
+    return Cohort(np.concatenate([embed(network_view(view[np.newaxis]).astype(np.float32)) for view in pictures]))
+
+
+def judged_by(
+    embed: Embed, cohort: Cohort, data: Data, configuration: IdentifierConfiguration, judge: Judge
+) -> list[Scored]:
+    """The tracks of the validation subjects, whom neither embedder nor cohort has seen."""
     seed = configuration.seed
     parts = [ValidationSet(data.validation, data.pictures, data.recipe)]
     if configuration.neighbours and (visits := later_visits(data.validation, data.pictures, data.recipe, seed)):
         parts.append(visits)
-    return [track for part in parts for track in judge(part, part.embeddings(embed))]
+    return [track for part in parts for track in judge(part, part.embeddings(embed), cohort)]
 
 
 def calibrate(

@@ -17,10 +17,11 @@ from shared.images.views import square_view
 from shared.models.contracts import NETWORK_SIZE
 from training.augmentation import augment
 from training.configuration import IdentifierConfiguration
+from training.contrast import Pairs, contrasted
 from training.datasets.batches import Preprocess
 from training.datasets.manifest import Row
 from training.datasets.parts import Data
-from training.discriminant import discriminant
+from training.discriminant import Array, Map, discriminant
 from training.networks import build_identifier, linear_identifier, mirror_symmetric
 from training.trunks import build_depths, build_trunk, depth_sizes, freeze_batch_normalisation
 from training.virtual import deform
@@ -98,12 +99,18 @@ def shown_features(trunk: keras.Model, data: Data, configuration: IdentifierConf
     augmentation counts among what pictures of one patient differ in, by the square of that.
     """
     looks = [(row, version) for version in range(1 + configuration.virtual) for row in data.fitting]
-    shown = _features(trunk, data, configuration, looks, copy=False)
+    shown = _features(trunk, data, configuration, looks)
+    parts = [shown]
     if configuration.copies:
-        copied = _features(trunk, data, configuration, looks, copy=True)
-        shown = np.concatenate([shown, shown + configuration.copies * (copied - shown)])
-        looks = [*looks, *looks]
-    return Shown(shown, [row for row, _ in looks], np.array([version for _, version in looks]))
+        rng = np.random.default_rng(configuration.seed)
+        copied = _features(
+            trunk, data, configuration, looks, lambda p: augment(p, NETWORK_SIZE, configuration.augmentation, rng)
+        )
+        parts.append(shown + configuration.copies * (copied - shown))
+    if configuration.mirror_copies:
+        parts.append(_features(trunk, data, configuration, looks, lambda p: np.ascontiguousarray(p[:, ::-1])))
+    looks = looks * len(parts)
+    return Shown(np.concatenate(parts), [row for row, _ in looks], np.array([version for _, version in looks]))
 
 
 def _features(
@@ -111,23 +118,29 @@ def _features(
     data: Data,
     configuration: IdentifierConfiguration,
     looks: Sequence[tuple[Row, int]],
-    *,
-    copy: bool,
+    change: Preprocess | None = None,
 ) -> NDArray[np.float32]:
-    rng, changes = np.random.default_rng(configuration.seed), configuration.augmentation
     pictures = (
-        deform(data.pictures[row.path], row.subject, version, mirror=not changes.flip_horizontal)
+        deform(data.pictures[row.path], row.subject, version, mirror=not configuration.augmentation.flip_horizontal)
         for row, version in tqdm(looks, desc="features", unit="picture")
     )
-    taken = (augment(picture, NETWORK_SIZE, changes, rng) if copy else picture for picture in pictures)
+    taken = map(change, pictures) if change else pictures
     return in_batches(trunk, taken, at_size(data.recipe, configuration.size))
 
 
 def set_discriminant(
     network: keras.Model, trunk: keras.Model, shown: Shown, configuration: IdentifierConfiguration
 ) -> None:
-    """Make the network's dense layer the linear discriminant of what was shown."""
-    layer = network.get_layer("embedding")
+    """Make the network's dense layer the linear discriminant of what was shown, refined where that is asked for."""
+    layer, refine = network.get_layer("embedding"), None
+    if configuration.contrastive_steps:
+        # a version of a subject is another person, and what is seen of them another picture
+        pictures = [f"{row.path} {version}" for row, version in zip(shown.rows, shown.versions, strict=True)]
+
+        def refine(values: Array, head: Array) -> Map:
+            pairs = Pairs(values, shown.labels, pictures, configuration.contrastive_steps, configuration.seed)
+            return contrasted(head, pairs, configuration.contrastive_learning_rate, configuration.seed)
+
     layer.set_weights(
         discriminant(
             shown.features,
@@ -136,6 +149,7 @@ def set_discriminant(
             layer.units,
             shrinkage=configuration.shrinkage,
             within=configuration.within,
+            refine=refine,
         )
     )
 

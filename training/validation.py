@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from shared.gallery.contracts import LEADING_IMAGES, local_images
+from shared.identification.cohort import Cohort
 from shared.images.views import network_view, square_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import count_inliers
@@ -53,6 +54,7 @@ class Scored:
     """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery.
 
     `inliers`, where keypoints were compared, is float (queries, subjects): with the pictures that were most similar.
+    `levels`, where there is a cohort, is float (queries,): how near each probe is to it.
     """
 
     track: str
@@ -60,6 +62,7 @@ class Scored:
     truth: NDArray[np.intp]
     similarities: NDArray[np.float32]
     inliers: NDArray[np.float32] | None = None
+    levels: NDArray[np.float32] | None = None
 
     @property
     def score(self) -> Score:
@@ -74,7 +77,8 @@ class Scored:
         """The track with at most so many probes."""
         rows = draw(len(self.truth), most)
         inliers = None if self.inliers is None else self.inliers[rows]
-        return replace(self, truth=self.truth[rows], similarities=self.similarities[rows], inliers=inliers)
+        levels = None if self.levels is None else self.levels[rows]
+        return Scored(self.track, self.subjects, self.truth[rows], self.similarities[rows], inliers, levels)
 
 
 class ValidationSet:
@@ -97,20 +101,22 @@ class ValidationSet:
         starts = range(0, len(self.images), batch)
         return np.concatenate([embed(network_view(self.images[i : i + batch]).astype(np.float32)) for i in starts])
 
-    def scored(self, embeddings: Embeddings) -> list[Scored]:
-        """Similarities of every track's probes to its gallery."""
-        return [self._scored(protocol, embeddings) for protocol in self.protocols]
+    def scored(self, embeddings: Embeddings, cohort: Cohort | None = None) -> list[Scored]:
+        """Similarities of every track's probes to its gallery, and their levels where there is a cohort."""
+        return [self._compared(protocol, embeddings, cohort)[0] for protocol in self.protocols]
 
-    def verified(self, embeddings: Embeddings, verifier: LocalVerifier, most: int = FITTED) -> list[Scored]:
+    def verified(
+        self, embeddings: Embeddings, verifier: LocalVerifier, cohort: Cohort | None = None, most: int = FITTED
+    ) -> list[Scored]:
         """The same with the inliers of every pair, of at most `most` probes a track."""
         keypoints: dict[int, Keypoints] = {}
         with threadpool_limits(1):  # matrices this small are multiplied faster than threads can be told
-            return [self._verified(protocol, embeddings, verifier, keypoints, most) for protocol in self.protocols]
+            some = [replace(p, queries=[p.queries[i] for i in draw(len(p.queries), most)]) for p in self.protocols]
+            return [self._verified(protocol, embeddings, cohort, verifier, keypoints) for protocol in some]
 
-    def _scored(self, protocol: Probes, embeddings: Embeddings) -> Scored:
-        return self._compared(protocol, embeddings)[0]
-
-    def _compared(self, protocol: Probes, embeddings: Embeddings) -> tuple[Scored, list[list[list[int]]]]:
+    def _compared(
+        self, protocol: Probes, embeddings: Embeddings, cohort: Cohort | None
+    ) -> tuple[Scored, list[list[list[int]]]]:
         """The scores, and per query and subject the rows of `embeddings` that were most similar, the nearest first."""
         subjects = sorted({row.subject for row in protocol.gallery})
         gallery = np.array([self._index[row.path] for row in protocol.gallery])
@@ -122,20 +128,20 @@ class ValidationSet:
         truth = np.array([subjects.index(row.subject) for row in protocol.queries])
         best = np.stack([cosine[:, own].max(axis=1) for own in columns], axis=1)
         nearest = [[gallery[own[i, :LEADING_IMAGES]].tolist() for own in ordered] for i in range(len(queries))]
-        return Scored(protocol.track, subjects, truth, best), nearest
+        levels = cohort.levels(queries) if cohort else None
+        return Scored(protocol.track, subjects, truth, best, levels=levels), nearest
 
     def _verified(
         self,
         protocol: Probes,
         embeddings: Embeddings,
+        cohort: Cohort | None,
         verifier: LocalVerifier,
         keypoints: dict[int, Keypoints],
-        most: int,
     ) -> Scored:
-        some = replace(protocol, queries=[protocol.queries[i] for i in draw(len(protocol.queries), most)])
-        scored, nearest = self._compared(some, embeddings)
+        scored, nearest = self._compared(protocol, embeddings, cohort)
         inliers = np.zeros(scored.similarities.shape, np.float32)
-        for i, row in enumerate(tqdm(some.queries, desc=f"keypoints {protocol.track}", unit="probe")):
+        for i, row in enumerate(tqdm(protocol.queries, desc=f"keypoints {protocol.track}", unit="probe")):
             probe = self._keypoints(self._index[row.path], verifier, keypoints)
             for rank, subject in enumerate(np.argsort(-scored.similarities[i], kind="stable")[:COMPARED]):
                 pictures = nearest[i][subject][: local_images(rank)]

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -117,7 +116,7 @@ def _of_track(
             nearest.add(first, persons)
             bar.update(len(persons))
     similarities = model.similarities(track)
-    own, joining = track.best_per_subject(similarities), nearest.cosines.astype(np.float64)
+    own, joining = track.best_per_subject(similarities), model.normalised(track.probes, nearest.cosines)
     score = answers.unverified.score
     alone = Gallery(_scores(track, score(own)), own, joining, real=0)
     fused = Gallery(_scores(track, answers.scores(track, similarities)), own, joining, real=0)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from benchmarks.templates import Templates, load
 from shared.classification.service import to_classification
-from shared.identification.calibration import evidence, posterior
+from shared.identification.calibration import evidence, normalised, posterior
+from shared.identification.cohort import Cohort, read_cohort
 from shared.identification.decision import decide
 from shared.identification.matching import NEIGHBOURS
 from shared.images.decoding import decode_image
@@ -44,6 +45,16 @@ class Network(Protocol):
         """Float32 (n, k) of uint8 (n, 224, 224, 3)."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """The nearest templates, all (k,), and the probe's level in the cohort, float (1,) (None without a cohort)."""
+
+    nearest: NDArray[np.intp]
+    cosines: NDArray[np.float32]
+    levels: NDArray[np.float32] | None
+    inliers: Sequence[int | None]
+
+
 class Refused(Exception):
     """COMPA knows the image as none of the modalities."""
 
@@ -53,6 +64,7 @@ class _Identifier:
     modality: Modality
     manifest: ModelManifest
     recipe: Recipe
+    cohort: Cohort | None
     verifier: LocalVerifier | None
     templates: Templates
 
@@ -83,7 +95,8 @@ class Pipeline:
         lap("search")
         inliers = self._inliers(known, view, nearest) if local else [None] * len(nearest)
         lap("local verification")
-        answer = _answer(known, label, nearest, cosines, inliers)
+        levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
+        answer = _answer(known, label, Found(nearest, cosines, levels, inliers))
         lap("decide")
         return answer
 
@@ -105,28 +118,25 @@ class Pipeline:
 
 
 def _identifier(modality: Modality, templates: Templates) -> _Identifier:
-    manifest = read_manifest(REPOSITORY / f"{modality.name}-service")
-    return _Identifier(modality, manifest, build_recipe(modality.recipe), build_verifier(modality), templates)
+    folder = REPOSITORY / f"{modality.name}-service"
+    manifest = read_manifest(folder)
+    recipe, cohort = build_recipe(modality.recipe), read_cohort(folder, manifest)
+    return _Identifier(modality, manifest, recipe, cohort, build_verifier(modality), templates)
 
 
-def _answer(
-    known: _Identifier,
-    label: str,
-    nearest: NDArray[np.intp],
-    cosines: NDArray[np.float32],
-    inliers: Sequence[int | None],
-) -> dict[str, Any]:
+def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
     calibration = known.manifest.calibration
     if calibration is None:
         raise ValueError(f"{known.manifest.name}-service/ holds a model without calibration")
-    ratios = evidence(cosines, inliers, calibration)
+    similarities = normalised(found.cosines[np.newaxis], found.levels, calibration)[0]
+    ratios = evidence(similarities, found.inliers, calibration)
     order = np.argsort(-ratios, kind="stable")
     probabilities, unknown = posterior(ratios[order], len(known.templates.local), calibration)
     candidates = [
         {
-            "patient_id": known.templates.patient(int(nearest[i])),
-            "similarity": float(cosines[i]),
-            "inliers": inliers[i],
+            "patient_id": known.templates.patient(int(found.nearest[i])),
+            "similarity": float(found.cosines[i]),
+            "inliers": found.inliers[i],
             "confidence": float(probability),
         }
         for i, probability in zip(order[:TOP].tolist(), probabilities[:TOP].tolist(), strict=True)

@@ -16,10 +16,15 @@ fourth made validation subjects likeliest). The constants join in `offset`;
 log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
 gallery, and "unknown" is one more class.
 
-Some probes are near to everybody: a blurred picture, an ordinary anatomy. So scores are normalised against a cohort of
-the probe's own, the candidates behind the first (adaptive score normalisation: Matějka et al., Interspeech 2017):
+Some probes are near to everybody: a blurred picture, an ordinary anatomy. So scores are normalised, twice (adaptive
+score normalisation: Matějka et al., Interspeech 2017). Cosines, before anything else, by how near the probe is to the
+model's cohort of strangers (`shared.identification.cohort`),
 
-    log LR'_i = log LR_i - cohort_weight * (mean of the second to sixth log LR - cohort_level)
+    s = cosine - cohort_weight * (level - cohort_level),
+
+and the likelihood ratios by the rivals, the candidates behind the first:
+
+    log LR'_i = log LR_i - rival_weight * (mean of the second to sixth log LR - rival_level)
 """
 
 from __future__ import annotations
@@ -32,8 +37,21 @@ from numpy.typing import ArrayLike, NDArray
 from shared.models.folder import Calibration
 
 STEEPNESS = 4
-COHORT = 5
+RIVALS = 5
 """Candidates behind the first that say how near the probe is to anybody."""
+
+
+def normalised(
+    cosines: ArrayLike, levels: NDArray[np.floating] | None, calibration: Calibration
+) -> NDArray[np.float64]:
+    """What `evidence` takes as similarities: float (..., n) `cosines` of n comparisons, less the level of their probe.
+
+    `levels` is float (...,), of `Cohort.levels`; None where the model has no cohort: then cosines stay as they are.
+    """
+    values = np.asarray(cosines, np.float64)
+    if levels is None:
+        return values
+    return values - calibration.cohort_weight * (levels[..., np.newaxis] - calibration.cohort_level)
 
 
 def evidence(
@@ -41,8 +59,8 @@ def evidence(
 ) -> NDArray[np.float64]:
     """Log likelihood ratios, float (k,), the stranger prior's share included.
 
-    `similarities` are k cosines; `inliers` the keypoints that agree, None (or nan) where none were compared: that
-    counts as 0.
+    `similarities` are k cosines after `normalised`; `inliers` the keypoints that agree, None (or nan) where none were
+    compared: that counts as 0.
     """
     agreeing = np.nan_to_num(np.asarray(inliers, np.float64)) ** STEEPNESS
     local = calibration.inlier_weight * agreeing / (agreeing + calibration.inlier_half**STEEPNESS)
@@ -56,26 +74,28 @@ def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibratio
     the others are taken as far from the probe (their probability as 0).
     """
     values = np.asarray(ratios, np.float64)
-    normalised = values - cohort_shift(values, calibration)
-    logits = normalised - calibration.size_exponent * np.log(max(enrolled_patients, 1))
+    logits = values - rival_shift(values, calibration) - calibration.size_exponent * np.log(max(enrolled_patients, 1))
     logits = np.append(logits, 0.0)
     weights = np.exp(logits - logits.max())
     probabilities = weights / weights.sum()
     return probabilities[:-1], float(probabilities[-1])
 
 
-def cohort_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+def rival_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
     """What score normalisation takes off, float (..., 1), of `evidence` float (..., k); -inf stands for nobody.
 
     0 where there is nobody behind the first: a gallery of one, or the claim of one patient.
     """
-    behind = -np.sort(-ratios, axis=-1)[..., 1 : 1 + COHORT]
+    behind = -np.sort(-ratios, axis=-1)[..., 1 : 1 + RIVALS]
     known = np.isfinite(behind)
     count = known.sum(axis=-1, keepdims=True)
     level = np.where(known, behind, 0.0).sum(axis=-1, keepdims=True) / np.maximum(count, 1)
-    return np.where(count > 0, calibration.cohort_weight * (level - calibration.cohort_level), 0.0)
+    return np.where(count > 0, calibration.rival_weight * (level - calibration.rival_level), 0.0)
 
 
 def verification_probability(similarity: float, inliers: int | None, calibration: Calibration) -> float:
-    """Probability that one claimed patient is the person: the posterior of a gallery of one."""
+    """Probability that one claimed patient is the person: the posterior of a gallery of one.
+
+    `similarity` is the cosine after `normalised`.
+    """
     return float(posterior(evidence([similarity], [inliers], calibration), 1, calibration)[0][0])

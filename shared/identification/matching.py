@@ -22,7 +22,8 @@ from shared.contracts.internal import (
 )
 from shared.errors import NotFound
 from shared.gallery.contracts import Embedding, Gallery, Neighbour
-from shared.identification.calibration import evidence, posterior, verification_probability
+from shared.identification.calibration import evidence, normalised, posterior, verification_probability
+from shared.identification.cohort import Cohort
 from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
@@ -46,12 +47,21 @@ class Probe:
 
 
 class Matcher:
-    """One modality's model over its part of the gallery; without a verifier, embeddings alone decide."""
+    """One modality's model over its part of the gallery; without a verifier, embeddings alone decide.
+
+    Without a cohort, cosines are taken as they are.
+    """
 
     def __init__(
-        self, model: LoadedModel, calibration: Calibration, gallery: Gallery, verifier: LocalVerifier | None = None
+        self,
+        model: LoadedModel,
+        calibration: Calibration,
+        gallery: Gallery,
+        verifier: LocalVerifier | None = None,
+        cohort: Cohort | None = None,
     ) -> None:
-        self._model, self._calibration, self._gallery, self._verifier = model, calibration, gallery, verifier
+        self._model, self._calibration, self._gallery = model, calibration, gallery
+        self._verifier, self._cohort = verifier, cohort
         self._modality, self._digest = model.manifest.name, model.manifest.digest
 
     async def embed(self, images: Pixels, deadline: Deadline) -> Timed[NDArray[np.float32]]:
@@ -67,7 +77,7 @@ class Matcher:
             self._modality, self._digest, probe.value.embedding, NEIGHBOURS, with_local=verified
         )
         inliers = await self._inliers(probe.value, result.neighbours, deadline)
-        ratios = evidence([n.similarity for n in result.neighbours], inliers, self._calibration)
+        ratios = evidence(self._similarities(probe.value, result.neighbours), inliers, self._calibration)
         order = np.argsort(-ratios, kind="stable")
         probabilities, unknown = posterior(ratios[order], result.enrolled_patients, self._calibration)
         matches = [
@@ -91,7 +101,8 @@ class Matcher:
         if found is None:
             raise NotFound("The patient has no enrolled image of this modality.")
         inliers = (await self._inliers(probe.value, [found], deadline))[0]
-        probability = verification_probability(found.similarity, inliers, self._calibration)
+        similarity = float(self._similarities(probe.value, [found])[0])
+        probability = verification_probability(similarity, inliers, self._calibration)
         match = _match(found, inliers, probability)
         return PatientMatch(model=self._digest, match=match, timings_ms=_timings(probe, begun))
 
@@ -106,6 +117,12 @@ class Matcher:
             return Probe(embedding, self._verifier.probe(list(images)) if self._verifier else ())
 
         return await self._model.queue.run(make, deadline)
+
+    def _similarities(self, probe: Probe, neighbours: Sequence[Neighbour]) -> NDArray[np.float64]:
+        """Float (neighbours,): cosines, normalised by how near the probe is to the cohort."""
+        cosines = np.array([neighbour.similarity for neighbour in neighbours])
+        levels = self._cohort.levels(probe.embedding[np.newaxis]) if self._cohort else None
+        return np.asarray(normalised(cosines[np.newaxis], levels, self._calibration)[0])
 
     async def _inliers(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> Sequence[int | None]:
         """Per neighbour; in the queue as well, since comparing holds a core as inference does."""

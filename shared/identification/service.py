@@ -16,6 +16,7 @@ from shared.database.connections import open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import NotFound, responses
 from shared.gallery.postgres import PostgresGallery
+from shared.identification.cohort import read_cohort
 from shared.identification.matching import Matcher
 from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
@@ -98,6 +99,7 @@ def create_identification_app(
     if calibration is None:
         raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
     verifier = build_verifier(load_registry(RegistrySettings().registry)[loaded.manifest.name])
+    cohort = read_cohort(folder, loaded.manifest)
     database_settings = database_settings or DatabaseSettings()
     checks: dict[str, Any] = {"model": loaded.check}
 
@@ -106,7 +108,7 @@ def create_identification_app(
         async with open_database(database_settings) as database, loaded.loading():
             gallery = PostgresGallery(database)
             checks["database"] = gallery.ping
-            yield {"model": loaded, "matcher": Matcher(loaded, calibration, gallery, verifier)}
+            yield {"model": loaded, "matcher": Matcher(loaded, calibration, gallery, verifier, cohort)}
 
     name = f"{loaded.manifest.name}-service"
     description = ServiceDescription(

@@ -1,4 +1,4 @@
-"""A model folder as it ships: `model.tflite`, `model.json` (this schema) and `CARD.md` for people."""
+"""A model folder as it ships: `model.tflite`, `cohort.npy`, `model.json` (this schema) and `CARD.md` for people."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from shared.models.contracts import NETWORK_SIZE, Pixels
 
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "model.json"
+COHORT_FILE = "cohort.npy"
+"""Embeddings of training patients, float16 (n, 256): see `shared.identification.cohort`."""
 
 
 class Calibration(BaseModel):
@@ -31,9 +33,13 @@ class Calibration(BaseModel):
     ] = 0.0
     inlier_half: Annotated[float, Field(gt=0, description="Keypoints that agree at half of that.")] = 10.0
     cohort_weight: Annotated[
+        float, Field(ge=0, description="How much of the probe's level in the cohort is taken off cosines; 0: nothing.")
+    ] = 0.0
+    cohort_level: Annotated[float, Field(description="The level from which it is counted, a cosine.")] = 0.0
+    rival_weight: Annotated[
         float, Field(ge=0, description="How far the level of the probe's other candidates is taken off; 0: not at all.")
     ] = 0.0
-    cohort_level: Annotated[float, Field(description="The level from which it is counted, a log likelihood ratio.")] = (
+    rival_level: Annotated[float, Field(description="The level from which it is counted, a log likelihood ratio.")] = (
         0.0
     )
 
@@ -82,6 +88,9 @@ class ModelManifest(BaseModel):
     trunk: str
     recipe: Annotated[RecipeSpec | None, Field(description="The recipe that the network was trained with.")] = None
     calibration: Calibration | None = None
+    cohort: Annotated[
+        str | None, Field(pattern=r"^sha256:[0-9a-f]{64}$", description="Digest of `cohort.npy`; None without one.")
+    ] = None
     operating_points: Annotated[
         OperatingPoints | None,
         Field(description="None where too few validation subjects stood behind the calibration."),
@@ -119,4 +128,11 @@ def read_manifest(folder: Path) -> ModelManifest:
     manifest = ModelManifest.model_validate_json(path.read_bytes())
     if file_digest(folder / MODEL_FILE) != manifest.digest:
         raise ValueError(f"{folder.name}/{MODEL_FILE} is not the file that {MANIFEST_FILE} describes")
+    if manifest.cohort and _digest_of(folder / COHORT_FILE) != manifest.cohort:
+        raise ValueError(f"{folder.name}/{COHORT_FILE} is not the file that {MANIFEST_FILE} describes")
     return manifest
+
+
+def _digest_of(path: Path) -> str | None:
+    """None where there is no such file."""
+    return file_digest(path) if path.is_file() else None

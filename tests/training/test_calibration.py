@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence, posterior
+from shared.identification.calibration import evidence, normalised, posterior
 from shared.models.folder import Calibration
 from training.calibration import GLOBAL, START, STRANGER_PRIOR, _cautious, _fit, draw_trials, fit_calibration
 from training.validation import Scored
@@ -120,12 +121,35 @@ def surprise(track: Scored, calibration: Calibration) -> float:
 
 def test_where_probes_have_a_level_of_their_own_it_is_taken_off() -> None:
     track = levelled_scores(150, np.random.default_rng(4), spread=0.2)
-    normalised = fit_calibration([track], seed=1)
+    fitted = fit_calibration([track], seed=1)
     start = START.model_copy(update={"inlier_weight": 0.0})
     plain = _fit(draw_trials([track], np.random.default_rng(1)), start, GLOBAL)
     fresh = levelled_scores(300, np.random.default_rng(5), spread=0.2)
-    assert normalised.cohort_weight > 0.5
-    assert surprise(fresh, normalised) < 0.8 * surprise(fresh, plain)
+    assert fitted.rival_weight > 0.5
+    assert surprise(fresh, fitted) < 0.8 * surprise(fresh, plain)
+
+
+def with_levels(track: Scored, offsets: NDArray[np.float32], rng: np.random.Generator) -> Scored:
+    """A cohort tells the offset of every probe, nearly."""
+    return replace(track, levels=(offsets + rng.normal(0.3, 0.02, len(offsets))).astype(np.float32))
+
+
+def test_what_a_cohort_knows_of_a_probe_is_taken_off() -> None:
+    rng = np.random.default_rng(7)
+    tracks = []
+    for queries in (150, 300):
+        plain = normal_scores(queries, rng)
+        offsets = rng.normal(0, 0.2, queries).astype(np.float32)
+        moved = replace(plain, similarities=plain.similarities + offsets[:, np.newaxis])
+        tracks.append(with_levels(moved, offsets, rng))
+    fitted = fit_calibration(tracks[:1], seed=1)
+    blind = fit_calibration([replace(tracks[0], levels=None)], seed=1)
+
+    assert 0.7 < fitted.cohort_weight < 1.3
+    assert fitted.cohort_level == pytest.approx(0.3, abs=0.05)
+    assert (blind.cohort_weight, blind.cohort_level) == (0.0, 0.0)
+    told = normalised(tracks[1].similarities, tracks[1].levels, fitted).astype(np.float32)
+    assert surprise(replace(tracks[1], similarities=told), fitted) < 0.9 * surprise(tracks[1], blind)
 
 
 def test_only_free_parameters_are_fitted() -> None:
@@ -133,7 +157,7 @@ def test_only_free_parameters_are_fitted() -> None:
     start = START.model_copy(update={"inlier_weight": 0.0, "size_exponent": 0.7})
     calibration = _fit(draw_trials([track], np.random.default_rng(1)), start, ("scale", "offset"))
     assert calibration.scale != start.scale
-    kept = {"size_exponent", "inlier_weight", "inlier_half", "cohort_weight", "cohort_level"}
+    kept = {"size_exponent", "inlier_weight", "inlier_half", "cohort_weight", "rival_weight", "rival_level"}
     assert calibration.model_dump(include=kept) == start.model_dump(include=kept)
 
 

@@ -52,6 +52,20 @@ def test_pictures_of_one_person_come_nearer_than_whitening_brings_them() -> None
     assert discriminated > whitened + 0.15
 
 
+def test_a_refinement_takes_the_place_of_the_last_part_and_its_bias_arrives() -> None:
+    features, labels = pictures_of(20, 2, seed=1)
+    plain = fitted(features, labels)
+    turn = scipy.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
+    kernel, bias = discriminant(
+        features, labels, DEPTHS, 16, shrinkage=0.01, within=0.1, refine=lambda _, head: (head @ turn, np.ones(16))
+    )
+    middle = features.mean(axis=0, dtype=np.float64) @ kernel + bias
+    np.testing.assert_allclose(middle, middle[0], rtol=1e-3)
+    assert middle[0] > 0
+    turned = plain[0] @ turn
+    np.testing.assert_allclose(kernel / np.abs(kernel).max(), turned / np.abs(turned).max(), atol=1e-6)
+
+
 def test_the_mean_picture_comes_out_as_nothing() -> None:
     features, labels = pictures_of(20, 2, seed=1)
     kernel, bias = fitted(features, labels)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from training.losses import CosineSoftmax, batch_hard_triplet
+from training.losses import CosineSoftmax, batch_hard_triplet, symmetric_contrast
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -28,6 +28,14 @@ def test_triplet_matches_the_formula() -> None:
     genuine = [min(cosine[i, j] for j in range(4) if LABELS[j] == LABELS[i]) for i in range(4)]
     expected = np.mean([np.log1p(np.exp(10 * (gap - own))) / 10 for gap, own in zip(gaps, genuine, strict=True)])
     assert float(batch_hard_triplet(embeddings, LABELS, 10.0)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_contrast_matches_the_formula() -> None:
+    first, second = unit([[1, 0], [0.8, 0.6], [0, 1]]), unit([[1, 0.1], [0, 1], [0.6, 0.8]])
+    logits = 5.0 * first @ second.T
+    rows = np.diag(logits) - np.log(np.exp(logits).sum(axis=1))
+    columns = np.diag(logits) - np.log(np.exp(logits).sum(axis=0))
+    assert float(symmetric_contrast(first, second, 5.0)) == pytest.approx(-np.mean(rows + columns), abs=1e-5)
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2])

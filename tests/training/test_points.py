@@ -29,19 +29,18 @@ def validation(queries: int, people: int = 5, own: float = 4.0) -> Scored:
 
 
 def share_of_strangers(scored: Scored, threshold: float) -> float:
-    rows, _ = without_patients(scored)
+    rows = without_patients(scored).similarities
     tops = [float(CalibratedPosterior(PLAIN)(np.sort(row)[::-1], len(row))[0][0]) for row in rows]
     return float(np.mean(np.array(tops) >= threshold))
 
 
 def test_every_probe_is_a_stranger_where_its_patient_is_taken_out() -> None:
-    similarities, inliers = without_patients(
-        track(np.array([[1.0, 2.0, 3.0]]), [1], inliers=np.array([[10.0, 20.0, 30.0]]))
-    )
-    np.testing.assert_array_equal(similarities, [[1.0, 3.0]])
-    assert inliers is not None
-    np.testing.assert_array_equal(inliers, [[10.0, 30.0]])
-    assert without_patients(track(np.ones((1, 2)), [0]))[1] is None
+    asked = without_patients(track(np.array([[1.0, 2.0, 3.0]]), [1], inliers=np.array([[10.0, 20.0, 30.0]])))
+    np.testing.assert_array_equal(asked.similarities, [[1.0, 3.0]])
+    assert asked.inliers is not None
+    np.testing.assert_array_equal(asked.inliers, [[10.0, 30.0]])
+    np.testing.assert_array_equal(asked.truth, [-1])
+    assert without_patients(track(np.ones((1, 2)), [0])).inliers is None
 
 
 def test_with_many_strangers_the_threshold_is_counted() -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from shared.identification.cohort import read_cohort
 from shared.keypoints.verification import LocalVerifier
 from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
 from tests.training.conftest import PICTURES, SUBJECTS
@@ -65,6 +66,16 @@ def test_the_strict_threshold_comes_with_the_calibration(folder: Path, data: Bun
     assert 0 < after.strict_threshold <= 1
     assert after.calibration != before.calibration
     assert (after.digest, after.golden, after.training) == (before.digest, before.golden, before.training)
+
+
+def test_the_cohort_comes_with_it_too(folder: Path, data: Bundle) -> None:
+    manifest = recalibrate(folder, data)
+    cohort = read_cohort(folder, manifest)
+    fitting = [row for row in data.rows if not is_validation(row.subject, read_configuration(folder).validation_share)]
+    assert cohort is not None
+    assert len(cohort) == len({row.path for row in fitting})
+    assert manifest.calibration is not None
+    assert manifest.calibration.cohort_level != 0
 
 
 def test_every_question_about_a_validation_subject_stands_behind_it(folder: Path, data: Bundle) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -112,6 +113,29 @@ def test_a_copy_shows_the_same_person_and_a_deformed_picture_another(data: Data,
         for row, version, label in zip(shown.rows, shown.versions.tolist(), shown.labels.tolist(), strict=True)
     }
     assert len(people) == 3 * len(subjects)
+
+
+def test_a_mirror_image_is_another_picture_of_the_same_person(data: Data, trunk: keras.Model) -> None:
+    shown = shown_features(trunk, data, configured(mirror_copies=True))
+    half = len(data.fitting)
+    assert len(shown.labels) == 2 * half
+    np.testing.assert_array_equal(shown.labels[:half], shown.labels[half:])
+    flipped = replace(data, pictures={path: np.ascontiguousarray(p[:, ::-1]) for path, p in data.pictures.items()})
+    alone = shown_features(trunk, flipped, CONFIGURATION)
+    np.testing.assert_array_equal(shown.features[half:], alone.features)
+
+
+def test_a_refined_head_is_another_one_that_finds_the_same_people(data: Data) -> None:
+    network, trunk = start_network(data, CONFIGURATION, None)
+    plain = network.get_layer("embedding").get_weights()[0]
+    shown = shown_features(trunk, data, CONFIGURATION)
+    set_discriminant(network, trunk, shown, configured(contrastive_steps=20))
+    refined = network.get_layer("embedding").get_weights()[0]
+    assert np.abs(refined - plain).max() > 1e-3
+    alike = embedded(network, shown.features)
+    nearest = (alike @ alike.T - 2 * np.eye(len(alike))).argmax(axis=1)
+    subjects = np.array([row.subject for row in data.fitting])
+    assert np.mean(subjects[nearest] == subjects) > 0.9
 
 
 def test_some_of_the_subjects_keep_all_of_their_features(data: Data, trunk: keras.Model) -> None:

@@ -44,16 +44,17 @@ def validation_protocols(rows: Iterable[Row]) -> list[Probes]:
 
 
 def neighbouring_slices(rows: Iterable[Row]) -> Probes:
-    """Every fourth slice of each subject's first series enrolled, its neighbours asked for: the same anatomy again.
+    """Every other slice of each subject's first series enrolled, every second between them asked for: the same anatomy.
 
-    For data that has one session per subject: it stands in for a later one.
+    For data that has one session per subject: it stands in for a later one. Enrolled as densely as that, strangers have
+    slices of the probe's own level as well, which are the ones that look like it.
     """
     series: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row.subject and SLICE.match(row.acquisition):
             series[row.subject][series_and_position(row)[0]].append(row)
     first = [row for of_subject in series.values() for row in min(of_subject.items())[1]]
-    gallery = [row for row in first if series_and_position(row)[1] % 4 == 0]
+    gallery = [row for row in first if series_and_position(row)[1] % 2 == 0]
     return Probes("neighbouring slices", gallery, [row for row in first if series_and_position(row)[1] % 4 == 1])
 
 

@@ -34,7 +34,7 @@ class Growth:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A track's people and those who may join: cosines float (probes, subjects) and (probes, people)."""
+    """A track's people and those who may join: normalised cosines float (probes, subjects) and (probes, people)."""
 
     scores: Scores
     cosines: Array

@@ -119,7 +119,8 @@ class ModalityEvaluation:
             return []
         probes = self._ours.embeddings(track.probes)
         cosines = track.best_per_subject(similarities)
-        gallery = Gallery(scores, cosines, best_cosines(probes, joining.persons), joining.real)
+        joined = self._ours.normalised(track.probes, best_cosines(probes, joining.persons))
+        gallery = Gallery(scores, cosines, joined, joining.real)
         return grow(gallery, answers.unverified, answers.posterior, self._modality.threshold)
 
     def _distractors(self, track: Track) -> Distractors | None:

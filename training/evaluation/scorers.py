@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from shared.gallery.contracts import local_images
+from shared.identification.calibration import normalised
+from shared.identification.cohort import read_cohort
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
@@ -64,12 +66,13 @@ class EmbeddingScorer:
 
 
 class ShippedModel(EmbeddingScorer):
-    """The exported model behind its recipe, exactly as gateway and service run it; its similarities are cosines."""
+    """The exported model behind its recipe, exactly as gateway and service run it."""
 
     def __init__(self, folder: Path, modality: Modality, root: Path) -> None:
         super().__init__("ours", root)
         self.manifest: ModelManifest = read_manifest(folder)
         self.verifier: LocalVerifier | None = build_verifier(modality)
+        self._cohort = read_cohort(folder, self.manifest)
         self._recipe: Recipe = build_recipe(modality.recipe)
         self._session: ModelSession = open_session(folder)
         self._keypoints: dict[str, Keypoints] = {}
@@ -82,10 +85,21 @@ class ShippedModel(EmbeddingScorer):
         self.milliseconds.append(1000 * (time.perf_counter() - begun))
         return np.asarray(embedding, np.float32)
 
+    def similarities(self, track: Track) -> Similarities:
+        """Cosines, each probe's normalised by its level in the cohort."""
+        return self.normalised(track.probes, super().similarities(track))
+
+    def normalised(self, probes: Sequence[Row], cosines: NDArray[np.floating]) -> Similarities:
+        """Cosines float (probes, n) of whatever the probes were compared with, less their levels."""
+        if self._cohort is None or self.manifest.calibration is None:
+            return cosines.astype(np.float64)
+        return normalised(cosines, self._cohort.levels(self.embeddings(probes)), self.manifest.calibration)
+
     def inliers(self, track: Track, cosines: Similarities) -> Similarities:
         """Float (probes, subjects): keypoints that agree, with the nearest pictures of each of the nearest subjects.
 
-        As in service, nobody farther away is compared: 0. `cosines` is float (probes, gallery pictures).
+        As in service, nobody farther away is compared: 0. `cosines` is float (probes, gallery pictures), normalised or
+        not.
         """
         agreeing = np.zeros((len(track.probes), len(track.subjects)))
         if self.verifier is None:

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.identification.calibration import COHORT, cohort_shift, evidence, posterior, verification_probability
+from shared.identification.calibration import RIVALS, evidence, posterior, rival_shift, verification_probability
 from shared.models.folder import Calibration
 
 CALIBRATION = Calibration(scale=20.0, offset=-9.0)
 
 FUSED = Calibration(scale=20.0, offset=-14.0, inlier_weight=12.0, inlier_half=10.0)
 
-NORMALISED = CALIBRATION.model_copy(update={"cohort_weight": 0.5, "cohort_level": -5.0})
+NORMALISED = CALIBRATION.model_copy(update={"rival_weight": 0.5, "rival_level": -5.0})
 
 
 def by_cosine(
@@ -29,8 +29,8 @@ calibrations = st.builds(
     scale=st.floats(0.1, 200),
     offset=st.floats(-200, 200),
     size_exponent=st.floats(0, 2),
-    cohort_weight=st.floats(0, 2),
-    cohort_level=st.floats(-200, 200),
+    rival_weight=st.floats(0, 2),
+    rival_level=st.floats(-200, 200),
 )
 ratios = st.lists(st.floats(-100, 100), min_size=1, max_size=20)
 
@@ -104,12 +104,12 @@ def test_keypoints_verify_a_claim_that_the_embedding_leaves_open() -> None:
 
 @given(st.floats(-100, 100), calibrations)
 def test_a_gallery_of_one_has_no_cohort(ratio: float, calibration: Calibration) -> None:
-    np.testing.assert_array_equal(cohort_shift(np.array([ratio]), calibration), [0.0])
+    np.testing.assert_array_equal(rival_shift(np.array([ratio]), calibration), [0.0])
 
 
 @given(cosines)
 def test_a_cohort_without_weight_changes_nothing(similarities: list[float]) -> None:
-    weightless = CALIBRATION.model_copy(update={"cohort_level": 3.0})
+    weightless = CALIBRATION.model_copy(update={"rival_level": 3.0})
     probabilities, unknown = by_cosine(similarities, len(similarities), weightless)
     expected, expected_unknown = by_cosine(similarities, len(similarities), CALIBRATION)
     np.testing.assert_array_equal(probabilities, expected)
@@ -120,30 +120,28 @@ def test_a_cohort_without_weight_changes_nothing(similarities: list[float]) -> N
 def test_the_order_of_a_cohort_does_not_matter(values: list[float], calibration: Calibration, random: Random) -> None:
     shuffled = random.sample(values, len(values))
     np.testing.assert_allclose(
-        cohort_shift(np.array(shuffled), calibration), cohort_shift(np.array(values), calibration), atol=1e-9
+        rival_shift(np.array(shuffled), calibration), rival_shift(np.array(values), calibration), atol=1e-9
     )
 
 
 @given(ratios, calibrations, st.integers(1, 10))
 def test_who_is_not_enrolled_is_no_cohort(values: list[float], calibration: Calibration, absent: int) -> None:
     padded = np.array([*values, *[-np.inf] * absent])
-    np.testing.assert_allclose(
-        cohort_shift(padded, calibration), cohort_shift(np.array(values), calibration), atol=1e-9
-    )
+    np.testing.assert_allclose(rival_shift(padded, calibration), rival_shift(np.array(values), calibration), atol=1e-9)
 
 
 def test_several_probes_are_normalised_each_by_its_own_cohort() -> None:
     rows: NDArray[np.float64] = np.random.default_rng(0).normal(size=(4, 9))
     rows[1, 3:] = -np.inf
-    together = cohort_shift(rows, NORMALISED)
+    together = rival_shift(rows, NORMALISED)
     assert together.shape == (4, 1)
-    np.testing.assert_allclose(together, [cohort_shift(row, NORMALISED) for row in rows])
+    np.testing.assert_allclose(together, [rival_shift(row, NORMALISED) for row in rows])
 
 
 def test_the_shift_is_the_level_of_those_behind_the_first() -> None:
     values = np.array([9.0, 4.0, 3.0, 2.0, 1.0, 0.0, -50.0])
-    assert len(values) == COHORT + 2
-    assert cohort_shift(values, NORMALISED) == pytest.approx(0.5 * (2.0 + 5.0))
+    assert len(values) == RIVALS + 2
+    assert rival_shift(values, NORMALISED) == pytest.approx(0.5 * (2.0 + 5.0))
 
 
 def test_a_probe_near_to_everybody_is_trusted_less() -> None:

@@ -14,13 +14,14 @@ from shared.contracts.internal import EMBEDDING_DIMENSION, Matches, PatientMatch
 from shared.database.settings import DatabaseSettings
 from shared.gallery.contracts import Template
 from shared.gallery.postgres import PostgresGallery
-from shared.identification.calibration import evidence, posterior
+from shared.identification.calibration import evidence, posterior, verification_probability
+from shared.identification.cohort import Cohort
 from shared.identification.matching import decode_embedding
 from shared.identification.service import create_identification_app
 from shared.images import npy
 from shared.images.quality import quality
 from shared.images.views import network_view
-from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, read_manifest
+from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
 from tests.shared.service.test_problems import references
@@ -132,6 +133,35 @@ async def test_the_probabilities_are_the_calibrated_posterior(
     expected, unknown = posterior(ratios, 4, manifest.calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-6)
     assert answer.unknown_probability == pytest.approx(unknown)
+
+
+async def test_cosines_are_normalised_by_the_cohort_of_the_model(
+    identifier_folder: Path, tmp_path: Path, gallery: PostgresGallery, database_settings: DatabaseSettings
+) -> None:
+    copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
+    before = read_manifest(copy)
+    assert before.calibration is not None
+    calibration = before.calibration.model_copy(update={"cohort_weight": 0.5, "cohort_level": 0.1})
+    cohort = Cohort(open_session(copy).run(np.stack([picture(person) for person in range(100, 120)])))
+    manifest = before.model_copy(update={"calibration": calibration, "cohort": file_digest(cohort.write(copy))})
+    (copy / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    probe = like(1, noise=90.0)
+    async with calling(create_identification_app(copy, database_settings=database_settings)) as client:
+        await until_ready(client)
+        for person in range(3):
+            await enrol(client, gallery, f"P-{person}", picture(person))
+        answer = await identify(client, probe)
+        claimed = PatientMatch.model_validate_json((await post(client, "/v1/verify", probe, patient_id="P-1")).content)
+    embedding = open_session(copy).run(probe[np.newaxis])
+    cosines, inliers = [m.similarity for m in answer.matches], [m.inliers for m in answer.matches]
+    shifted = np.array(cosines) - 0.5 * (cohort.levels(embedding)[0] - 0.1)
+    expected, unknown = posterior(evidence(shifted, inliers, calibration), 3, calibration)
+    np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-2)
+    assert answer.unknown_probability == pytest.approx(unknown, rel=1e-2)
+    assert abs(float(shifted[0]) - cosines[0]) > 0.01
+    assert claimed.match.probability == pytest.approx(
+        verification_probability(float(shifted[0]), inliers[0], calibration), rel=1e-2
+    )
 
 
 async def test_keypoints_of_the_candidates_are_counted(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:

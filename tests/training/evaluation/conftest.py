@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from shared.models.folder import MANIFEST_FILE, MODEL_FILE, OperatingPoints, read_manifest
+from shared.models.folder import MANIFEST_FILE, OperatingPoints, read_manifest
 from training.datasets.manifest import COLUMNS
 from training.trunks import MOBILENET_V2_FILE
 
@@ -83,8 +83,7 @@ def models(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped models of skin and COMPA; skin under the trunk whose weights the tests have."""
     root = tmp_path_factory.mktemp("models")
     for name in ("skin-service", "compa-service"):
-        (root / name).mkdir()
-        shutil.copy(repository / name / MODEL_FILE, root / name)
+        shutil.copytree(repository / name, root / name)
         manifest = read_manifest(repository / name).model_copy(update={"trunk": "mobilenet_v2"})
         if manifest.kind == "identifier":
             manifest = manifest.model_copy(update={"operating_points": POINTS})
