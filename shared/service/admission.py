@@ -18,8 +18,17 @@ from shared.service.metrics import Metrics
 CALM_S = 1.0
 """How long nothing must have been refused before a share, or the door, is whole again."""
 
-PATIENCE_S = 0.5
+PATIENCE_S = 2.0
 """How long one waits at the door for a place. It bridges a moment in which the machine is slow."""
+
+STALL_S = 0.3
+"""Without an answer for so long, everything stands still, as while a disk does not take what must be written."""
+
+RECOVERY_S = 5.0
+"""How long after a stall what has gathered may be waiting."""
+
+CROWD = 8
+"""Times as many as there are places may wait then."""
 
 
 class Places:
@@ -82,9 +91,9 @@ class Share(Places):
 class Door:
     """The places of everybody who brings a body; they are taken before it is read. For one event loop.
 
-    As long as nobody had to be refused, as many as there are places may wait for one: a busy machine stalls now and
-    then, and what has gathered meanwhile is soon done. Who waits in vain, or finds the waiting full, is refused, and
-    that is a rush: a quarter of the places is closed then, and nobody waits, since a line that never empties only makes
+    As long as nobody had to be refused, as many as there are places may wait for one, and many more while nothing is
+    answered at all: a busy machine stalls now and then, and what has gathered meanwhile is soon done. Who waits in
+    vain, or finds the waiting full, is refused, and that is a rush: a quarter of the places is closed then, and nobody waits, since a line that never empties only makes
     everybody late. (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any
     otherwise.)
     """
@@ -92,13 +101,15 @@ class Door:
     def __init__(self, most: int, metrics: Metrics) -> None:
         self._most, self._metrics, self._taken = most, metrics, 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._refused_at = -CALM_S
+        self._refused_at, self._stalled_at, self._moved_at = -CALM_S, -RECOVERY_S, 0.0
 
     async def enter(self) -> None:
         """Take a place, which `leave` gives back; QueueFull where there is none in time."""
         if self._taken < self._open() and not self._waiting:
+            if not self._taken:
+                self._moved_at = time.monotonic()
             self._taken += 1
-        elif self._rush() or len(self._waiting) >= self._most:
+        elif self._rush() or len(self._waiting) >= self._room():
             raise self._refusal()
         else:
             await self._wait()
@@ -106,6 +117,7 @@ class Door:
     def leave(self) -> None:
         """Give the place to whoever has waited longest, unless there are fewer places by now."""
         self._taken -= 1
+        self._moved_at = time.monotonic()
         while self._waiting and self._taken < self._open():
             place = self._waiting.popleft()
             if not place.done():
@@ -129,6 +141,13 @@ class Door:
 
     def _open(self) -> int:
         return self._most - self._most // 4 if self._rush() else self._most
+
+    def _room(self) -> int:
+        """How many may wait."""
+        now = time.monotonic()
+        if now - self._moved_at > STALL_S:
+            self._stalled_at = now
+        return self._most * CROWD if now - self._stalled_at < RECOVERY_S else self._most
 
     def _rush(self) -> bool:
         return time.monotonic() - self._refused_at < CALM_S

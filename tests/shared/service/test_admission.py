@@ -116,6 +116,43 @@ async def test_where_the_waiting_is_full_nobody_waits_until_the_rush_is_over(mon
     assert states(await enter(door, 2)) == "iw"
 
 
+async def test_while_nothing_is_answered_many_more_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(2, Metrics())
+    tasks = await enter(door, 4)
+    assert states(tasks) == "iiww"
+    monkeypatch.setattr(admission, "STALL_S", 0.0)
+    tasks += await enter(door, admission.CROWD * 2 - 2)
+    monkeypatch.undo()  # answers come again, and what has gathered may still be waiting
+    door.leave()
+    tasks += await enter(door, 2)
+    assert states(tasks) == "iii" + "w" * (admission.CROWD * 2) + "r"
+    for _ in range(admission.CROWD * 2):
+        door.leave()
+        await asyncio.sleep(0)
+    assert states(tasks) == "i" * (admission.CROWD * 2 + 3) + "r"
+
+
+async def test_after_a_stall_the_door_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(1, Metrics())
+    await enter(door, 1)
+    monkeypatch.setattr(admission, "STALL_S", 0.0)
+    waiting = await enter(door, 2)
+    assert states(waiting) == "ww"
+    monkeypatch.undo()
+    for _ in range(2):
+        door.leave()
+        await asyncio.sleep(0)
+    monkeypatch.setattr(admission, "RECOVERY_S", 0.0)
+    assert states(await enter(door, 2)) == "wr"
+
+
+async def test_an_idle_door_has_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "STALL_S", 0.05)
+    door = Door(1, Metrics())
+    await asyncio.sleep(0.1)
+    assert states(await enter(door, 3)) == "iwr"
+
+
 async def test_whoever_waits_in_vain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "PATIENCE_S", 0.01)
     door = Door(1, Metrics())
