@@ -93,9 +93,9 @@ class Door:
 
     As long as nobody had to be refused, as many as there are places may wait for one, and many more while nothing is
     answered at all: a busy machine stalls now and then, and what has gathered meanwhile is soon done. Who waits in
-    vain, or finds the waiting full, is refused, and that is a rush: a quarter of the places is closed then, and nobody waits, since a line that never empties only makes
-    everybody late. (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any
-    otherwise.)
+    vain, or finds the waiting full, is refused, and that is a rush: a quarter of the places is closed then, and nobody
+    waits, since a line that never empties only makes everybody late. (B. Maurer, "Fail at Scale", ACM Queue 13(8),
+    2015: patience after an empty queue, hardly any otherwise.)
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
