@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,17 +15,20 @@ from benchmarks.ours import running
 from benchmarks.prepare import Workload
 
 NAMES = (OURS, FLASK, FASTAPI, LITSERVE, BENTOML)
-LOAD_S = 6.0
+LOAD_S, REST_S = 6.0, 5.0
+BUSY, AT_REST = "busy", "at rest"
 
 
-def measure(workload: Workload, progress: Progress) -> dict[str, dict[str, float]]:
-    """Proportional set size in MB after some load with everything on, by contender and process."""
-    found = {}
+def measure(workload: Workload, progress: Progress) -> dict[str, dict[str, dict[str, float]]]:
+    """Proportional set size in MB by contender and process: at the end of some load with everything on, and at rest."""
+    found: dict[str, dict[str, dict[str, float]]] = {BUSY: {}, AT_REST: {}}
     with Worker() as generator:
         for name in progress.track(NAMES, description="memory"):
             with _alone(name, workload, generator) as contender:
                 contender.saturate(workload.pictures, LOAD_S, CALLERS)
-                found[name] = contender.memory_mb()
+                found[BUSY][name] = contender.memory_mb()
+                time.sleep(REST_S)
+                found[AT_REST][name] = contender.memory_mb()
     return found
 
 

@@ -69,9 +69,10 @@ def waits(comparison: Results) -> str:
 
 def memory(found: Results) -> str:
     """One row a process, our own; one row for each peer."""
-    rows = [["MedReID", name, f"{size:.0f}"] for name, size in sorted(found[OURS].items())]
-    rows += [[TITLES[name], "all", f"{sum(sizes.values()):.0f}"] for name, sizes in found.items()]
-    return table(["", "process", "PSS MB"], rows)
+    columns = list(found.values())
+    rows = [["MedReID", name, *(f"{of[OURS][name]:.0f}" for of in columns)] for name in sorted(columns[0][OURS])]
+    rows += [[TITLES[name], "all", *(f"{sum(of[name].values()):.0f}" for of in columns)] for name in columns[0]]
+    return table(["", "process", *(f"PSS MB, {when}" for when in found)], rows)
 
 
 def stages(found: Sequence[Results]) -> str:

@@ -18,6 +18,7 @@ from shared.models.folder import ModelManifest, read_manifest
 from shared.models.sessions import Runtime, check_golden, open_session
 from shared.service.application import ServiceFrame
 from shared.service.logs import describe
+from shared.service.memory import give_back
 from shared.service.queue import InferenceQueue
 from shared.service.settings import ServiceSettings
 
@@ -95,4 +96,5 @@ class LoadedModel:
         sessions = [open_session(self._folder, settings.runtime, settings.threads) for _ in range(settings.workers)]
         for session in sessions:
             check_golden(session, self.manifest)
+        give_back()  # what loading took besides the model
         return sessions

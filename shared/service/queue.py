@@ -14,7 +14,11 @@ from typing import Generic, TypeVar
 
 from shared.errors import DeadlineExceeded, QueueFull, Unavailable
 from shared.service.context import Deadline
+from shared.service.memory import give_back
 from shared.service.metrics import Metrics
+
+REST_S = 1.0
+"""After so long without work, memory is given back."""
 
 Resource = TypeVar("Resource")
 Result = TypeVar("Result")
@@ -43,6 +47,7 @@ class InferenceQueue(Generic[Resource]):
         self._pool = ThreadPoolExecutor(len(resources), "inference", _yield_to_others, (yields,))
         self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
         self._closed = False
+        self._rest: asyncio.TimerHandle | None = None
 
     async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Timed[Result]:
         """Wait for a free resource and call `function` with it.
@@ -68,8 +73,16 @@ class InferenceQueue(Generic[Resource]):
             self._count(-1)
 
     def _count(self, change: int) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
         self._waiting += change
+        self._rest = None if self._waiting else asyncio.get_running_loop().call_later(REST_S, self._at_rest)
         self._metrics.queue_depth.set(max(0, self._waiting - self._running))
+
+    def _at_rest(self) -> None:
+        self._rest = None
+        if not self._closed:
+            self._pool.submit(give_back)
 
     def _call(self, function: Callable[[Resource], Result], deadline: Deadline, queued: float) -> Timed[Result]:
         begun = time.perf_counter()
@@ -89,6 +102,8 @@ class InferenceQueue(Generic[Resource]):
     async def close(self) -> None:
         """Take nothing more on and finish what was taken on; deadlines bound how long that takes."""
         self._closed = True
+        if self._rest is not None:
+            self._rest.cancel()
         await asyncio.to_thread(self._pool.shutdown, wait=True)
 
 

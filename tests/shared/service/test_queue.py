@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from shared.errors import DeadlineExceeded, QueueFull, Unavailable
+from shared.service import queue as queue_module
 from shared.service.context import Deadline
 from shared.service.metrics import Metrics
 from shared.service.queue import InferenceQueue
@@ -165,3 +166,31 @@ async def test_threads_yield_to_others_where_they_are_told_to() -> None:
         found[yields] = (await queue.run(niceness, later())).value - niceness()
         await queue.close()
     assert found == {0: 0, 1: 1}
+
+
+async def test_a_queue_at_rest_gives_memory_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(queue_module, "REST_S", 0.05)
+    monkeypatch.setattr(queue_module, "give_back", lambda: given.append(threading.current_thread().name))
+    async with opened(["a"]) as queue:
+        queue.gate.set()
+        for name in ("first", "second"):
+            await queue.blocked(name)
+        assert given == []
+        await asyncio.sleep(0.3)
+    assert len(given) == 1
+    assert given[0].startswith("inference")  # off the event loop
+
+
+async def test_a_queue_at_work_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(queue_module, "REST_S", 0.05)
+    monkeypatch.setattr(queue_module, "give_back", lambda: given.append(1))
+    async with opened(["a", "b"]) as queue:
+        waiting = queue.blocked("long")
+        await asyncio.sleep(0.2)
+        assert given == []
+        queue.gate.set()
+        await waiting
+    await asyncio.sleep(0.2)  # closed: nothing is begun any more
+    assert given == []
