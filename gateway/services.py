@@ -15,7 +15,7 @@ from shared.contracts.internal import Classification, Matches, ModelDescription,
 from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy
 from shared.modalities import Registry
-from shared.service.admission import Places, Share
+from shared.service.admission import Share
 from shared.service.balancing import Observe
 from shared.service.client import ServiceClient, create_client
 from shared.service.metrics import Metrics
@@ -56,7 +56,7 @@ class Compa:
 class Identifier:
     """The identification service of one modality; QueueFull where all of its places are taken."""
 
-    def __init__(self, client: ServiceClient, places: Places) -> None:
+    def __init__(self, client: ServiceClient, places: Share) -> None:
         self._client, self._places = client, places
 
     async def identify(self, views: Sequence[Image], top_k: int) -> Matches:

@@ -31,34 +31,8 @@ CROWD = 8
 """Times as many as there are places may wait then."""
 
 
-class Places:
-    """A number of places, taken without waiting; for one event loop."""
-
-    def __init__(self, most: int, metrics: Metrics) -> None:
-        self._most, self._metrics, self._taken = most, metrics, 0
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Take one for the length of the block; QueueFull where there is none."""
-        if self._taken >= self._open():
-            raise self._refusal()
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
-
-    def _open(self) -> int:
-        """How many may be taken at the moment."""
-        return self._most
-
-    def _refusal(self) -> QueueFull:
-        self._metrics.rejected.inc()
-        return QueueFull(retry_after_s=1)
-
-
-class Share(Places):
-    """The places of one of several who share a larger number of them.
+class Share:
+    """The places of one of several who share a larger number of them; taken without waiting, for one event loop.
 
     It halves with every refusal and grows by one when that many have been answered, as TCP finds its share of a line
     (V. Jacobson, "Congestion Avoidance and Control", 1988): what is refused has used up work that all share, and those
@@ -66,7 +40,7 @@ class Share(Places):
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
-        super().__init__(most, metrics)
+        self._most, self._metrics, self._taken = most, metrics, 0
         self._share = float(most)
 
     @property
@@ -76,16 +50,16 @@ class Share(Places):
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Take one for the length of the block; QueueFull where there is none, which halves the share."""
-        if self._taken >= self._open():
+        """Take a place for the length of the block; QueueFull where there is none, which halves the share."""
+        if self._taken >= self.size:
             self._share = max(1.0, self._share / 2)
-            raise self._refusal()
-        with super().taken():
+            raise _refusal(self._metrics)
+        self._taken += 1
+        try:
             yield
+        finally:
+            self._taken -= 1
         self._share = min(float(self._most), self._share + 1 / self._share)
-
-    def _open(self) -> int:
-        return self.size
 
 
 class Door:
@@ -154,5 +128,9 @@ class Door:
 
     def _refusal(self) -> QueueFull:
         self._refused_at = time.monotonic()
-        self._metrics.rejected.inc()
-        return QueueFull(retry_after_s=1)
+        return _refusal(self._metrics)
+
+
+def _refusal(metrics: Metrics) -> QueueFull:
+    metrics.rejected.inc()
+    return QueueFull(retry_after_s=1)

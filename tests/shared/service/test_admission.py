@@ -7,11 +7,11 @@ import pytest
 
 from shared.errors import QueueFull
 from shared.service import admission
-from shared.service.admission import Door, Places, Share
+from shared.service.admission import Door, Share
 from shared.service.metrics import Metrics
 
 
-def take(places: Places, wanted: int) -> ExitStack:
+def take(places: Share, wanted: int) -> ExitStack:
     """As many as are wanted, or as there are."""
     held = ExitStack()
     try:
@@ -22,7 +22,7 @@ def take(places: Places, wanted: int) -> ExitStack:
     return held
 
 
-def free(places: Places) -> int:
+def free(places: Share) -> int:
     """How many could be taken now."""
     number = 0
     with ExitStack() as held:
@@ -36,7 +36,7 @@ def free(places: Places) -> int:
 
 
 def test_there_are_so_many_places_and_they_come_back() -> None:
-    places = Places(3, Metrics())
+    places = Share(3, Metrics())
     with take(places, 2):
         assert free(places) == 1
     assert free(places) == 3
@@ -44,7 +44,8 @@ def test_there_are_so_many_places_and_they_come_back() -> None:
 
 def test_a_refusal_says_when_to_come_again_and_is_counted() -> None:
     metrics = Metrics()
-    with take(Places(1, metrics), 1), pytest.raises(QueueFull) as refused, Places(0, metrics).taken():
+    share = Share(1, metrics)
+    with take(share, 1), pytest.raises(QueueFull) as refused, share.taken():
         pass
     assert refused.value.retry_after_s == 1
     assert metrics.registry.get_sample_value("medreid_queue_rejected_total") == 1
