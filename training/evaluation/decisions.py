@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.answers import Answers, Posterior, answer
+from training.calibration import STRANGER_PRIOR
 from training.evaluation.bootstrap import Array, Draws, Interval, joined, to_interval
 from training.evaluation.metrics import Scores
 
@@ -18,7 +19,9 @@ ECE_BINS = 15
 class Decisions:
     """What a threshold does, as shares. `confidences` and `correct` are those of the queries.
 
-    `right_in_top3` counts every query, `..._where_not_identified` those that the rule did not identify.
+    `right_in_top3` counts every query, `..._where_not_identified` those that the rule did not identify. `ece` is of the
+    queries alone; `ece_with_impostors` of all probes as they are; in `ece_as_calibrated` strangers have the weight that
+    calibration gives them (None without strangers), which is the mixture that a confidence claims to be right on.
     """
 
     threshold: float
@@ -33,6 +36,7 @@ class Decisions:
     impostors_unknown: Interval | None
     ece: Interval
     ece_with_impostors: Interval
+    ece_as_calibrated: Interval | None
     confidences: tuple[float, ...]
     correct: tuple[bool, ...]
 
@@ -48,6 +52,7 @@ def decisions(scores: Scores, method: Posterior, threshold: float, seed: int = 0
     outcome, right = asked.outcomes(threshold), asked.first == scores.truth
     confidences = np.append(asked.confidence, strangers.confidence)
     correct = np.append(right, np.zeros(len(scores.impostors), bool))
+    weights = joined(drawn, drawn_strangers)
     return Decisions(
         threshold=threshold,
         identified_rightly=drawn.mean((outcome == "identified") & right),
@@ -58,10 +63,21 @@ def decisions(scores: Scores, method: Posterior, threshold: float, seed: int = 0
         right_in_top3_where_not_identified=_among(outcome != "identified", scores.ranks <= 3, drawn),
         **{f"impostors_{name}": share for name, share in _of_strangers(strangers, threshold, drawn_strangers).items()},
         ece=to_interval(calibration_errors(asked.confidence, right, drawn.weights)),
-        ece_with_impostors=to_interval(calibration_errors(confidences, correct, joined(drawn, drawn_strangers))),
+        ece_with_impostors=to_interval(calibration_errors(confidences, correct, weights)),
+        ece_as_calibrated=to_interval(calibration_errors(confidences, correct, _mixed(weights, len(right))))
+        if len(scores.impostors)
+        else None,
         confidences=tuple(asked.confidence.tolist()),
         correct=tuple(right.tolist()),
     )
+
+
+def _mixed(weights: Array, queries: int) -> Array:
+    """The same with strangers, the columns behind the `queries`, at the share of `STRANGER_PRIOR`."""
+    asked, strangers = weights[:, :queries], weights[:, queries:]
+    odds = STRANGER_PRIOR / (1 - STRANGER_PRIOR)
+    factor = odds * asked.sum(axis=1, keepdims=True) / np.maximum(strangers.sum(axis=1, keepdims=True), 1e-12)
+    return np.concatenate([asked, factor * strangers], axis=1)
 
 
 def _among(group: NDArray[np.bool_], hit: NDArray[np.bool_], drawn: Draws) -> Interval | None:

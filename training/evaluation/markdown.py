@@ -99,5 +99,6 @@ def _decisions(d: Json) -> str:
         f"At the threshold {d['threshold']:g}: {percent(d['identified_rightly'])} % identified rightly,"
         f" {percent(d['identified_wrongly'])} % wrongly, {percent(d['candidates'])} % candidates,"
         f" {percent(d['unknown'])} % unknown{among}.{strangers} ECE {decimal(d['ece'])} over the queries,"
-        f" {decimal(d['ece_with_impostors'])} with the strangers among them.\n"
+        f" {decimal(d['ece_with_impostors'])} with the strangers among them,"
+        f" {decimal(d['ece_as_calibrated'])} with every second probe a stranger.\n"
     )

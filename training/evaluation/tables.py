@@ -83,10 +83,11 @@ def decided(report: Json) -> str:
     """What the shipped threshold does."""
     header = ["track", "identified rightly, %", "wrongly, %", "candidates, %", "unknown, %"]
     header += ["in top 3 where not identified, %", "strangers identified, %", "strangers unknown, %", "ECE"]
+    header += ["ECE, every second probe a stranger"]
     names = ["identified_rightly", "identified_wrongly", "candidates", "unknown", "right_in_top3_where_not_identified"]
     names += ["impostors_identified", "impostors_unknown"]
     rows = [
-        [track["track"], *(percent(d[name]) for name in names), decimal(d["ece"])]
+        [track["track"], *(percent(d[name]) for name in names), decimal(d["ece"]), decimal(d["ece_as_calibrated"])]
         for track in by_kind(report)
         if (d := ours_of(track)["decisions"])
     ]

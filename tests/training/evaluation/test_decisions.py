@@ -52,11 +52,19 @@ def test_strangers_who_are_named_cost_calibration() -> None:
     assert decided.ece_with_impostors.value == pytest.approx(0.5, abs=0.01)
 
 
+def test_strangers_weigh_as_much_as_patients_in_the_mixture_that_calibration_is_for() -> None:
+    decided = decisions(scores([[0.99, 0.1]] * 9, [[0.99, 0.1]], [0] * 9), POSTERIOR, 0.75)
+    assert decided.ece_with_impostors.value == pytest.approx(0.1, abs=0.01)
+    assert decided.ece_as_calibrated is not None
+    assert decided.ece_as_calibrated.value == pytest.approx(0.5, abs=0.01)
+
+
 def test_where_everybody_is_identified_and_nobody_strange_these_shares_are_absent() -> None:
     figures = decisions(scores([[0.99, 0.1]], [], [0]), POSTERIOR, 0.75).figures()
     absent = {name for name, value in figures.items() if value is None}
     assert absent == {
         "right_in_top3_where_not_identified",
+        "ece_as_calibrated",
         "impostors_identified",
         "impostors_candidates",
         "impostors_unknown",
