@@ -5,21 +5,41 @@ The trunk stays as it was pretrained, so its features are computed once (`traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.contracts import NETWORK_SIZE
+from shared.models.contracts import NETWORK_SIZE, Pixels
 from training.configuration import ClassifierConfiguration
+from training.export import Integers
 from training.heads import build_head
+from training.integers import SEEN, IntegerTrunk
 from training.labelled import LabelledPictures
 from training.lessons import Lessons, Reader
 from training.networks import PixelsToFloat
 from training.taps import tapped
 from training.trunks import build_trunk
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The network for uint8 (n, 224, 224, 3) pictures, the validation pictures, and its answers to them.
+
+    An answer holds the probabilities of the labels, `other` last, then those of the sub-types of each modality that
+    has any.
+    """
+
+    network: keras.Model
+    validation: Lessons
+    answers: NDArray[np.float32]
+    answer: Callable[[Pixels], NDArray[np.float32]]
+    """What it says as it will be exported: where its trunk is to be int8, with an integer trunk."""
+    integers: Integers | None
+    """What of the trunk is to be int8."""
 
 
 def train_classifier(
@@ -28,20 +48,25 @@ def train_classifier(
     configuration: ClassifierConfiguration,
     weights: Path | None,
     run: Path,
-) -> tuple[keras.Model, Lessons, NDArray[np.float32]]:
-    """The network for uint8 (n, 224, 224, 3) pictures, the validation pictures, and its answers to them.
-
-    An answer holds the probabilities of the labels, `other` last, then those of the sub-types of each modality that
-    has any. A run that was cut off goes on with the next pictures.
-    """
+) -> Classifier:
+    """The best head on the frozen trunk. A run that was cut off goes on with the next pictures."""
     trunk = tapped(build_trunk(configuration.trunk, configuration.size, weights), configuration.taps)
-    reader = Reader(trunk, labels, configuration, run)
+    integers = None
+    if configuration.int8:
+        integers = Integers(configuration.int8, [pictures.training(number).view for number in range(SEEN)])
+    reads = IntegerTrunk(trunk, integers) if integers else trunk
+    reader = Reader(reads, labels, configuration, run)
     lessons = reader.training(pictures.training, configuration.pictures)
     held_out = reader.validation(pictures.validation())
     head = fit_head(lessons, held_out, len(labels), configuration, run)
     inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), dtype="uint8", name="images")
     network = keras.Model(inputs, head(trunk(PixelsToFloat()(inputs))), name="classifier")
-    return network, held_out, np.asarray(head.predict(held_out.features, batch_size=512, verbose=0), np.float32)
+    answers = np.asarray(head.predict(held_out.features, batch_size=512, verbose=0), np.float32)
+
+    def answer(images: Pixels) -> NDArray[np.float32]:
+        return np.asarray(head.predict_on_batch(reads.predict_on_batch(images)), np.float32)
+
+    return Classifier(network, held_out, answers, answer, integers)
 
 
 def fit_head(

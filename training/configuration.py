@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shared.models.contracts import NETWORK_SIZE
 from training.augmentation import AugmentationConfig
 
 CONFIGURATION_FILE = "training.toml"
@@ -32,6 +33,10 @@ class Configuration(BaseModel):
     float16: Annotated[
         bool, Field(description="export weights of half the size, at a cosine of 0.9995 to the trained network")
     ] = True
+    int8: Annotated[
+        tuple[str, ...],
+        Field(description="parts of a trunk that stays as it is which compute in int8; the head is fitted to it"),
+    ] = ()
     validation_share: Annotated[float, Field(gt=0, lt=1, description="share of the subjects of `split=train`")] = 0.15
     augmentation: AugmentationConfig = AugmentationConfig()
 
@@ -117,7 +122,7 @@ class IdentifierConfiguration(Configuration):
     cautious: Annotated[
         bool,
         Field(
-            description="lower confidence until at most 2 % of validation strangers reach the registry's threshold:"
+            description="lower confidence until at most 1 % of validation strangers reach the registry's threshold:"
             " for data that shows less of what makes strangers alike than life does"
         ),
     ] = False
@@ -129,6 +134,10 @@ class IdentifierConfiguration(Configuration):
             raise ValueError("with epochs = 0 the discriminant is all that is learned: set depths = true")
         if not self.epochs and self.mirrored:
             raise ValueError("mirrored needs a network that is trained: set epochs, or leave mirrored out")
+        if self.int8 and (self.epochs or self.size != NETWORK_SIZE):
+            raise ValueError(
+                f"int8 needs a trunk that stays as it is, at the size that ships: epochs = 0, size = {NETWORK_SIZE}"
+            )
         if self.grid and (not self.depths or self.size < 96):
             raise ValueError("grid needs depths = true and a size of at least 96")
         return self

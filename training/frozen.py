@@ -15,14 +15,17 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.identification.cohort import Cohort
 from training.configuration import IdentifierConfiguration
 from training.datasets.manifest import Row
 from training.datasets.parts import Data
+from training.export import Integers
+from training.integers import IntegerTrunk, ranging_pictures
 from training.repeats import later_visits
 from training.start import Shown, build_network, embedded, set_discriminant, shown_features
-from training.validation import Embeddings, Scored, ValidationSet, embedder
+from training.validation import Embed, Embeddings, Scored, ValidationSet, embedder
 
 FOLDS = 3
 COHORT = 2048
@@ -41,6 +44,10 @@ class Fitted:
     network: keras.Model
     cohort: Cohort
     tracks: list[Scored]
+    embed: Embed
+    """The network as it will be exported: where its trunk is to be int8, with an integer trunk."""
+    integers: Integers | None
+    """What of the trunk is to be int8."""
 
 
 @dataclass
@@ -80,7 +87,15 @@ def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights
     keras.utils.set_random_seed(configuration.seed)
     network, trunk = build_network(configuration, None, weights)
     everybody = Everybody(data.rows, data.pictures, data.recipe, data.validation_share)
-    shown = shown_features(trunk, everybody, configuration)
+    integers = None
+    if configuration.int8:
+        integers = Integers(configuration.int8, ranging_pictures(everybody, configuration.seed))
+    reader = IntegerTrunk(trunk, integers) if integers else trunk
+    shown = shown_features(reader, everybody, configuration)
+
+    def embed(images: NDArray[np.float32]) -> Embeddings:
+        return embedded(network, reader.predict_on_batch(images)) if integers else embedder(network)(images)
+
     tracks, sizes = [], []
     for number in range(FOLDS):
         fold = Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
@@ -90,13 +105,13 @@ def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights
         if configuration.neighbours and (
             visits := later_visits(fold.validation, data.pictures, data.recipe, configuration.seed)
         ):
-            scored += judge(visits, visits.embeddings(embedder(network)), cohort)
+            scored += judge(visits, visits.embeddings(embed), cohort)
         tracks += [replace(track, track=f"{track.track}, fold {number + 1} of {FOLDS}") for track in scored]
         sizes.append(len(cohort))
     set_discriminant(network, trunk, shown, configuration)
     # the nearest of more strangers are nearer: what the calibration knows are cohorts of the folds' size
     cohort = _cohort(network, shown, cohort_paths(data.rows, configuration, min(sizes)))
-    return Fitted(network, cohort, tracks)
+    return Fitted(network, cohort, tracks, embed, integers)
 
 
 def _cohort(network: keras.Model, shown: Shown, paths: Sequence[str]) -> Cohort:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from training.configuration import ClassifierConfiguration
 from training.labelled import Drawn
+from training.start import Reads
 from training.subtypes import subtype_targets
 
 CHUNK = 480
@@ -37,9 +37,7 @@ class Lessons:
 class Reader:
     """Reads drawn pictures through the trunk; what was read under the same configuration is not read again."""
 
-    def __init__(
-        self, trunk: keras.Model, labels: Sequence[str], configuration: ClassifierConfiguration, run: Path
-    ) -> None:
+    def __init__(self, trunk: Reads, labels: Sequence[str], configuration: ClassifierConfiguration, run: Path) -> None:
         self._trunk, self._labels, self._patterns = trunk, labels, configuration.subtypes
         described = configuration.model_dump_json(exclude={"epochs", "learning_rate", "dropout", "dense"})
         self._folder = run / f"features-{hashlib.sha256(described.encode()).hexdigest()[:12]}"

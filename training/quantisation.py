@@ -1,7 +1,8 @@
 """`python -m training.quantisation --data BUNDLE`: what int8 arithmetic costs and saves, on validation subjects.
 
-Every identification network of `runs/` is exported as it ships and in int8, with training pictures as calibration data,
-and both find the validation subjects. Nothing of `split=test` is read.
+Every identification network is exported with float convolutions and with int8 ones, and both find the validation
+subjects: where the trunk stays as it is, by folds, each with a head fitted to what the trunk says that way; where it is
+trained, the network of `runs/` as it is. Nothing of `split=test` is read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,36 +18,37 @@ import keras
 import numpy as np
 
 from shared.images.recipes import build_recipe
-from shared.images.views import network_view
 from shared.modalities import load_registry
-from shared.models.contracts import Pixels
+from shared.models.contracts import NETWORK_SIZE
 from shared.models.folder import MODEL_FILE
 from shared.models.litert import LiteRTSession
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest
 from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
-from training.export import export_litert
+from training.export import Integers, at_network_size, export_litert
+from training.frozen import fit_discriminant
+from training.integers import ranging_pictures
 from training.runs import Bundle, identified_rows
-from training.validation import Embeddings, Score, ValidationSet
+from training.start import build_network
+from training.validation import Embed, Score, ValidationSet
 
 REPOSITORY = Path(__file__).parent.parent
-SEEN = 300
-"""Training pictures that the ranges of the tensors are taken from."""
+TIMED = 50
+"""Pictures that the time is taken from."""
 
 
 @dataclass(frozen=True)
-class Exported:
+class Way:
     """One way to export a network: its figures on every validation track, and what it costs."""
 
     scores: list[Score]
-    embeddings: Embeddings
     milliseconds: float
     megabytes: float
 
 
-def compare(name: str, bundle: Bundle, runs: Path) -> Iterator[str]:
-    """One line of a Markdown table per validation track."""
+def compare(name: str, bundle: Bundle, runs: Path, layers: Sequence[str] = ()) -> Iterator[str]:
+    """One line of a Markdown table per validation track; `layers` are the parts of the trunk to be int8 (none: all)."""
     folder, modality = REPOSITORY / f"{name}-service", load_registry()[name]
     configuration = read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration):
@@ -54,30 +56,70 @@ def compare(name: str, bundle: Bundle, runs: Path) -> Iterator[str]:
     rows = identified_rows(name, bundle, configuration)
     pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
     data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
-    paths = np.random.default_rng(configuration.seed).permutation(sorted({row.path for row in data.fitting}))[:SEEN]
-    seen = [network_view(data.recipe(pictures[path])[np.newaxis])[0] for path in paths.tolist()]
-    network = keras.models.load_model(runs / name / "model.keras", compile=False)
-    validation = ValidationSet(data.validation, pictures, data.recipe)
-    shipped = _exported(network, validation, float16=configuration.float16, seen=[])
-    small = _exported(network, validation, float16=False, seen=seen)
-    cosine = float(np.median((shipped.embeddings * small.embeddings).sum(axis=1)))
-    for a, b in zip(shipped.scores, small.scores, strict=True):
+    ways = [
+        _trained(data, configuration, runs / name, int8=int8)
+        if configuration.epochs
+        else _fitted(data, configuration.model_copy(update={"int8": int8}), bundle.weights)
+        for int8 in ((), tuple(layers or configuration.trunk.split("+")))
+    ]
+    for a, b in zip(*(way.scores for way in ways), strict=True):
         yield (
             f"| {a.track} ({a.queries} probes) | {a.rank1:.3f} / {a.mean_average_precision:.3f} | "
-            f"{b.rank1:.3f} / {b.mean_average_precision:.3f} | {cosine:.3f} | "
-            f"{small.milliseconds / shipped.milliseconds:.2f} | {shipped.megabytes:.1f} | {small.megabytes:.1f} |"
+            f"{b.rank1:.3f} / {b.mean_average_precision:.3f} | {ways[1].milliseconds / ways[0].milliseconds:.2f} | "
+            f"{ways[0].megabytes:.1f} | {ways[1].megabytes:.1f} |"
         )
 
 
-def _exported(network: keras.Model, validation: ValidationSet, *, float16: bool, seen: list[Pixels]) -> Exported:
+def _fitted(data: Data, configuration: IdentifierConfiguration, weights: Path | None) -> Way:
+    """A head fitted to what the trunk says that way, judged by folds, which count as one track."""
+    fitted = fit_discriminant(data, configuration, weights, lambda part, embeddings, _: part.scored(embeddings))
+    rebuilt, _ = build_network(configuration, NETWORK_SIZE, weights)
+    network = at_network_size(fitted.network, rebuilt)
+    folds: dict[str, list[Score]] = {}
+    for track in fitted.tracks:
+        folds.setdefault(track.track.split(", fold ")[0], []).append(track.score)
+    scores = [_joined(name, parts) for name, parts in folds.items()]
+    return _exported(network, data, configuration, fitted.integers, lambda _: scores)
+
+
+def _joined(track: str, folds: Sequence[Score]) -> Score:
+    """One score of several, weighted by their queries; as many subjects as the largest has."""
+    queries = [fold.queries for fold in folds]
+    rank1, precision = (
+        float(np.average([getattr(fold, figure) for fold in folds], weights=queries))
+        for figure in ("rank1", "mean_average_precision")
+    )
+    return Score(track, sum(queries), max(fold.subjects for fold in folds), rank1, precision)
+
+
+def _trained(data: Data, configuration: IdentifierConfiguration, run: Path, *, int8: Sequence[str]) -> Way:
+    """The network of a run, exported that way."""
+    network = keras.models.load_model(run / "model.keras", compile=False)
+    part = ValidationSet(data.validation, data.pictures, data.recipe)
+    integers = Integers(int8, ranging_pictures(data, configuration.seed)) if int8 else None
+    return _exported(
+        network, data, configuration, integers, lambda embed: [t.score for t in part.scored(part.embeddings(embed))]
+    )
+
+
+def _exported(
+    network: keras.Model,
+    data: Data,
+    configuration: IdentifierConfiguration,
+    integers: Integers | None,
+    scored: Callable[[Embed], list[Score]],
+) -> Way:
+    timed = np.stack(ranging_pictures(data, configuration.seed)[:TIMED])
     with tempfile.TemporaryDirectory() as folder:
-        export_litert(network, Path(folder), float16=float16, seen=seen)
+        export_litert(network, Path(folder), float16=configuration.float16, integers=integers)
         session = LiteRTSession(Path(folder))
+        scores = scored(lambda images: session.run(images.astype(np.uint8)))
+        session.run(timed)
         begun = time.process_time()
-        embeddings = validation.embeddings(lambda images: session.run(images.astype(np.uint8)))
-        milliseconds = 1000 * (time.process_time() - begun) / len(embeddings)
+        session.run(timed)
+        milliseconds = 1000 * (time.process_time() - begun) / len(timed)
         megabytes = (Path(folder) / MODEL_FILE).stat().st_size / 1e6
-    return Exported([track.score for track in validation.scored(embeddings)], embeddings, milliseconds, megabytes)
+    return Way(scores, milliseconds, megabytes)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,13 +127,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.quantisation", description=__doc__)
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs")
+    parser.add_argument("--weights", type=Path, help="folder with ImageNet weights (default: weights/ beside the data)")
+    parser.add_argument("--layer", action="append", default=[], help="part of the trunk to be int8 (default: all)")
     parser.add_argument("--modality", action="append", choices=load_registry().names)
     options = parser.parse_args(arguments)
-    bundle = Bundle(options.data, read_manifest(options.data), None)
-    print("| validation track | as shipped: rank-1 / mAP | int8 | median cosine | time, ratio | MB | MB in int8 |")  # noqa: T201
-    print("|---|---|---|---|---|---|---|")  # noqa: T201
+    weights = options.weights or options.data.parent / "weights"
+    bundle = Bundle(options.data, read_manifest(options.data), weights if weights.is_dir() else None)
+    print("| validation track | float: rank-1 / mAP | int8 | time, ratio | MB | MB in int8 |")  # noqa: T201
+    print("|---|---|---|---|---|---|")  # noqa: T201
     for name in options.modality or load_registry().names:
-        for line in compare(name, bundle, options.runs):
+        for line in compare(name, bundle, options.runs, options.layer):
             print(line, flush=True)  # noqa: T201
 
 

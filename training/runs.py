@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from shared.identification.cohort import Cohort
@@ -18,7 +19,7 @@ from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
-from shared.models.contracts import NETWORK_SIZE
+from shared.models.contracts import NETWORK_SIZE, Pixels
 from shared.models.folder import Calibration, ModelManifest, file_digest
 from training.calibration import fit_calibration
 from training.cards import write_folder
@@ -28,10 +29,10 @@ from training.curves import plot_curves
 from training.datasets.manifest import Row
 from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
-from training.export import at_network_size, export_litert, golden
+from training.export import Integers, at_network_size, export_litert, golden
 from training.foreign import ForeignPictures
 from training.foreign.collections import collected_rows, load_collections
-from training.frozen import Judge, cohort_paths, fit_discriminant
+from training.frozen import Fitted, Judge, cohort_paths, fit_discriminant
 from training.identification import train_identifier
 from training.labelled import LabelledPictures, LabelledRows
 from training.networks import mirror_symmetric
@@ -68,6 +69,10 @@ class Trained:
     rows: Sequence[Row]
     figures: Mapping[str, float | str]
     described: Mapping[str, Any]
+    answer: Callable[[Pixels], NDArray[np.float32]]
+    """What it says of uint8 (n, 224, 224, 3), as it will be exported."""
+    integers: Integers | None
+    """What of its trunk is to be int8."""
 
 
 def train_modality(
@@ -83,20 +88,26 @@ def train_modality(
         trained = train_identifier(data, configuration, bundle.weights, run)
         cohort = cohort_of(embedder(trained), data, configuration)
         tracks = judged_by(embedder(trained), cohort, data, configuration, judge)
+        fitted = Fitted(trained, cohort, tracks, embedder(trained), None)
     else:
         fitted = fit_discriminant(data, configuration, bundle.weights, judge)
-        trained, cohort, tracks = fitted.network, fitted.cohort, fitted.tracks
-    network = at_network_size(trained, _rebuilt_identifier(configuration, bundle.weights))
-    calibration = calibrate(tracks, data, configuration, modality, embedder(trained))
+    tracks = fitted.tracks
+    network = at_network_size(fitted.network, _rebuilt_identifier(configuration, bundle.weights))
+    calibration = calibrate(tracks, data, configuration, modality, fitted.embed)
     points = choose_points(tracks, calibration)
     folder.mkdir(parents=True, exist_ok=True)
     described = {
         "recipe": modality.recipe,
         "calibration": calibration,
-        "cohort": file_digest(cohort.write(folder)),
+        "cohort": file_digest(fitted.cohort.write(folder)),
         "operating_points": points,
     }
-    return _ship(Trained(name, network, configuration, rows, _figures(tracks), described), folder, run)
+
+    def answer(images: Pixels) -> Embeddings:
+        return fitted.embed(images.astype(np.float32))
+
+    trained_network = Trained(name, network, configuration, rows, _figures(tracks), described, answer, fitted.integers)
+    return _ship(trained_network, folder, run)
 
 
 def _figures(tracks: Sequence[Scored]) -> dict[str, float]:
@@ -158,15 +169,25 @@ def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: 
     """Train, export and describe COMPA over the modalities of the registry."""
     labels = (*load_registry().names, OTHER)
     drawing = drawn_pictures(bundle, configuration)
-    network, lessons, rows = train_classifier(drawing, labels, configuration, bundle.weights, run)
+    learned = train_classifier(drawing, labels, configuration, bundle.weights, run)
+    lessons = learned.validation
     names = {modality: tuple(patterns) for modality, patterns in configuration.subtypes.items()}
-    answers = answers_of(rows, labels, names)
+    answers = answers_of(learned.answers, labels, names)
     rejection = fit_rejection(answers["probabilities"], lessons.labels, lessons.mishaps, configuration.accepted_loss)
     figures = rejection_figures(answers["probabilities"], lessons, rejection, configuration.held_out)
     figures |= subtype_figures(answers, lessons, names)
     described = {"rejection": rejection, "labels": labels, "subtypes": names}
     return _ship(
-        Trained(COMPA, network, configuration, [*bundle.training_rows(), *collected_rows()], figures, described),
+        Trained(
+            COMPA,
+            learned.network,
+            configuration,
+            [*bundle.training_rows(), *collected_rows()],
+            figures,
+            described,
+            learned.answer,
+            learned.integers,
+        ),
         folder,
         run,
     )
@@ -205,7 +226,7 @@ def _rebuilt_identifier(configuration: IdentifierConfiguration, weights: Path | 
 def _ship(trained: Trained, folder: Path, run: Path) -> ModelManifest:
     folder.mkdir(parents=True, exist_ok=True)
     trained.network.save(run / "model.keras")
-    path = export_litert(trained.network, folder, float16=trained.configuration.float16)
+    path = export_litert(trained.network, folder, float16=trained.configuration.float16, integers=trained.integers)
     if (run / "log.csv").is_file():  # a trunk that stays as it is has no curve
         plot_curves(run / "log.csv", run / "curves.png")
     configuration = trained.configuration.model_dump(mode="json")
@@ -215,7 +236,7 @@ def _ship(trained: Trained, folder: Path, run: Path) -> ModelManifest:
         digest=file_digest(path),
         output_size=trained.network.output_shape[-1],
         trunk=trained.configuration.trunk,
-        golden=golden(trained.network),
+        golden=golden(trained.answer),
         training={"seed": configuration["seed"], "configuration": configuration, "validation": dict(trained.figures)},
         **trained.described,
     )

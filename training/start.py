@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -28,6 +29,13 @@ from training.virtual import deform
 from training.whitening import whiten_head
 
 WHITENING_PICTURES = 1024
+
+
+class Reads(Protocol):
+    """A trunk, as Keras has it or as `training.integers` does."""
+
+    def predict_on_batch(self, images: NDArray[np.float32]) -> Any:
+        """Float32 (n, d) of float32 (n, h, w, 3), RGB 0-255."""
 
 
 def start_network(
@@ -92,7 +100,7 @@ class Shown:
         return np.asarray(np.unique(names, return_inverse=True)[1], np.intp)
 
 
-def shown_features(trunk: keras.Model, data: Data, configuration: IdentifierConfiguration) -> Shown:
+def shown_features(trunk: Reads, data: Data, configuration: IdentifierConfiguration) -> Shown:
     """Every picture of `data.fitting` in every version that the configuration asks for, then the copies it asks for.
 
     The features of a copy lie between those of its picture and those of the augmented picture, `copies` of the way. So
@@ -114,7 +122,7 @@ def shown_features(trunk: keras.Model, data: Data, configuration: IdentifierConf
 
 
 def _features(
-    trunk: keras.Model,
+    trunk: Reads,
     data: Data,
     configuration: IdentifierConfiguration,
     looks: Sequence[tuple[Row, int]],
@@ -167,7 +175,7 @@ def at_size(recipe: Recipe, size: int) -> Preprocess:
 
 
 def in_batches(
-    function: keras.Model, images: Iterable[NDArray[np.uint8]], preprocess: Preprocess, batch: int = 64
+    function: Reads, images: Iterable[NDArray[np.uint8]], preprocess: Preprocess, batch: int = 64
 ) -> NDArray[np.float32]:
     """Outputs of `function` for decoded pictures, after `preprocess`: float32 (n, d)."""
     prepared = (preprocess(image).astype(np.float32) for image in images)
