@@ -35,8 +35,9 @@ LOGARITHMIC = ("scale", *LOCAL)
 """Parameters that are positive, and are searched for by their logarithm."""
 NORMALISATION = 0.2
 """Where the weights of cohort and rivals start."""
-STRANGERS = 0.02
-"""Share of the validation strangers of any track that may be identified."""
+STRANGERS = 0.01
+"""Share of the validation strangers of any track that may be identified: half of what is asked of new ones (2 %), since
+a share of a few hundred is a guess."""
 MOST_CAUTION = 10.0
 """Log likelihood ratio by which caution may lower the offset."""
 
@@ -68,13 +69,31 @@ def _track_trials(track: Scored, rng: np.random.Generator, draws: int) -> Trials
     without = enrolled.copy()
     without[np.arange(len(probes)), answer] = False
     asked = without.any(axis=1)
-    probes, enrolled = np.append(probes, probes[asked]), np.concatenate([enrolled, without[asked]])
+    known = _asked(track, probes, enrolled, answer)
+    nobody = np.full(int(asked.sum()), -1)
+    return _joined(known, _asked(track.strangers or track, probes[asked], without[asked], nobody))
+
+
+def _asked(track: Scored, probes: NDArray[np.intp], enrolled: NDArray[np.bool_], answer: NDArray[np.intp]) -> Trials:
+    """These probes of a track, each with its gallery; as in service, keypoints are compared with the nearest alone."""
     similarities = track.similarities[probes].astype(np.float64)
     inliers = np.zeros_like(similarities) if track.inliers is None else track.inliers[probes].astype(np.float64)
     verified = _nearest(np.where(enrolled, similarities, -np.inf), CANDIDATES)
     levels = None if track.levels is None else track.levels[probes].astype(np.float64)
-    answers = np.append(answer, np.full(int(asked.sum()), -1))
-    return Trials(similarities, levels, inliers * verified, enrolled, answers)
+    return Trials(similarities, levels, inliers * verified, enrolled, answer)
+
+
+def _joined(first: Trials, second: Trials) -> Trials:
+    levels = None
+    if first.levels is not None and second.levels is not None:
+        levels = np.append(first.levels, second.levels)
+    return Trials(
+        np.concatenate([first.similarities, second.similarities]),
+        levels,
+        np.concatenate([first.inliers, second.inliers]),
+        np.concatenate([first.enrolled, second.enrolled]),
+        np.append(first.answer, second.answer),
+    )
 
 
 def _gallery(count: int, own: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -104,14 +123,17 @@ def fit_calibration(
 
     `made` are tracks of made repeat shots. They tell what keypoints are worth and nothing about embeddings, since a
     made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
-    fitted on them and on the strangers of the real tracks, as if embeddings were blind, and kept.
+    fitted on them and on the strangers of the real tracks, as if embeddings were blind, and kept. Real pictures of a
+    patient show another surface then, so the offset of that fit is what a repeat shot without keypoints is worth.
     """
     rng = np.random.default_rng(seed)
     groups = draw_trials(tracks, rng)
     start, free = START.model_copy(update={"inlier_weight": 0.0}), list(GLOBAL)
     if made:
         blind = [_blind(trials) for trials in (*draw_trials(made, rng), *map(_strangers, groups))]
-        start = _fit(blind, START, (*GLOBAL, *LOCAL)).model_copy(update=START.model_dump(include=set(GLOBAL)))
+        local = _fit(blind, START, (*GLOBAL, *LOCAL))
+        begin = {**START.model_dump(include=set(GLOBAL)), "repeat_offset": local.offset}
+        start = local.model_copy(update=begin)
     elif any(track.inliers is not None for track in tracks):
         start, free = START, [*GLOBAL, *LOCAL]
     fitted = _fit(groups, start, free)

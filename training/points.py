@@ -60,7 +60,11 @@ def strict_threshold(tracks: Sequence[Scored], calibration: Calibration) -> tupl
 
 
 def without_patients(track: Scored) -> Scored:
-    """Every query asked of a gallery that lacks its subject: columns are the others, truth is -1."""
+    """Every query asked of a gallery that lacks its subject: columns are the others, truth is -1.
+
+    Where queries are made pictures, those that they are made of are asked.
+    """
+    track = track.strangers or track
     inliers = None if track.inliers is None else _without_own(track.inliers, track.truth)
     similarities = _without_own(track.similarities, track.truth)
     return replace(track, truth=np.full_like(track.truth, -1), similarities=similarities, inliers=inliers)

@@ -57,11 +57,12 @@ def later_visits(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: 
     """Neighbouring slices of one series against each other, the later one taken in another position and light.
 
     For data with one session per subject: unlike repeat shots they tell about embeddings as well, since the slice is
-    another one. None where no slice has a neighbour.
+    another one. Asked where their patient is not enrolled, slices are as they were taken. None where no slice has a
+    neighbour.
     """
     slices = neighbouring_slices(rows)
     rng = np.random.default_rng(seed)
-    shown = {row.path: pictures[row.path] for row in slices.gallery}
+    shown = {row.path: pictures[row.path] for row in (*slices.gallery, *slices.queries)}
     asked = []
     for row in slices.queries:
         again = replace(row, path=f"{row.path} again", track=LATER_VISIT)
@@ -69,7 +70,9 @@ def later_visits(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: 
         asked.append(again)
     if not asked:
         return None
-    return ValidationSet([], shown, recipe, [replace(slices, track=LATER_VISIT, queries=asked)])
+    return ValidationSet(
+        [], shown, recipe, [replace(slices, track=LATER_VISIT, queries=asked, strangers=slices.queries)]
+    )
 
 
 def repeat_shots(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: int) -> ValidationSet:

@@ -54,7 +54,8 @@ class Scored:
     """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery.
 
     `inliers`, where keypoints were compared, is float (queries, subjects): with the pictures that were most similar.
-    `levels`, where there is a cohort, is float (queries,): how near each probe is to it.
+    `levels`, where there is a cohort, is float (queries,): how near each probe is to it. `strangers`, where queries are
+    made pictures, are the same ones as they were taken: what is asked where their own patient is not enrolled.
     """
 
     track: str
@@ -63,6 +64,7 @@ class Scored:
     similarities: NDArray[np.float32]
     inliers: NDArray[np.float32] | None = None
     levels: NDArray[np.float32] | None = None
+    strangers: Scored | None = None
 
     @property
     def score(self) -> Score:
@@ -78,7 +80,8 @@ class Scored:
         rows = draw(len(self.truth), most)
         inliers = None if self.inliers is None else self.inliers[rows]
         levels = None if self.levels is None else self.levels[rows]
-        return Scored(self.track, self.subjects, self.truth[rows], self.similarities[rows], inliers, levels)
+        strangers = self.strangers.drawn(most) if self.strangers else None
+        return Scored(self.track, self.subjects, self.truth[rows], self.similarities[rows], inliers, levels, strangers)
 
 
 class ValidationSet:
@@ -92,7 +95,7 @@ class ValidationSet:
         protocols: Sequence[Probes] | None = None,
     ) -> None:
         self.protocols = validation_protocols(rows) if protocols is None else protocols
-        self.paths = sorted({r.path for p in self.protocols for r in (*p.gallery, *p.queries)})
+        self.paths = sorted({r.path for p in self.protocols for r in (*p.gallery, *p.queries, *p.strangers)})
         self.images = np.stack([recipe(pictures[path]) for path in self.paths])
         self._index = {path: i for i, path in enumerate(self.paths)}
 
@@ -103,7 +106,7 @@ class ValidationSet:
 
     def scored(self, embeddings: Embeddings, cohort: Cohort | None = None) -> list[Scored]:
         """Similarities of every track's probes to its gallery, and their levels where there is a cohort."""
-        return [self._compared(protocol, embeddings, cohort)[0] for protocol in self.protocols]
+        return [_with_strangers(p, lambda one: self._compared(one, embeddings, cohort)[0]) for p in self.protocols]
 
     def verified(
         self, embeddings: Embeddings, verifier: LocalVerifier, cohort: Cohort | None = None, most: int = FITTED
@@ -111,8 +114,11 @@ class ValidationSet:
         """The same with the inliers of every pair, of at most `most` probes a track."""
         keypoints: dict[int, Keypoints] = {}
         with threadpool_limits(1):  # matrices this small are multiplied faster than threads can be told
-            some = [replace(p, queries=[p.queries[i] for i in draw(len(p.queries), most)]) for p in self.protocols]
-            return [self._verified(protocol, embeddings, cohort, verifier, keypoints) for protocol in some]
+            some = [protocol.drawn(draw(len(protocol.queries), most)) for protocol in self.protocols]
+            return [
+                _with_strangers(p, lambda one: self._verified(one, embeddings, cohort, verifier, keypoints))
+                for p in some
+            ]
 
     def _compared(
         self, protocol: Probes, embeddings: Embeddings, cohort: Cohort | None
@@ -154,6 +160,14 @@ class ValidationSet:
         if index not in known:
             known[index] = verifier.probe([self.images[index]])[0]
         return known[index]
+
+
+def _with_strangers(protocol: Probes, compared: Callable[[Probes], Scored]) -> Scored:
+    """The queries compared, and what they are made of where they are made."""
+    scored = compared(protocol)
+    if not protocol.strangers:
+        return scored
+    return replace(scored, strangers=compared(replace(protocol, queries=protocol.strangers, strangers=())))
 
 
 def embedder(network: keras.Model) -> Embed:

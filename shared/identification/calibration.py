@@ -16,6 +16,14 @@ fourth made validation subjects likeliest). The constants join in `offset`;
 log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
 gallery, and "unknown" is one more class.
 
+Where a patient's pictures may show the same surface again or another one (a second shot of an eye, or the other eye),
+keypoints can tell of the first alone. With l the local part above, b its `repeat_offset` (what it is worth that a
+repeat shot agrees in nothing) and \rho the share of repeats, it is a mixture then,
+
+    log(1 - \rho + \rho * exp(l + b)),
+
+so that a dozen keypoints which agree by chance, as happens to one eye in a few hundred, make nobody sure.
+
 Some probes are near to everybody: a blurred picture, an ordinary anatomy. So scores are normalised, twice (adaptive
 score normalisation: Matějka et al., Interspeech 2017). Cosines, before anything else, by how near the probe is to the
 model's cohort of strangers (`shared.identification.cohort`),
@@ -37,6 +45,8 @@ from numpy.typing import ArrayLike, NDArray
 from shared.models.folder import Calibration
 
 STEEPNESS = 4
+REPEATS = 0.5
+"""Share of the comparisons of a patient's pictures that show the same surface, where they may show another one."""
 RIVALS = 5
 """Candidates behind the first that say how near the probe is to anybody."""
 
@@ -64,6 +74,8 @@ def evidence(
     """
     agreeing = np.nan_to_num(np.asarray(inliers, np.float64)) ** STEEPNESS
     local = calibration.inlier_weight * agreeing / (agreeing + calibration.inlier_half**STEEPNESS)
+    if calibration.repeat_offset is not None:
+        local = np.logaddexp(np.log(1 - REPEATS), np.log(REPEATS) + local + calibration.repeat_offset)
     return np.asarray(calibration.scale * np.asarray(similarities, np.float64) + local + calibration.offset)
 
 

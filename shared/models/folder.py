@@ -32,6 +32,13 @@ class Calibration(BaseModel):
         float, Field(ge=0, description="Log likelihood ratio of very many keypoints that agree; 0: local part unused.")
     ] = 0.0
     inlier_half: Annotated[float, Field(gt=0, description="Keypoints that agree at half of that.")] = 10.0
+    repeat_offset: Annotated[
+        float | None,
+        Field(
+            description="Log likelihood ratio of a repeat shot in which none agree; None: every comparison of a"
+            " patient's pictures shows the same surface, so there are no others."
+        ),
+    ] = None
     cohort_weight: Annotated[
         float, Field(ge=0, description="How much of the probe's level in the cohort is taken off cosines; 0: nothing.")
     ] = 0.0

@@ -79,8 +79,22 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
 
 
 def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -> None:
-    tracks = [normal_scores(300, np.random.default_rng(0))]
-    assert _cautious(tracks, draw_trials(tracks, np.random.default_rng(1)), fitted, 0.75) == fitted
+    tracks, timid = [normal_scores(300, np.random.default_rng(0))], fitted.model_copy(update={"offset": -30.0})
+    assert _cautious(tracks, draw_trials(tracks, np.random.default_rng(1)), timid, 0.75) == timid
+
+
+def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:
+    rng = np.random.default_rng(0)
+    made = normal_scores(40, rng)
+    taken = replace(made, similarities=made.similarities + 1)
+    (trials,) = draw_trials([replace(made, strangers=taken)], rng)
+    stranger = trials.answer < 0
+    assert stranger.any()
+    assert (trials.similarities[stranger] > 0.5).all()
+    assert np.median(trials.similarities[~stranger]) < 0.5
+    drawn = replace(made, strangers=taken).drawn(5)
+    assert drawn.strangers is not None
+    np.testing.assert_allclose(drawn.strangers.similarities, drawn.similarities + 1)
 
 
 def with_inliers(track: Scored, genuine: float, rng: np.random.Generator) -> Scored:
@@ -97,8 +111,18 @@ def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> N
     alone, taught = fit_calibration([real], 1), fit_calibration([real], 1, [made])
     many, few = (evidence([0.3], [count], taught)[0] for count in (40, 3))
     assert many - few > 10
-    assert many - few > evidence([0.3], [40], alone)[0] - evidence([0.3], [3], alone)[0]
+    assert evidence([0.3], [8], taught)[0] - few < 2
     assert taught.scale == pytest.approx(alone.scale, rel=0.5)
+
+
+def test_made_shots_say_that_the_real_pictures_show_another_surface() -> None:
+    rng = np.random.default_rng(2)
+    real = with_inliers(normal_scores(60, rng), 3.0, rng)
+    made = with_inliers(normal_scores(60, rng), 40.0, rng)
+    alone, taught = fit_calibration([real], 1), fit_calibration([real], 1, [made])
+    assert alone.repeat_offset is None
+    assert taught.repeat_offset is not None
+    assert taught.repeat_offset < 0  # a repeat shot in which nothing agrees speaks against it
 
 
 def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> Scored:
@@ -167,4 +191,4 @@ def test_tiny_galleries_can_be_calibrated_on(count: int) -> None:
     truth = np.arange(8) % count
     similarities[np.arange(8), truth] += np.float32(0.3)
     calibration = fit_calibration([Scored("t", SUBJECTS[:count], truth, similarities)], seed=1)
-    assert np.isfinite(list(calibration.model_dump().values())).all()
+    assert np.isfinite(list(calibration.model_dump(exclude_none=True).values())).all()

@@ -82,6 +82,18 @@ def test_pictures_of_a_later_visit_are_changed_and_enrolled_ones_are_not(visits:
         assert (change > 5) if path.endswith(" again") else (change == 0), path
 
 
+def test_strangers_to_a_later_visit_are_as_they_were_taken(visits: ValidationSet) -> None:
+    (protocol,) = visits.protocols
+    assert [f"{row.path} again" for row in protocol.strangers] == [row.path for row in protocol.queries]
+    embeddings = np.eye(len(visits.paths), dtype=np.float32)
+    (scored,) = visits.verified(embeddings, LocalVerifier(upright=True), most=2)
+    assert scored.inliers is not None
+    assert scored.strangers is not None
+    assert scored.strangers.inliers is not None
+    assert scored.strangers.truth.tolist() == scored.truth.tolist()
+    assert (scored.strangers.inliers != scored.inliers).any()
+
+
 def test_later_visits_are_repeatable(visits: ValidationSet) -> None:
     again = later_visits(SLICES, SCANS, build_recipe(RecipeSpec(size=256)), seed=1)
     assert again is not None

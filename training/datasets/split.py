@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.datasets.manifest import Row
 
@@ -26,6 +26,14 @@ class Probes:
     track: str
     gallery: Sequence[Row]
     queries: Sequence[Row]
+    strangers: Sequence[Row] = ()
+    """Where queries are made: the pictures they are made of, in the same order. Strangers are not made, and are nearer
+    to those who are enrolled than what was made of them."""
+
+    def drawn(self, rows: Sequence[int]) -> Probes:
+        """With these queries alone."""
+        strangers = [self.strangers[i] for i in rows] if self.strangers else ()
+        return replace(self, queries=[self.queries[i] for i in rows], strangers=strangers)
 
 
 def series_and_position(row: Row) -> tuple[str, int]:

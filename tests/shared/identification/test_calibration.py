@@ -154,3 +154,29 @@ def test_a_probe_near_to_everybody_is_trusted_less() -> None:
 
 def test_a_claim_is_judged_without_a_cohort() -> None:
     assert verification_probability(0.5, None, NORMALISED) == verification_probability(0.5, None, CALIBRATION)
+
+
+REPEATED = FUSED.model_copy(update={"repeat_offset": -4.0})
+
+
+def local_part(agreeing: int, calibration: Calibration) -> float:
+    """What so many keypoints change about the log likelihood ratio."""
+    some, none = evidence([0.5, 0.5], [agreeing, 0], calibration)
+    return float(some - none)
+
+
+def test_a_few_keypoints_make_nobody_sure_where_another_surface_may_be_shown() -> None:
+    assert local_part(6, FUSED) > 1.3
+    assert local_part(6, REPEATED) < 0.1
+
+
+def test_many_keypoints_are_worth_what_a_repeat_shot_is() -> None:
+    """Less the logarithm of the share of repeats, and the offset that none of them is worth."""
+    expected = np.logaddexp(0.0, local_part(40, FUSED) - 4.0) - np.logaddexp(0.0, -4.0)
+    assert local_part(40, REPEATED) == pytest.approx(expected)
+    assert local_part(40, REPEATED) > 7
+
+
+@given(st.integers(0, 300), st.integers(1, 50))
+def test_more_keypoints_are_never_worth_less(agreeing: int, more: int) -> None:
+    assert local_part(agreeing + more, REPEATED) >= local_part(agreeing, REPEATED)
