@@ -9,7 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from training.datasets.manifest import COLUMNS
+from shared.images.recipes import build_recipe
+from shared.modalities import RecipeSpec
+from training.datasets.manifest import COLUMNS, read_manifest
+from training.datasets.parts import Data
+from training.datasets.pictures import load_pictures
 
 SUBJECTS = 24
 PICTURES = 3
@@ -46,3 +50,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     }
                 )
     return root
+
+
+@pytest.fixture(scope="session")
+def data(bundle: Path) -> Data:
+    """The pictures of its first twelve people, with a recipe that changes nothing but the size."""
+    rows = [row for row in read_manifest(bundle) if row.subject < "s12"]
+    return Data(rows, load_pictures(bundle, rows), build_recipe(RecipeSpec(size=224)), 0.2)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,13 +9,9 @@ import pytest
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.identification.cohort import Cohort
-from shared.images.recipes import build_recipe
-from shared.modalities import RecipeSpec
 from tests.training.test_start import CONFIGURATION, tiny_trunk
 from training import trunks
-from training.datasets.manifest import read_manifest
 from training.datasets.parts import Data
-from training.datasets.pictures import load_pictures
 from training.frozen import FOLDS, Everybody, Fitted, Fold, cohort_paths, fit_discriminant, fold_of
 from training.repeats import LATER_VISIT
 from training.start import build_network, embedded, set_discriminant, shown_features
@@ -47,12 +42,6 @@ def _tiny() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(trunks.TRUNKS, "tiny", tiny_trunk)
         yield
-
-
-@pytest.fixture(scope="module")
-def data(bundle: Path) -> Data:
-    rows = [row for row in read_manifest(bundle) if row.subject < "s12"]
-    return Data(rows, load_pictures(bundle, rows), build_recipe(RecipeSpec(size=224)), 0.2)
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.images.recipes import build_recipe
-from shared.modalities import RecipeSpec
 from shared.models.contracts import Pixels
 from shared.models.folder import MODEL_FILE
 from shared.models.litert import LiteRTSession
 from training import trunks
 from training.configuration import IdentifierConfiguration
-from training.datasets.manifest import read_manifest
 from training.datasets.parts import Data
-from training.datasets.pictures import load_pictures
 from training.export import Integers, at_network_size, converted, export_litert
 from training.frozen import Fitted, fit_discriminant
 from training.integers import IntegerTrunk, ranging_pictures
@@ -51,12 +47,6 @@ def _small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(trunks.TRUNKS, "small", small_trunk)
         yield
-
-
-@pytest.fixture(scope="module")
-def data(bundle: Path) -> Data:
-    rows = [row for row in read_manifest(bundle) if row.subject < "s12"]
-    return Data(rows, load_pictures(bundle, rows), build_recipe(RecipeSpec(size=224)), 0.2)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ import sys
 import psutil
 import pytest
 
+from shared.service import memory
 from shared.service.memory import give_back
 
 MEGABYTE = 2**20
@@ -18,6 +19,16 @@ def test_what_was_freed_goes_back_to_the_machine() -> None:
     assert kept
 
 
-def test_giving_back_twice_harms_nobody() -> None:
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    def another(name: object) -> object:
+        opened.append(name)
+        return object()
+
+    memory._trim.cache_clear()
+    monkeypatch.setattr("ctypes.CDLL", another)
     give_back()
     give_back()
+    memory._trim.cache_clear()
+    assert opened == [None]  # looked for once, not found, nothing called
