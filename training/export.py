@@ -102,7 +102,7 @@ def _in_float() -> list[str]:
 
 
 def _outside(content: bytes, layers: Sequence[str]) -> list[str]:
-    """Names of the operators that would be int8 and belong to none of the layers."""
+    """Names of the operators that would be int8 and belong to none of the layers; ValueError where all are outside."""
     from tensorflow.lite.tools import flatbuffer_utils  # noqa: PLC0415
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
@@ -112,7 +112,10 @@ def _outside(content: bytes, layers: Sequence[str]) -> list[str]:
         for operator in graph.operators
         if flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) in INTEGER
     ]
-    return [name for name in names if not any(layer in name for layer in layers)]
+    outside = [name for name in names if not any(layer in name for layer in layers)]
+    if len(outside) == len(names):
+        raise ValueError(f"int8 names no part of the network: {', '.join(layers)}; name the trunk, or one of several")
+    return outside
 
 
 def _halved(content: bytes) -> bytes:

@@ -141,6 +141,12 @@ def test_judged_are_the_embeddings_of_the_integer_trunk(data: Data, fitted: Fitt
     assert [track.score.rank1 for track in own] == [1.0] * len(own)  # fitted to these very people
 
 
+def test_a_part_that_is_not_there_is_named(seen: list[Pixels]) -> None:
+    _, trunk = build_network(INTEGERS, None, None)
+    with pytest.raises(ValueError, match="int8 names no part of the network: smaal"):
+        IntegerTrunk(trunk, Integers(["smaal"], seen))
+
+
 def test_a_trunk_that_is_trained_cannot_be_in_integers() -> None:
     with pytest.raises(ValueError, match="int8 needs a trunk that stays as it is"):
         IdentifierConfiguration.model_validate({**INTEGERS.model_dump(), "epochs": 3})
