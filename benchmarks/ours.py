@@ -17,6 +17,10 @@ from deploy.local.places import Places
 from deploy.local.processes import find
 from deploy.local.programs import free_port
 from deploy.local.system import System
+from gateway.auth.keys import KeyRepository
+from gateway.auth.scopes import Scope
+from shared.database.connections import open_database
+from shared.database.settings import DatabaseSettings
 from shared.modalities import load_registry
 
 REGISTRY = Path("shared/modalities/registry.toml")
@@ -45,6 +49,10 @@ class Ours:
         """The key."""
         return {"authorization": f"Bearer {self._system.admin_key}"}
 
+    def headers_of_another(self) -> dict[str, str]:
+        """The key of another caller, who may identify."""
+        return {"authorization": f"Bearer {asyncio.run(_new_key(self._system.places.database_url))}"}
+
     def processes(self) -> list[tuple[str, psutil.Process]]:
         """Everything that runs for it, by name; the supervisor too, since the services share its pages."""
         return list(find(self._system.places))
@@ -62,6 +70,11 @@ def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
         yield Ours(system)
     finally:
         system.down()
+
+
+async def _new_key(url: Path) -> str:
+    async with open_database(DatabaseSettings(database_url_file=url)) as database:
+        return await KeyRepository(database).create("another", [Scope.IDENTIFY])
 
 
 @contextmanager

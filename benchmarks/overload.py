@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ TIMES = 3
 """Arrivals, of the capacity."""
 QUIET_SHARE = 0.3
 """Arrivals of what counts as unloaded, and of the modalities that are not attacked, of the capacity."""
+
+OF_ANOTHER, OF_THE_SAME = "attack_of_another_caller", "attack_of_the_same_caller"
+"""Who attacks one modality: with a key of its own, or with that of those who ask for the others."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,18 @@ def measure(workload: Workload, effort: Effort, progress: Progress) -> dict[str,
         capacity = _capacity(system, workload.pictures, effort.capacity_s)
         progress.advance(task, effort.capacity_s)
         found = _flooded(system, workload, capacity, effort, lambda s: progress.advance(task, s))
-        progress.update(task, description="one modality under attack")
-        found |= _attacked(system, other, workload, capacity, effort)
+        for name, headers in {OF_ANOTHER: ours.headers_of_another(), OF_THE_SAME: ours.headers}.items():
+            progress.update(task, description=f"one modality under attack, {name}")
+            found[name] = _attacked(
+                system, other, workload, usual=QUIET_SHARE * capacity, effort=effort, attacker=headers
+            )
+            progress.advance(task, effort.quiet_s + effort.overload_s)
     progress.remove_task(task)
     return found
 
 
 def _seconds(effort: Effort) -> float:
-    return effort.capacity_s + 2 * (effort.quiet_s + effort.overload_s) + effort.rest_s
+    return effort.capacity_s + 3 * (effort.quiet_s + effort.overload_s) + effort.rest_s
 
 
 def _capacity(system: Contender, pictures: Sequence[str], seconds: float) -> float:
@@ -90,23 +97,30 @@ def _flooded(system: Contender, workload: Workload, capacity: float, effort: Eff
     }
 
 
-def _attacked(system: Contender, other: Worker, workload: Workload, capacity: float, effort: Effort) -> dict[str, Any]:
-    """One modality gets three times the capacity while the others get what is usual."""
+def _attacked(
+    system: Contender, other: Worker, workload: Workload, *, usual: float, effort: Effort, attacker: Mapping[str, str]
+) -> dict[str, Any]:
+    """One modality gets three times the capacity, with the attacker's key, while the others get what is usual."""
     victim = workload.modalities[0]
     rest = [p for p, name in zip(workload.pictures, workload.modalities, strict=True) if name != victim]
-    usual = QUIET_SHARE * capacity
     before = answered(system.arrive(rest, effort.quiet_s, usual))
     attack = system.planned(
-        pictures=workload.of(victim), seconds=effort.overload_s, rate=TIMES * capacity, connections=1000
+        pictures=workload.of(victim),
+        seconds=effort.overload_s,
+        rate=TIMES / QUIET_SHARE * usual,
+        connections=1000,
+        headers=attacker,
     )
     other.begin(attack)
     during = system.arrive(rest, effort.overload_s, usual)
-    other.finish()
+    attackers = other.finish()
     return {
-        "others_before": percentiles(before),
-        "others_during": percentiles(answered(during)),
-        "others_statuses": _statuses(during),
-        "others_p99_ratio": percentiles(answered(during))["p99"] / percentiles(before)["p99"],
+        "before": percentiles(before),
+        "during": percentiles(answered(during)),
+        "statuses": _statuses(during),
+        "attackers_statuses": _statuses(attackers),
+        "p99_ratio": percentiles(answered(during))["p99"] / percentiles(before)["p99"],
+        "answered": len(answered(during)) / len(during),
     }
 
 

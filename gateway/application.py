@@ -12,6 +12,7 @@ from gateway.audit import AuditTrail
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.dependencies import scope_check
 from gateway.auth.keys import KeyRepository
+from gateway.auth.remembered import RememberedCallers
 from gateway.auth.scopes import Scope
 from gateway.identify.endpoints import router as identify
 from gateway.modalities.endpoints import router as modalities
@@ -52,7 +53,8 @@ def create_app(
     settings = settings or GatewaySettings()
     database_settings = database_settings or DatabaseSettings()
     frame = ServiceFrame(settings)
-    frame.door = Door(settings.uploads_at_once, frame.metrics)
+    callers = RememberedCallers()
+    frame.door, frame.whose = Door(settings.uploads_at_once, frame.metrics), callers.whose
     checks: dict[str, Check] = {}
 
     @asynccontextmanager
@@ -72,7 +74,7 @@ def create_app(
                     audit=AuditTrail(database),
                     metrics=frame.metrics,
                 )
-                yield {"gateway": state, "authenticator": Authenticator(KeyRepository(database), settings)}
+                yield {"gateway": state, "authenticator": Authenticator(KeyRepository(database), settings, callers)}
         finally:
             await services.close()
             await threads.close()

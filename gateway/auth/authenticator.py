@@ -11,13 +11,10 @@ from throttled import RateLimiterType, Throttled, per_min
 from throttled.store import MemoryStore
 
 from gateway.auth.keys import PREFIX, KeyRepository, hash_key
+from gateway.auth.remembered import REMEMBERED_CALLERS, RememberedCallers
 from gateway.auth.scopes import Caller, known_scopes
 from gateway.settings import GatewaySettings
 from shared.errors import RateLimited, Unauthenticated
-
-REMEMBERED_S = 5.0
-"""How long a checked key is not looked up again; also how long a revoked key may still work."""
-REMEMBERED_KEYS = 4096
 
 
 class Authenticator:
@@ -27,36 +24,35 @@ class Authenticator:
     It holds per gateway process: with n replicas a caller gets up to n times as much.
     """
 
-    def __init__(self, keys: KeyRepository, settings: GatewaySettings) -> None:
+    def __init__(
+        self, keys: KeyRepository, settings: GatewaySettings, remembered: RememberedCallers | None = None
+    ) -> None:
         self._keys, self._settings = keys, settings
-        self._remembered: dict[bytes, tuple[float, Caller]] = {}
+        self._remembered = remembered or RememberedCallers()
         self._public_key = _issuers_key(settings)
         per_minute = settings.requests_per_minute
         self._limiter = Throttled(
             using=RateLimiterType.GCRA.value,
             quota=per_min(per_minute, burst=per_minute),
-            store=MemoryStore(options={"MAX_SIZE": REMEMBERED_KEYS}),
+            store=MemoryStore(options={"MAX_SIZE": REMEMBERED_CALLERS}),
         )
 
     async def authenticate(self, token: str) -> Caller:
         """The caller behind a bearer token; Unauthenticated, RateLimited, or DatabaseUnavailable."""
-        caller = await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
+        caller = self._remembered.find(token)
+        if caller is None:
+            caller = await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
         counted = self._limiter.limit(caller.caller_id)
         if counted.limited:
             raise RateLimited(retry_after_s=math.ceil(counted.state.retry_after))
         return caller
 
     async def _by_key(self, key: str) -> Caller:
-        hashed = hash_key(key)
-        until, caller = self._remembered.get(hashed, (0.0, None))
-        if caller is None or until < time.monotonic():
-            caller = await self._keys.find(hashed)
-            if caller is None:
-                self._remembered.pop(hashed, None)
-                raise Unauthenticated
-            if len(self._remembered) >= REMEMBERED_KEYS:
-                self._remembered.clear()
-            self._remembered[hashed] = (time.monotonic() + REMEMBERED_S, caller)
+        caller = await self._keys.find(hash_key(key))
+        if caller is None:
+            self._remembered.drop(key)
+            raise Unauthenticated
+        self._remembered.keep(key, caller)
         return caller
 
     def _by_jwt(self, token: str) -> Caller:
@@ -73,7 +69,9 @@ class Authenticator:
             )
         except jwt.PyJWTError:
             raise Unauthenticated from None
-        return Caller(f"jwt:{claims['sub']}", known_scopes(str(claims.get("scope", "")).split()))
+        caller = Caller(f"jwt:{claims['sub']}", known_scopes(str(claims.get("scope", "")).split()))
+        self._remembered.keep(token, caller, claims["exp"] - time.time())
+        return caller
 
 
 def _issuers_key(settings: GatewaySettings) -> Any:

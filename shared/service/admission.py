@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from shared.errors import QueueFull
 from shared.service.metrics import Metrics
@@ -62,73 +63,114 @@ class Share:
         self._share = min(float(self._most), self._share + 1 / self._share)
 
 
+@dataclass(eq=False)
+class _Caller:
+    """Who has a place or asked for one lately."""
+
+    held: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    asked_at: float = 0.0
+    refused_at: float = -CALM_S
+
+    def rushes(self, now: float) -> bool:
+        """Whether it has been refused lately."""
+        return now - self.refused_at < CALM_S
+
+
 class Door:
     """The places of everybody who brings a body; they are taken before it is read. For one event loop.
 
-    As long as nobody had to be refused, as many as there are places may wait for one, and many more while nothing is
-    answered at all: a busy machine stalls now and then, and what has gathered meanwhile is soon done. Who waits in
-    vain, or finds the waiting full, is refused, and that is a rush: a quarter of the places is closed then, and nobody
-    waits, since a line that never empties only makes everybody late. (B. Maurer, "Fail at Scale", ACM Queue 13(8),
-    2015: patience after an empty queue, hardly any otherwise.)
+    As long as a caller had not to be refused, as many of its requests as there are places may wait for one, and many
+    more while nothing is answered at all: a busy machine stalls now and then, and what has gathered meanwhile is soon
+    done. Who waits in vain, or finds its waiting full, is refused, and that is a rush: a quarter of the places is
+    closed then, and the caller's requests do not wait, since a line that never empties only makes everybody late. (B.
+    Maurer, "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any otherwise.)
+
+    Callers in a rush share a quarter of what is open as long as others ask who are in none, and a free place goes to
+    the caller who has fewest: what must be read and decoded before its modality is known costs everybody.
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
         self._most, self._metrics, self._taken = most, metrics, 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._refused_at, self._stalled_at, self._moved_at = -CALM_S, -RECOVERY_S, 0.0
+        self._callers: dict[str, _Caller] = {}
+        self._stalled_at, self._moved_at = -RECOVERY_S, 0.0
 
-    async def enter(self) -> None:
-        """Take a place, which `leave` gives back; QueueFull where there is none in time."""
-        if self._taken < self._open() and not self._waiting:
+    async def enter(self, who: str = "") -> None:
+        """Take a place for a caller, which `leave` gives back; QueueFull where there is none in time."""
+        now = time.monotonic()
+        self._forget(now)
+        self._let_in(now)  # what a rush had closed may be open again
+        caller = self._callers.setdefault(who, _Caller())
+        caller.asked_at = now
+        if not caller.waiting and self._fits(caller, now):
             if not self._taken:
-                self._moved_at = time.monotonic()
-            self._taken += 1
-        elif self._rush() or len(self._waiting) >= self._room():
-            raise self._refusal()
+                self._moved_at = now
+            self._take(caller)
+        elif caller.rushes(now) or len(caller.waiting) >= self._room(now):
+            raise self._refusal(caller)
         else:
-            await self._wait()
+            await self._wait(who, caller)
 
-    def leave(self) -> None:
-        """Give the place to whoever has waited longest, unless there are fewer places by now."""
+    def leave(self, who: str = "") -> None:
+        """Give a place of the caller to whoever waits and has fewest, unless there are fewer places by now."""
         self._taken -= 1
-        self._moved_at = time.monotonic()
-        while self._waiting and self._taken < self._open():
-            place = self._waiting.popleft()
+        self._callers[who].held -= 1
+        self._moved_at = now = time.monotonic()
+        self._let_in(now)
+
+    def _let_in(self, now: float) -> None:
+        while fitting := [one for one in self._callers.values() if one.waiting and self._fits(one, now)]:
+            caller = min(fitting, key=lambda one: one.held)
+            place = caller.waiting.popleft()
             if not place.done():
-                self._taken += 1
+                self._take(caller)
                 place.set_result(None)
 
-    async def _wait(self) -> None:
+    def _take(self, caller: _Caller) -> None:
+        self._taken += 1
+        caller.held += 1
+
+    async def _wait(self, who: str, caller: _Caller) -> None:
         place = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        caller.waiting.append(place)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await place
         except BaseException as end:
             if place.done() and not place.cancelled():  # it came in the same moment
-                self.leave()
-            elif place in self._waiting:
-                self._waiting.remove(place)
+                self.leave(who)
+            elif place in caller.waiting:
+                caller.waiting.remove(place)
             if isinstance(end, TimeoutError):
-                raise self._refusal() from None
+                raise self._refusal(caller) from None
             raise
 
-    def _open(self) -> int:
-        return self._most - self._most // 4 if self._rush() else self._most
+    def _fits(self, caller: _Caller, now: float) -> bool:
+        """Whether the caller may take one more place."""
+        rushing = [one for one in self._callers.values() if one.rushes(now)]
+        places = self._most - self._most // 4 if rushing else self._most
+        calm = any(one not in rushing and now - one.asked_at < CALM_S for one in self._callers.values())
+        if caller in rushing and calm and sum(one.held for one in rushing) >= max(1, places // 4):
+            return False
+        return self._taken < places
 
-    def _room(self) -> int:
-        """How many may wait."""
-        now = time.monotonic()
+    def _room(self, now: float) -> int:
+        """How many of a caller's requests may wait."""
         if now - self._moved_at > STALL_S:
             self._stalled_at = now
         return self._most * CROWD if now - self._stalled_at < RECOVERY_S else self._most
 
-    def _rush(self) -> bool:
-        return time.monotonic() - self._refused_at < CALM_S
-
-    def _refusal(self) -> QueueFull:
-        self._refused_at = time.monotonic()
+    def _refusal(self, caller: _Caller) -> QueueFull:
+        caller.refused_at = time.monotonic()
         return _refusal(self._metrics)
+
+    def _forget(self, now: float) -> None:
+        """Let go of callers who have not asked for a while, so that they do not gather."""
+        gone = [
+            who for who, one in self._callers.items() if not (one.held or one.waiting) and now - one.asked_at > CALM_S
+        ]
+        for who in gone:
+            del self._callers[who]
 
 
 def _refusal(metrics: Metrics) -> QueueFull:

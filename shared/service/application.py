@@ -16,7 +16,7 @@ from shared.service.admission import Door
 from shared.service.health import Check, health_routes
 from shared.service.logs import configure_logs
 from shared.service.metrics import Metrics
-from shared.service.middleware import RequestFrame
+from shared.service.middleware import RequestFrame, Whose, nobodys
 from shared.service.problems import install_problems, pages
 from shared.service.settings import ServiceSettings
 
@@ -33,6 +33,8 @@ class ServiceFrame:
     metrics: Metrics = field(default_factory=Metrics)
     door: Door | None = None
     """Bounds the requests in work that carry a body; None: the queues behind do."""
+    whose: Whose = nobodys
+    """Tells the door the callers apart."""
     started: bool = False
     draining: bool = False
 
@@ -81,6 +83,7 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
         metrics=frame.metrics,
         draining=lambda: frame.draining,
         door=frame.door,
+        whose=frame.whose,
     )
     app.openapi = _with_problem_schema(app)  # type: ignore[method-assign]
     return app

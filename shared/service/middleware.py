@@ -32,7 +32,16 @@ METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"})
 UNKNOWN_ROUTE = "(no route)"
 """Label of requests that match no route: the raw path may hold anything and never becomes a label."""
 
+Whose = Callable[[Headers], str]
+"""Which caller's a request is, by what is known before it is read; all of whom nothing is known are one."""
+
 log = structlog.get_logger()
+
+
+def nobodys(headers: Headers) -> str:
+    """Every request is of the same caller."""
+    del headers
+    return ""
 
 
 class Answer:
@@ -89,8 +98,9 @@ class RequestFrame:
         metrics: Metrics,
         draining: Callable[[], bool],
         door: Door | None = None,
+        whose: Whose = nobodys,
     ) -> None:
-        self._service, self._door = service, door
+        self._service, self._door, self._whose = service, door, whose
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,8 +151,9 @@ class RequestFrame:
             try:
                 self._check(scope)
                 if self._door is not None and scope["method"] == "POST":  # before anything is read
-                    await self._door.enter()
-                    held.callback(self._door.leave)
+                    who = self._whose(Headers(scope=scope))
+                    await self._door.enter(who)
+                    held.callback(self._door.leave, who)
             except MedReIDError as refusal:
                 await problem_response(refusal)(scope, receive, answer)
             else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import time
@@ -12,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from gateway.auth import authenticator
+from gateway.auth import remembered
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.keys import KeyRepository, hash_key
 from gateway.auth.scopes import Scope
@@ -81,7 +82,7 @@ async def test_an_expired_key_is_worth_nothing(keys: KeyRepository) -> None:
 async def test_a_revoked_key_ends_once_it_is_no_longer_remembered(
     keys: KeyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authenticator, "REMEMBERED_S", 0.0)
+    monkeypatch.setattr(remembered, "REMEMBERED_S", 0.0)
     key = await keys.create("ward 3", [Scope.IDENTIFY])
     guard = Authenticator(keys, settings())
     await guard.authenticate(key)
@@ -96,14 +97,6 @@ async def test_a_remembered_key_is_not_looked_up_again(keys: KeyRepository, data
     await guard.authenticate(key)
     await database.fetch("DELETE FROM api_keys")
     assert (await guard.authenticate(key)).scopes == {Scope.IDENTIFY}
-
-
-async def test_memory_for_keys_is_bounded(keys: KeyRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authenticator, "REMEMBERED_KEYS", 2)
-    guard = Authenticator(keys, settings())
-    for name in "abc":
-        await guard.authenticate(await keys.create(name, [Scope.IDENTIFY]))
-    assert len(guard._remembered) <= 2
 
 
 async def test_a_key_cannot_be_revoked_twice(keys: KeyRepository) -> None:
@@ -145,6 +138,16 @@ async def test_a_wrong_jwt_is_refused(
 ) -> None:
     with pytest.raises(Unauthenticated):
         await Authenticator(keys, jwt_settings).authenticate(token(**wrong))
+
+
+async def test_a_remembered_jwt_is_worth_nothing_once_it_has_expired(
+    keys: KeyRepository, jwt_settings: GatewaySettings
+) -> None:
+    guard, short = Authenticator(keys, jwt_settings), token(exp=time.time() + 1.0)
+    await guard.authenticate(short)
+    await asyncio.sleep(1.1)
+    with pytest.raises(Unauthenticated):
+        await guard.authenticate(short)
 
 
 async def test_an_unsigned_jwt_is_refused(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
@@ -207,10 +210,3 @@ async def test_without_a_database_nobody_is_refused_as_a_stranger(server_folder:
     async with open_database(nowhere) as database:
         with pytest.raises(DatabaseUnavailable):
             await Authenticator(KeyRepository(database), settings()).authenticate("mrid_any")
-
-
-async def test_keys_are_remembered_as_hashes_only(keys: KeyRepository) -> None:
-    key = await keys.create("ward 3", [Scope.IDENTIFY])
-    guard = Authenticator(keys, settings())
-    await guard.authenticate(key)
-    assert list(guard._remembered) == [hash_key(key)]

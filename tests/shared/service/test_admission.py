@@ -77,9 +77,9 @@ def test_the_smallest_share_stays_one() -> None:
     assert [free(share), free(share)] == [1, 1]
 
 
-async def enter(door: Door, number: int) -> list[asyncio.Task[None]]:
+async def enter(door: Door, number: int, who: str = "") -> list[asyncio.Task[None]]:
     """So many at once, after all of them have come as far as they come by themselves."""
-    tasks = [asyncio.create_task(door.enter()) for _ in range(number)]
+    tasks = [asyncio.create_task(door.enter(who)) for _ in range(number)]
     for _ in range(3):
         await asyncio.sleep(0)
     return tasks
@@ -181,3 +181,52 @@ async def test_whoever_goes_away_as_the_place_comes_passes_it_on() -> None:
     waiting.cancel()  # before it has seen that the place is its own
     await asyncio.wait({waiting})
     assert states(await enter(door, 1)) == "i"
+
+
+async def test_a_rush_of_one_caller_is_not_another_callers() -> None:
+    door = Door(4, Metrics())
+    flood = await enter(door, 9, "flood")
+    assert states(flood) == "iiiiwwwwr"
+    assert states(await enter(door, 1, "flood")) == "r"
+    ward = await enter(door, 2, "ward")
+    assert states(ward) == "ww"
+    for _ in range(2):  # who has fewest places comes first, and three of four are open now
+        door.leave("flood")
+        await asyncio.sleep(0)
+    assert (states(flood), states(ward)) == ("iiiiwwwwr", "iw")
+
+
+async def test_while_others_ask_those_in_a_rush_share_a_quarter_of_the_places() -> None:
+    door = Door(8, Metrics())
+    flood = await enter(door, 17, "flood")
+    ward = await enter(door, 1, "ward")
+    for _ in range(8):
+        door.leave("flood")
+        await asyncio.sleep(0)
+    assert states(ward) == "i"
+    assert states(flood) == "i" * 9 + "w" * 7 + "r"  # one of six
+    assert states(await enter(door, 5, "ward")) == "iiiiw"
+    door.leave("flood")
+    await asyncio.sleep(0)
+    assert states(flood) == "i" * 10 + "w" * 6 + "r"  # and that one it keeps, since the ward has five
+
+
+async def test_places_come_back_to_a_rush_when_nobody_else_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(8, Metrics())
+    flood = await enter(door, 17, "flood")
+    await enter(door, 1, "ward")
+    for _ in range(8):
+        door.leave("flood")
+    monkeypatch.setattr(admission, "CALM_S", 0.0)
+    door.leave("ward")
+    await asyncio.sleep(0)
+    assert states(flood) == "i" * 16 + "r"
+
+
+async def test_whoever_has_not_asked_for_a_while_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(2, Metrics())
+    await enter(door, 1, "ward")
+    door.leave("ward")
+    monkeypatch.setattr(admission, "CALM_S", 0.0)
+    await enter(door, 1, "flood")
+    assert set(door._callers) == {"flood"}
