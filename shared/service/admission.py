@@ -82,9 +82,9 @@ class Door:
 
     As long as a caller had not to be refused, as many of its requests as there are places may wait for one, and many
     more while nothing is answered at all: a busy machine stalls now and then, and what has gathered meanwhile is soon
-    done. Who waits in vain, or finds its waiting full, is refused, and that is a rush: a quarter of the places is
-    closed then, and the caller's requests do not wait, since a line that never empties only makes everybody late. (B.
-    Maurer, "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any otherwise.)
+    done. Who waits in vain, or finds its waiting full, is refused, and that is a rush: half of the places are closed
+    then, and the caller's requests do not wait, since a line that never empties only makes everybody late. (B. Maurer,
+    "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any otherwise.)
 
     Callers in a rush share a quarter of what is open as long as others ask who are in none, and a free place goes to
     the caller who has fewest: what must be read and decoded before its modality is known costs everybody.
@@ -148,7 +148,7 @@ class Door:
     def _fits(self, caller: _Caller, now: float) -> bool:
         """Whether the caller may take one more place."""
         rushing = [one for one in self._callers.values() if one.rushes(now)]
-        places = self._most - self._most // 4 if rushing else self._most
+        places = (self._most + 1) // 2 if rushing else self._most
         calm = any(one not in rushing and now - one.asked_at < CALM_S for one in self._callers.values())
         if caller in rushing and calm and sum(one.held for one in rushing) >= max(1, places // 4):
             return False

@@ -112,9 +112,9 @@ async def test_where_the_waiting_is_full_nobody_waits_until_the_rush_is_over(mon
         door.leave()
         await asyncio.sleep(0)
     assert states(tasks) == "iiiiiiiir"
-    assert states(await enter(door, 5)) == "iiirr"
+    assert states(await enter(door, 5)) == "iirrr"
     monkeypatch.setattr(admission, "CALM_S", 0.0)
-    assert states(await enter(door, 2)) == "iw"
+    assert states(await enter(door, 3)) == "iiw"
 
 
 async def test_while_nothing_is_answered_many_more_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ async def test_while_nothing_is_answered_many_more_may_wait(monkeypatch: pytest.
     door.leave()
     tasks += await enter(door, 2)
     assert states(tasks) == "iii" + "w" * (admission.CROWD * 2) + "r"
-    for _ in range(admission.CROWD * 2):
+    for _ in range(admission.CROWD * 2 + 1):  # one of the two places is closed now
         door.leave()
         await asyncio.sleep(0)
     assert states(tasks) == "i" * (admission.CROWD * 2 + 3) + "r"
@@ -190,7 +190,7 @@ async def test_a_rush_of_one_caller_is_not_another_callers() -> None:
     assert states(await enter(door, 1, "flood")) == "r"
     ward = await enter(door, 2, "ward")
     assert states(ward) == "ww"
-    for _ in range(2):  # who has fewest places comes first, and three of four are open now
+    for _ in range(3):  # who has fewest places comes first, and two of four are open now
         door.leave("flood")
         await asyncio.sleep(0)
     assert (states(flood), states(ward)) == ("iiiiwwwwr", "iw")
@@ -204,11 +204,11 @@ async def test_while_others_ask_those_in_a_rush_share_a_quarter_of_the_places() 
         door.leave("flood")
         await asyncio.sleep(0)
     assert states(ward) == "i"
-    assert states(flood) == "i" * 9 + "w" * 7 + "r"  # one of six
-    assert states(await enter(door, 5, "ward")) == "iiiiw"
+    assert states(flood) == "i" * 9 + "w" * 7 + "r"  # one of four
+    assert states(await enter(door, 3, "ward")) == "iiw"
     door.leave("flood")
     await asyncio.sleep(0)
-    assert states(flood) == "i" * 10 + "w" * 6 + "r"  # and that one it keeps, since the ward has five
+    assert states(flood) == "i" * 10 + "w" * 6 + "r"  # and that one it keeps, since the ward has three
 
 
 async def test_places_come_back_to_a_rush_when_nobody_else_asks(monkeypatch: pytest.MonkeyPatch) -> None:
