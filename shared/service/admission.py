@@ -71,10 +71,15 @@ class _Caller:
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
     asked_at: float = 0.0
     refused_at: float = -CALM_S
+    overdrawn_at: float = -CALM_S
 
     def rushes(self, now: float) -> bool:
-        """Whether it has been refused lately."""
+        """Whether it has been refused at the door lately."""
         return now - self.refused_at < CALM_S
+
+    def greedy(self, now: float) -> bool:
+        """Whether it asks for more than it can get, here or of what is behind the door."""
+        return self.rushes(now) or now - self.overdrawn_at < CALM_S
 
 
 class Door:
@@ -86,8 +91,9 @@ class Door:
     then, and the caller's requests do not wait, since a line that never empties only makes everybody late. (B. Maurer,
     "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any otherwise.)
 
-    Callers in a rush share a quarter of what is open as long as others ask who are in none, and a free place goes to
-    the caller who has fewest: what must be read and decoded before its modality is known costs everybody.
+    Callers who have been refused lately, here or by what is behind the door, share an eighth of the places as long as
+    others ask who have not, and a free place goes to the caller who has fewest: what must be read and decoded before
+    its modality is known costs everybody.
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
@@ -111,11 +117,17 @@ class Door:
         else:
             await self._wait(who, caller)
 
-    def leave(self, who: str = "") -> None:
-        """Give a place of the caller to whoever waits and has fewest, unless there are fewer places by now."""
+    def leave(self, who: str = "", *, refused: bool = False) -> None:
+        """Give a place of the caller to whoever waits and has fewest, unless there are fewer places by now.
+
+        `refused` is whether something behind the door had no place for the request.
+        """
         self._taken -= 1
-        self._callers[who].held -= 1
+        caller = self._callers[who]
+        caller.held -= 1
         self._moved_at = now = time.monotonic()
+        if refused:
+            caller.overdrawn_at = now
         self._let_in(now)
 
     def _let_in(self, now: float) -> None:
@@ -147,10 +159,11 @@ class Door:
 
     def _fits(self, caller: _Caller, now: float) -> bool:
         """Whether the caller may take one more place."""
-        rushing = [one for one in self._callers.values() if one.rushes(now)]
-        places = (self._most + 1) // 2 if rushing else self._most
-        calm = any(one not in rushing and now - one.asked_at < CALM_S for one in self._callers.values())
-        if caller in rushing and calm and sum(one.held for one in rushing) >= max(1, places // 4):
+        callers = self._callers.values()
+        places = (self._most + 1) // 2 if any(one.rushes(now) for one in callers) else self._most
+        greedy = [one for one in callers if one.greedy(now)]
+        others = any(one not in greedy and now - one.asked_at < CALM_S for one in callers)
+        if caller in greedy and others and sum(one.held for one in greedy) >= max(1, self._most // 8):
             return False
         return self._taken < places
 

@@ -196,7 +196,7 @@ async def test_a_rush_of_one_caller_is_not_another_callers() -> None:
     assert (states(flood), states(ward)) == ("iiiiwwwwr", "iw")
 
 
-async def test_while_others_ask_those_in_a_rush_share_a_quarter_of_the_places() -> None:
+async def test_while_others_ask_those_in_a_rush_share_an_eighth_of_the_places() -> None:
     door = Door(8, Metrics())
     flood = await enter(door, 17, "flood")
     ward = await enter(door, 1, "ward")
@@ -204,11 +204,26 @@ async def test_while_others_ask_those_in_a_rush_share_a_quarter_of_the_places() 
         door.leave("flood")
         await asyncio.sleep(0)
     assert states(ward) == "i"
-    assert states(flood) == "i" * 9 + "w" * 7 + "r"  # one of four
+    assert states(flood) == "i" * 9 + "w" * 7 + "r"  # one of eight
     assert states(await enter(door, 3, "ward")) == "iiw"
     door.leave("flood")
     await asyncio.sleep(0)
     assert states(flood) == "i" * 10 + "w" * 6 + "r"  # and that one it keeps, since the ward has three
+
+
+async def test_who_is_refused_behind_the_door_shares_it_too_but_goes_on_waiting() -> None:
+    door = Door(8, Metrics())
+    await enter(door, 3, "flood")
+    door.leave("flood", refused=True)
+    assert states(await enter(door, 1, "flood")) == "i"  # nobody else asks
+    assert states(await enter(door, 1, "ward")) == "i"
+    more = await enter(door, 2, "flood")
+    assert states(more) == "ww"
+    for _ in range(3):
+        door.leave("flood")
+        await asyncio.sleep(0)
+    assert states(more) == "iw"  # one of eight
+    assert states(await enter(door, 4, "ward")) == "iiii"
 
 
 async def test_places_come_back_to_a_rush_when_nobody_else_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,3 +263,33 @@ async def test_whoever_has_the_answer_holds_no_place_any_more() -> None:
     tidied.set()
     await asyncio.gather(*requests)
     assert statuses == [200, 200]
+
+
+@pytest.mark.parametrize(("status", "let_in"), [(200, True), (503, False)])
+async def test_the_door_hears_of_refusals_behind_it(status: int, let_in: bool) -> None:
+    metrics = Metrics()
+    door = Door(8, metrics)
+
+    async def send(message: Message) -> None:
+        del message
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    frame = RequestFrame(
+        Response(status_code=status),
+        service="test-service",
+        settings=ServiceSettings(),
+        metrics=metrics,
+        draining=lambda: False,
+        door=door,
+        whose=lambda headers: headers["authorization"],
+    )
+    headers = [(b"authorization", b"flood")]
+    await frame({"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b""}, receive, send)
+    for who in ("ward", "flood"):
+        await door.enter(who)
+    second = asyncio.create_task(door.enter("flood"))
+    await asyncio.sleep(0)
+    assert second.done() is let_in
+    second.cancel()
