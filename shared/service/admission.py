@@ -180,7 +180,9 @@ class Door:
     def _forget(self, now: float) -> None:
         """Let go of callers who have not asked for a while, so that they do not gather."""
         gone = [
-            who for who, one in self._callers.items() if not (one.held or one.waiting) and now - one.asked_at > CALM_S
+            who
+            for who, one in self._callers.items()
+            if not (one.held or one.waiting or one.greedy(now)) and now - one.asked_at > CALM_S
         ]
         for who in gone:
             del self._callers[who]

@@ -245,3 +245,13 @@ async def test_whoever_has_not_asked_for_a_while_is_forgotten(monkeypatch: pytes
     monkeypatch.setattr(admission, "CALM_S", 0.0)
     await enter(door, 1, "flood")
     assert set(door._callers) == {"flood"}
+
+
+async def test_whoever_was_refused_after_a_long_wait_is_not_forgotten_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(admission, "CALM_S", 0.04)
+    door = Door(1, Metrics())
+    await door.enter("ward")
+    with pytest.raises(QueueFull):
+        await door.enter("flood")
+    assert states(await enter(door, 1, "flood")) == "r"
