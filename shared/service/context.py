@@ -38,13 +38,14 @@ class Deadline:
             raise DeadlineExceeded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestContext:
-    """One request's identity and deadline."""
+    """One request's identity and deadline, and whether it was too much for something."""
 
     request_id: str
     traceparent: str
     deadline: Deadline
+    queue_full: bool = False
 
 
 current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from http import HTTPStatus
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -154,15 +153,17 @@ class RequestFrame:
                 if self._door is not None and scope["method"] == "POST":  # before anything is read
                     who = self._whose(Headers(scope=scope))
                     await self._door.enter(who)
-                    held.callback(self._leave, who, answer)
+                    held.callback(self._leave, who)
             except MedReIDError as refusal:
                 await problem_response(refusal)(scope, receive, answer)
             else:
                 await self._bounded(scope, receive, answer)
 
-    def _leave(self, who: str, answer: Answer) -> None:
+    def _leave(self, who: str) -> None:
+        """A service that is down is nobody's greed: only full queues count."""
+        context = current_request.get()
         if self._door is not None:
-            self._door.leave(who, refused=answer.status == HTTPStatus.SERVICE_UNAVAILABLE)
+            self._door.leave(who, refused=context is not None and context.queue_full)
 
     async def _bounded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         body = BoundedBody(receive, self._settings.max_request_bytes)

@@ -7,11 +7,12 @@ from fastapi import APIRouter, File, Request, UploadFile
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from shared.errors import PayloadTooLarge
+from shared.errors import MedReIDError, PayloadTooLarge, QueueFull, ServiceUnavailable
 from shared.service.admission import Door
 from shared.service.context import current_request
 from shared.service.metrics import Metrics
 from shared.service.middleware import RequestFrame
+from shared.service.problems import problem_response
 from shared.service.settings import ServiceSettings
 from tests.shared.conftest import Logged
 from tests.shared.service.running import Start
@@ -265,10 +266,13 @@ async def test_whoever_has_the_answer_holds_no_place_any_more() -> None:
     assert statuses == [200, 200]
 
 
-@pytest.mark.parametrize(("status", "let_in"), [(200, True), (503, False)])
-async def test_the_door_hears_of_refusals_behind_it(status: int, let_in: bool) -> None:
+@pytest.mark.parametrize(("problem", "let_in"), [(ServiceUnavailable(), True), (QueueFull(), False)])
+async def test_the_door_hears_of_full_queues_behind_it(problem: MedReIDError, let_in: bool) -> None:
     metrics = Metrics()
     door = Door(8, metrics)
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        await problem_response(problem)(scope, receive, send)
 
     async def send(message: Message) -> None:
         del message
@@ -277,7 +281,7 @@ async def test_the_door_hears_of_refusals_behind_it(status: int, let_in: bool) -
         return {"type": "http.request", "body": b""}
 
     frame = RequestFrame(
-        Response(status_code=status),
+        refusing,
         service="test-service",
         settings=ServiceSettings(),
         metrics=metrics,
