@@ -19,6 +19,9 @@ from shared.service.metrics import Metrics
 CALM_S = 1.0
 """How long nothing must have been refused before a share, or the door, is whole again."""
 
+SPARING_S = 1.0
+"""How long at the most those who ask for too much wait until nobody else has a place."""
+
 PATIENCE_S = 2.0
 """How long one waits at the door for a place. It bridges a moment in which the machine is slow."""
 
@@ -91,15 +94,17 @@ class Door:
     then, and the caller's requests do not wait, since a line that never empties only makes everybody late. (B. Maurer,
     "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any otherwise.)
 
-    Callers who have been refused lately, here or by what is behind the door, share an eighth of the places as long as
-    others ask who have not, and a free place goes to the caller who has fewest: what must be read and decoded before
-    its modality is known costs everybody.
+    As long as others ask, nobody takes more than half of the places, and a free one goes to the caller who has fewest.
+    Callers who have been refused lately, here or by what is behind the door, then share an eighth of the places, and
+    take one only while all others hold none, or when none of theirs was let in for a while: what must be read and
+    decoded before its modality is known costs everybody.
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
         self._most, self._metrics, self._taken = most, metrics, 0
         self._callers: dict[str, _Caller] = {}
         self._stalled_at, self._moved_at = -RECOVERY_S, 0.0
+        self._spared_at = -SPARING_S
 
     async def enter(self, who: str = "") -> None:
         """Take a place for a caller, which `leave` gives back; QueueFull where there is none in time."""
@@ -111,7 +116,7 @@ class Door:
         if not caller.waiting and self._fits(caller, now):
             if not self._taken:
                 self._moved_at = now
-            self._take(caller)
+            self._take(caller, now)
         elif caller.rushes(now) or len(caller.waiting) >= self._room(now):
             raise self._refusal(caller)
         else:
@@ -135,12 +140,14 @@ class Door:
             caller = min(fitting, key=lambda one: one.held)
             place = caller.waiting.popleft()
             if not place.done():
-                self._take(caller)
+                self._take(caller, now)
                 place.set_result(None)
 
-    def _take(self, caller: _Caller) -> None:
+    def _take(self, caller: _Caller, now: float) -> None:
         self._taken += 1
         caller.held += 1
+        if caller.greedy(now):
+            self._spared_at = now
 
     async def _wait(self, who: str, caller: _Caller) -> None:
         place = asyncio.get_running_loop().create_future()
@@ -159,13 +166,18 @@ class Door:
 
     def _fits(self, caller: _Caller, now: float) -> bool:
         """Whether the caller may take one more place."""
-        callers = self._callers.values()
-        places = (self._most + 1) // 2 if any(one.rushes(now) for one in callers) else self._most
-        greedy = [one for one in callers if one.greedy(now)]
-        others = any(one not in greedy and now - one.asked_at < CALM_S for one in callers)
-        if caller in greedy and others and sum(one.held for one in greedy) >= max(1, self._most // 8):
+        half = (self._most + 1) // 2
+        greedy = [one for one in self._callers.values() if one.greedy(now)]
+        modest = [one for one in self._callers.values() if one not in greedy]
+        if self._taken >= (half if any(one.rushes(now) for one in greedy) else self._most):
             return False
-        return self._taken < places
+        if not any(now - one.asked_at < CALM_S for one in modest if one is not caller):
+            return True
+        if caller in modest:
+            return caller.held < half
+        if any(one.held for one in modest) and now - self._spared_at < SPARING_S:
+            return False
+        return sum(one.held for one in greedy) < max(1, self._most // 8)
 
     def _room(self, now: float) -> int:
         """How many of a caller's requests may wait."""

@@ -205,10 +205,39 @@ async def test_while_others_ask_those_in_a_rush_share_an_eighth_of_the_places() 
         await asyncio.sleep(0)
     assert states(ward) == "i"
     assert states(flood) == "i" * 9 + "w" * 7 + "r"  # one of eight
-    assert states(await enter(door, 3, "ward")) == "iiw"
+    assert states(await enter(door, 2, "ward")) == "ii"
     door.leave("flood")
     await asyncio.sleep(0)
-    assert states(flood) == "i" * 10 + "w" * 6 + "r"  # and that one it keeps, since the ward has three
+    assert states(flood) == "i" * 9 + "w" * 7 + "r"  # and the next one when the ward has none
+    for _ in range(3):
+        door.leave("ward")
+        await asyncio.sleep(0)
+    assert states(flood) == "i" * 10 + "w" * 6 + "r"
+
+
+async def test_those_in_a_rush_are_let_in_now_and_then_however_much_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "SPARING_S", 0.05)
+    door = Door(8, Metrics())
+    flood = await enter(door, 17, "flood")
+    await enter(door, 1, "ward")
+    for _ in range(9):
+        door.leave("flood")
+        await asyncio.sleep(0)
+    assert states(flood) == "i" * 9 + "w" * 7 + "r"
+    await asyncio.sleep(0.06)
+    await enter(door, 1, "ward")
+    assert states(flood) == "i" * 10 + "w" * 6 + "r"
+
+
+async def test_while_others_ask_nobody_takes_more_than_half_of_the_places() -> None:
+    door = Door(8, Metrics())
+    await enter(door, 1, "ward")
+    many = await enter(door, 6, "many")
+    assert states(many) == "iiiiww"
+    assert states(await enter(door, 4, "ward")) == "iiiw"
+    door.leave("many")
+    await asyncio.sleep(0)
+    assert states(many) == "iiiiiw"
 
 
 async def test_who_is_refused_behind_the_door_shares_it_too_but_goes_on_waiting() -> None:
@@ -222,8 +251,12 @@ async def test_who_is_refused_behind_the_door_shares_it_too_but_goes_on_waiting(
     for _ in range(3):
         door.leave("flood")
         await asyncio.sleep(0)
+    assert states(more) == "ww"
+    assert states(await enter(door, 3, "ward")) == "iii"
+    for _ in range(4):
+        door.leave("ward")
+        await asyncio.sleep(0)
     assert states(more) == "iw"  # one of eight
-    assert states(await enter(door, 4, "ward")) == "iiii"
 
 
 async def test_places_come_back_to_a_rush_when_nobody_else_asks(monkeypatch: pytest.MonkeyPatch) -> None:
