@@ -119,7 +119,7 @@ def _of_track(
     own, joining = track.best_per_subject(similarities), model.normalised(track.probes, nearest.cosines)
     score = answers.unverified.score
     alone = Gallery(_scores(track, score(own)), own, joining, real=0)
-    fused = Gallery(_scores(track, answers.scores(track, similarities)), own, joining, real=0)
+    fused = Gallery(_scores(track, answers.fused(track, similarities)), own, joining, real=0)
     stages = ((alone, Unverified(score)), (fused, answers.unverified))
     return [
         _figures(track, gallery, unverified, answers.posterior, threshold, joined)
@@ -131,13 +131,15 @@ def _of_track(
 def _figures(
     track: Track, gallery: Gallery, unverified: Unverified, method: Posterior, threshold: float, joined: int
 ) -> TrackFigures:
-    scores = enlarged(gallery, min(joined, NEIGHBOURS), unverified)  # the others are too far to count one by one
     enrolled = len(track.subjects) + joined
-    ranked, decided = identification(scores), decisions(scores, _Counted(method, enrolled), threshold)
+    counted = _Counted(method, enrolled)
+    nearest = min(joined, NEIGHBOURS)  # the others are too far to count one by one
+    scores = enlarged(gallery, nearest, unverified, counted)
+    ranked, decided = identification(scores), decisions(scores, counted, threshold)
     return TrackFigures(
         track=track.name,
         kind=track.kind,
-        keypoints=unverified.candidates is not None,
+        keypoints=bool(unverified.rounds),
         enrolled=enrolled,
         queries=len(track.queries),
         strangers=len(track.impostors),

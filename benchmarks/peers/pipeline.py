@@ -21,7 +21,7 @@ from shared.identification.matching import NEIGHBOURS
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view, standard_view
-from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
+from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, Registry, load_registry
 from shared.models.contracts import ModelSession, Pixels
 from shared.models.folder import ModelManifest, read_manifest
@@ -112,7 +112,7 @@ class Pipeline:
     def _inliers(self, known: _Identifier, view: Image, nearest: NDArray[np.intp]) -> list[int | None]:
         if known.verifier is None:
             return [None] * len(nearest)
-        stored = [[known.templates.local[i]] for i in nearest[:CANDIDATES].tolist()]
+        stored = [[known.templates.local[i]] for i in nearest[: known.verifier.rounds[0]].tolist()]
         compared = known.verifier.inliers(known.verifier.probe([view]), stored)
         return [*compared, *([None] * (len(nearest) - len(compared)))]
 

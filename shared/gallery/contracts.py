@@ -132,6 +132,11 @@ class Gallery(Protocol):
         The first `with_local` of them come with local parts.
         """
 
+    async def local(
+        self, modality: str, model_digest: str, embedding: Embedding, patient_ids: Sequence[str]
+    ) -> Sequence[tuple[bytes, ...]]:
+        """Per patient the local parts of the `LOCAL_IMAGES` most similar images; none of whom is not enrolled."""
+
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe, or None where the patient has none there."""
 

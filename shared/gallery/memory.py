@@ -12,6 +12,7 @@ import numpy as np
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
     LEADING_IMAGES,
+    LOCAL_IMAGES,
     Embedding,
     Erasure,
     IdempotencyClaim,
@@ -74,6 +75,13 @@ class MemoryGallery:
             for rank, neighbour in enumerate(best[:limit])
         ]
         return SearchResult(found, len(best))
+
+    async def local(
+        self, modality: str, model_digest: str, embedding: Embedding, patient_ids: Sequence[str]
+    ) -> Sequence[tuple[bytes, ...]]:
+        """Per patient, those of the most similar images."""
+        found = [await self.find(modality, model_digest, embedding, patient_id) for patient_id in patient_ids]
+        return [neighbour.local[:LOCAL_IMAGES] if neighbour else () for neighbour in found]
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe; of equally similar ones the first by identifier."""

@@ -14,6 +14,7 @@ from shared.database.connections import Connection, Database
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
     LEADING_IMAGES,
+    LOCAL_IMAGES,
     Embedding,
     Erasure,
     IdempotencyClaim,
@@ -35,6 +36,14 @@ FROM templates JOIN patients USING (patient_key)
 WHERE patient_id = %(patient)s AND modality = %(modality)s AND model_digest = %(digest)s
 ORDER BY embedding <#> %(probe)s, image_id
 LIMIT %(images)s
+"""
+LOCAL = """
+SELECT patient_id, ARRAY(
+    SELECT local FROM templates own
+    WHERE own.patient_key = patients.patient_key AND modality = %(modality)s AND model_digest = %(digest)s
+    ORDER BY embedding <#> %(probe)s, image_id LIMIT %(images)s
+)
+FROM patients WHERE patient_id = ANY(%(patients)s)
 """
 IMAGE_COLUMNS = "image_id, modality, model_digest, quality, reference, acquired_at, enrolled_at"
 IDEMPOTENCY_HOURS = 24
@@ -71,6 +80,17 @@ class PostgresGallery:
             if space is not None:
                 self._known[modality, model_digest] = time.monotonic() + REMEMBERED_S, space
         return space
+
+    async def local(
+        self, modality: str, model_digest: str, embedding: Embedding, patient_ids: Sequence[str]
+    ) -> Sequence[tuple[bytes, ...]]:
+        """Per patient, those of the most similar images."""
+        asked = {"probe": embedding, "modality": modality, "digest": model_digest, "patients": list(patient_ids)}
+        async with self._database.session() as connection:
+            cursor = connection.cursor(binary=True)  # as in a search
+            rows = await (await cursor.execute(LOCAL, {**asked, "images": LOCAL_IMAGES})).fetchall()
+        found = {row[0]: tuple(part for part in row[1] if part) for row in rows}
+        return [found.get(patient_id, ()) for patient_id in patient_ids]
 
     async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
         """The patient's best image against the probe."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ from shared.errors import NotFound
 from shared.gallery.contracts import Embedding, Gallery, Neighbour
 from shared.identification.calibration import evidence, normalised, posterior, verification_probability
 from shared.identification.cohort import Cohort
+from shared.identification.decision import found
 from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.verification import CANDIDATES, LocalVerifier
+from shared.keypoints.verification import LocalVerifier
 from shared.models.contracts import ModelSession, Pixels
 from shared.models.folder import Calibration
 from shared.service.context import Deadline
@@ -72,16 +74,21 @@ class Matcher:
         """All images are one probe."""
         probe = await self._probe(images, deadline)
         begun = time.perf_counter()
-        verified = CANDIDATES if self._verifier else 0
+        rounds = self._verifier.rounds if self._verifier else (0,)
         result = await self._gallery.search(
-            self._modality, self._digest, probe.value.embedding, NEIGHBOURS, with_local=verified
+            self._modality, self._digest, probe.value.embedding, NEIGHBOURS, with_local=rounds[0]
         )
-        inliers = await self._inliers(probe.value, result.neighbours, deadline)
-        ratios = evidence(self._similarities(probe.value, result.neighbours), inliers, self._calibration)
-        order = np.argsort(-ratios, kind="stable")
-        probabilities, unknown = posterior(ratios[order], result.enrolled_patients, self._calibration)
+        neighbours = list(result.neighbours)
+        inliers = await self._inliers(probe.value, neighbours, deadline)
+        order, probabilities, unknown = self._ordered(probe.value, neighbours, inliers, result.enrolled_patients)
+        for before, until in pairwise(rounds):
+            further = neighbours[before:until]
+            if not further or found(probabilities[0]):
+                break
+            inliers[before:until] = await self._further(probe.value, further, deadline)
+            order, probabilities, unknown = self._ordered(probe.value, neighbours, inliers, result.enrolled_patients)
         matches = [
-            _match(result.neighbours[i], inliers[i], probability)
+            _match(neighbours[i], inliers[i], probability)
             for i, probability in zip(order[:top_k].tolist(), probabilities[:top_k].tolist(), strict=True)
         ]
         return Matches(
@@ -97,13 +104,13 @@ class Matcher:
         """The claim that the probe is this patient; NotFound where no image of this modality is enrolled."""
         probe = await self._probe(images, deadline)
         begun = time.perf_counter()
-        found = await self._gallery.find(self._modality, self._digest, probe.value.embedding, patient_id)
-        if found is None:
+        claimed = await self._gallery.find(self._modality, self._digest, probe.value.embedding, patient_id)
+        if claimed is None:
             raise NotFound("The patient has no enrolled image of this modality.")
-        inliers = (await self._inliers(probe.value, [found], deadline))[0]
-        similarity = float(self._similarities(probe.value, [found])[0])
+        inliers = (await self._inliers(probe.value, [claimed], deadline))[0]
+        similarity = float(self._similarities(probe.value, [claimed])[0])
         probability = verification_probability(similarity, inliers, self._calibration)
-        match = _match(found, inliers, probability)
+        match = _match(claimed, inliers, probability)
         return PatientMatch(model=self._digest, match=match, timings_ms=_timings(probe, begun))
 
     async def templates(self, images: Pixels, deadline: Deadline) -> Templates:
@@ -118,13 +125,28 @@ class Matcher:
 
         return await self._model.queue.run(make, deadline)
 
+    def _ordered(
+        self, probe: Probe, neighbours: Sequence[Neighbour], inliers: Sequence[int | None], enrolled: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
+        """The order of the neighbours by what is known of them, their probabilities in it, and that of nobody."""
+        ratios = evidence(self._similarities(probe, neighbours), inliers, self._calibration)
+        order = np.argsort(-ratios, kind="stable")
+        return order, *posterior(ratios[order], enrolled, self._calibration)
+
     def _similarities(self, probe: Probe, neighbours: Sequence[Neighbour]) -> NDArray[np.float64]:
         """Float (neighbours,): cosines, normalised by how near the probe is to the cohort."""
         cosines = np.array([neighbour.similarity for neighbour in neighbours])
         levels = self._cohort.levels(probe.embedding[np.newaxis]) if self._cohort else None
         return np.asarray(normalised(cosines[np.newaxis], levels, self._calibration)[0])
 
-    async def _inliers(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> Sequence[int | None]:
+    async def _further(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> list[int | None]:
+        """The inliers of neighbours whose keypoints the search has left out."""
+        patients = [neighbour.patient_id for neighbour in neighbours]
+        stored = await self._gallery.local(self._modality, self._digest, probe.embedding, patients)
+        complete = [replace(neighbour, local=local) for neighbour, local in zip(neighbours, stored, strict=True)]
+        return await self._inliers(probe, complete, deadline)
+
+    async def _inliers(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> list[int | None]:
         """Per neighbour; in the queue as well, since comparing holds a core as inference does."""
         verifier = self._verifier
         if verifier is None or not neighbours:

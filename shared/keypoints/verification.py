@@ -19,10 +19,14 @@ PROBE_IMAGES = 4
 
 
 class LocalVerifier:
-    """The local part of one modality's templates; `upright` as in `extract_keypoints`."""
+    """The local part of one modality's templates; `upright` as in `extract_keypoints`.
 
-    def __init__(self, *, upright: bool) -> None:
+    `rounds` says how many of the nearest patients are compared: the first number, and the next where nobody was found.
+    """
+
+    def __init__(self, *, upright: bool, further: int = 0) -> None:
         self._upright = upright
+        self.rounds = (CANDIDATES, CANDIDATES + further) if further else (CANDIDATES,)
 
     def template(self, view: Image) -> bytes:
         """The local part of a template, of an uint8 (h, w, 3) view: at most 40 kB."""
@@ -47,4 +51,6 @@ class LocalVerifier:
 
 def build_verifier(modality: Modality) -> LocalVerifier | None:
     """What the registry asks for: None where local verification is off."""
-    return LocalVerifier(upright=modality.upright) if modality.local_verification else None
+    if not modality.local_verification:
+        return None
+    return LocalVerifier(upright=modality.upright, further=modality.further_candidates)

@@ -57,6 +57,7 @@ class Modality(BaseModel):
     dicom_modalities: tuple[str, ...] = ()
     local_verification: bool = False
     upright: bool = False
+    further_candidates: Annotated[int, Field(ge=0, le=80)] = 0
     recipe: RecipeSpec
 
     @property

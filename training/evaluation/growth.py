@@ -14,7 +14,7 @@ from training.answers import Posterior
 from training.evaluation.bootstrap import Array, Interval
 from training.evaluation.decisions import decisions
 from training.evaluation.metrics import Scores, identification
-from training.evaluation.shipped import Unverified
+from training.evaluation.shipped import Compared, Unverified, count_nearer
 
 SIZES = (100, 1000, 10000)
 
@@ -34,7 +34,10 @@ class Growth:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A track's people and those who may join: normalised cosines float (probes, subjects) and (probes, people)."""
+    """A track's people and those who may join: normalised cosines float (probes, subjects) and (probes, people).
+
+    `scores` are of everybody who may be compared by keypoints, whatever the round.
+    """
 
     scores: Scores
     cosines: Array
@@ -50,7 +53,7 @@ def grow(gallery: Gallery, unverified: Unverified, method: Posterior, threshold:
 
 
 def _measure(gallery: Gallery, joined: int, unverified: Unverified, method: Posterior, threshold: float) -> Growth:
-    scores = enlarged(gallery, joined, unverified)
+    scores = enlarged(gallery, joined, unverified, method)
     decided = decisions(scores, method, threshold)
     return Growth(
         enrolled=scores.queries.shape[1],
@@ -63,19 +66,15 @@ def _measure(gallery: Gallery, joined: int, unverified: Unverified, method: Post
     )
 
 
-def enlarged(gallery: Gallery, joined: int, unverified: Unverified) -> Scores:
+def enlarged(gallery: Gallery, joined: int, unverified: Unverified, method: Posterior) -> Scores:
     """The scores with so many people more; truth stays, because they join at the end."""
     everybody = np.concatenate([gallery.scores.queries, gallery.scores.impostors])
-    if joined and unverified.candidates is not None:
-        nearer = _nearer(gallery.cosines, gallery.cosines) + _nearer(gallery.cosines, gallery.joining[:, :joined])
-        everybody = np.where(nearer < unverified.candidates, everybody, unverified.score(gallery.cosines))
-    everybody = np.concatenate([everybody, unverified.score(gallery.joining[:, :joined])], axis=1)
+    own, joining = gallery.cosines, gallery.joining[:, :joined]
+    if unverified.rounds:
+        nearer = count_nearer(own, own) + count_nearer(own, joining)
+        compared = Compared(everybody, unverified.score(own), nearer, unverified.score(joining))
+        everybody = compared.answered(unverified.rounds, method)
+    else:
+        everybody = np.concatenate([everybody, unverified.score(joining)], axis=1)
     count = len(gallery.scores.queries)
     return replace(gallery.scores, queries=everybody[:count], impostors=everybody[count:])
-
-
-def _nearer(cosines: Array, others: Array) -> Array:
-    """How many of the others are nearer to the probe, for every float (probes, subjects)."""
-    ordered = np.sort(others, axis=1)
-    counts = [len(row) - np.searchsorted(row, own, "right") for row, own in zip(ordered, cosines, strict=True)]
-    return np.array(counts)

@@ -90,7 +90,7 @@ class ModalityEvaluation:
             points=[point_figures(ours, self._answers.posterior, point) for point in self._points]
             if self._answers
             else (),
-            growth=self._growth(track, ours, cosines, self._answers) if self._answers else (),
+            growth=self._growth(track, cosines, self._answers) if self._answers else (),
             failures=failure_gallery(track, cosines, ours, self._sources.data, out),
         )
 
@@ -113,13 +113,14 @@ class ModalityEvaluation:
             chance_test=_chance_test(track, scores) if method == self._control.name else None,
         )
 
-    def _growth(self, track: Track, scores: Scores, similarities: Similarities, answers: Shipped) -> list[Growth]:
+    def _growth(self, track: Track, similarities: Similarities, answers: Shipped) -> list[Growth]:
         joining = self._distractors(track)
         if joining is None:
             return []
         probes = self._ours.embeddings(track.probes)
         cosines = track.best_per_subject(similarities)
         joined = self._ours.normalised(track.probes, best_cosines(probes, joining.persons))
+        scores = _scores(track, answers.fused(track, similarities))
         gallery = Gallery(scores, cosines, joined, joining.real)
         return grow(gallery, answers.unverified, answers.posterior, self._modality.threshold)
 

@@ -21,7 +21,7 @@ from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import count_inliers
-from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
+from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality
 from shared.models.contracts import ModelSession
 from shared.models.folder import ModelManifest, read_manifest
@@ -76,6 +76,7 @@ class ShippedModel(EmbeddingScorer):
         self._recipe: Recipe = build_recipe(modality.recipe)
         self._session: ModelSession = open_session(folder)
         self._keypoints: dict[str, Keypoints] = {}
+        self._agreeing: dict[str, Similarities] = {}
         self.milliseconds: list[float] = []
 
     def embed(self, image: Image) -> NDArray[np.float32]:
@@ -98,16 +99,21 @@ class ShippedModel(EmbeddingScorer):
     def inliers(self, track: Track, cosines: Similarities) -> Similarities:
         """Float (probes, subjects): keypoints that agree, with the nearest pictures of each of the nearest subjects.
 
-        As in service, nobody farther away is compared: 0. `cosines` is float (probes, gallery pictures), normalised or
-        not.
+        As in service, nobody farther away is compared in any round: 0. `cosines` is float (probes, gallery pictures),
+        normalised or not, and always the same for a track.
         """
+        if track.name not in self._agreeing:
+            self._agreeing[track.name] = self._count(track, cosines)
+        return self._agreeing[track.name]
+
+    def _count(self, track: Track, cosines: Similarities) -> Similarities:
         agreeing = np.zeros((len(track.probes), len(track.subjects)))
         if self.verifier is None:
             return agreeing
         best = track.best_per_subject(cosines)
         with threadpool_limits(1):  # as in service
             for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
-                for rank, column in enumerate(np.argsort(-best[i], kind="stable")[:CANDIDATES]):
+                for rank, column in enumerate(np.argsort(-best[i], kind="stable")[: self.verifier.rounds[-1]]):
                     own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
                     nearest = sorted(own, key=lambda j: -cosines[i, j])[: local_images(rank)]
                     found = [count_inliers(self._found(probe), self._found(track.gallery[j])) for j in nearest]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.identification.calibration import evidence
-from shared.keypoints.verification import CANDIDATES
-from training.answers import CalibratedPosterior, Posterior
+from shared.identification.decision import found
+from training.answers import CalibratedPosterior, Posterior, answer
 from training.evaluation.bootstrap import Array
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import ShippedModel, Similarities
@@ -19,21 +20,61 @@ from training.evaluation.scorers import ShippedModel, Similarities
 class Unverified:
     """A comparison by embeddings alone: what people get who are not compared by keypoints.
 
-    `score` turns cosines into the scores of the method; `candidates` is how many of the nearest people are verified at
-    all (None: there is no verification, so a larger gallery pushes nobody out of it).
+    `score` turns cosines into the scores of the method; `rounds` is how many of the nearest people are verified, in the
+    first round and in all of them after further ones (empty: there is no verification, so a larger gallery pushes
+    nobody out of it).
     """
 
     score: Callable[[Array], Array]
-    candidates: int | None = None
+    rounds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Scores float (probes, subjects) of everybody who may be compared by keypoints, and by embeddings alone.
+
+    `nearer` counts those who are nearer to the probe than a subject; `joining`, float (probes, people), are scores of
+    people without keypoints.
+    """
+
+    fused: Array
+    alone: Array
+    nearer: NDArray[np.intp]
+    joining: Array
+
+    def within(self, candidates: int) -> Array:
+        """Scores of subjects and who joins, where so many of the nearest are compared by keypoints."""
+        return np.concatenate([np.where(self.nearer < candidates, self.fused, self.alone), self.joining], axis=1)
+
+    def answered(self, rounds: tuple[int, ...], method: Posterior) -> Array:
+        """As in service: a probe goes into the next round where nobody is found."""
+        scores = self.within(rounds[0])
+        for candidates in rounds[1:]:
+            looking = ~np.array([found(top) for top in answer(scores, method).confidence.tolist()])
+            scores[looking] = self.within(candidates)[looking]
+        return scores
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """How the shipped system answers: scores per subject, their posterior, and what a cosine alone is worth."""
+    """How the shipped system answers: scores per subject, their posterior, and what a cosine alone is worth.
 
-    scores: Callable[[Track, Similarities], Array]
+    `fused` are scores of everybody who may be compared, whatever the round; `scores` those that the service comes to.
+    """
+
+    fused: Callable[[Track, Similarities], Array]
     posterior: Posterior
     unverified: Unverified
+
+    def scores(self, track: Track, similarities: Similarities) -> Array:
+        """Float (probes, subjects)."""
+        fused = self.fused(track, similarities)
+        if not self.unverified.rounds:
+            return fused
+        cosines = track.best_per_subject(similarities)
+        nobody = np.empty((len(cosines), 0))
+        compared = Compared(fused, self.unverified.score(cosines), count_nearer(cosines, cosines), nobody)
+        return compared.answered(self.unverified.rounds, self.posterior)
 
 
 def shipped(model: ShippedModel) -> Shipped | None:
@@ -51,7 +92,14 @@ def shipped(model: ShippedModel) -> Shipped | None:
         return evidence(track.best_per_subject(similarities), inliers, calibration)
 
     return Shipped(
-        scores=fused,
+        fused=fused,
         posterior=CalibratedPosterior(calibration),
-        unverified=Unverified(by_embedding, CANDIDATES if model.verifier else None),
+        unverified=Unverified(by_embedding, model.verifier.rounds if model.verifier else ()),
     )
+
+
+def count_nearer(cosines: Array, others: Array) -> NDArray[np.intp]:
+    """How many of the others are nearer to the probe, for every float (probes, subjects)."""
+    ordered = np.sort(others, axis=1)
+    counts = [len(row) - np.searchsorted(row, own, "right") for row, own in zip(ordered, cosines, strict=True)]
+    return np.array(counts)

@@ -77,6 +77,19 @@ async def test_those_behind_the_leaders_come_with_fewer_local_parts(gallery: Gal
     assert [len(neighbour.local) for neighbour in found] == [LEADING_IMAGES] * LEADERS + [LOCAL_IMAGES] * 2
 
 
+async def test_local_parts_are_told_of_named_patients(gallery: Gallery) -> None:
+    for patient in range(3):
+        templates = [template(20 * patient + i, local=b"%d" % (20 * patient + i)) for i in range(5)]
+        await gallery.enrol(f"P-{patient}", templates)
+    await gallery.enrol("P-bare", [template(1)])
+    found = await gallery.local("ct", DIGEST, unit(3), ["P-2", "P-nobody", "P-bare", "P-0"])
+    nearest = [sorted(range(s, s + 5), key=lambda seed: -float(unit(seed) @ unit(3)))[:LOCAL_IMAGES] for s in (40, 0)]
+    expected = [tuple(b"%d" % seed for seed in seeds) for seeds in nearest]
+    assert list(found) == [expected[0], (), (), expected[1]]
+    assert list(await gallery.local("ct", "sha256:other", unit(3), ["P-2"])) == [()]
+    assert list(await gallery.local("ct", DIGEST, unit(3), [])) == []
+
+
 async def test_search_agrees_with_numpy(gallery: Gallery) -> None:
     for patient in range(12):
         await gallery.enrol(f"P-{patient:02}", [template(100 * patient + i) for i in range(3)])

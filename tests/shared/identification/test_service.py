@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import AsyncIterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.identification.service import create_identification_app
 from shared.images import npy
 from shared.images.quality import quality
 from shared.images.views import network_view
+from shared.keypoints.verification import CANDIDATES, LocalVerifier
 from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
@@ -171,6 +173,64 @@ async def test_keypoints_of_the_candidates_are_counted(client: httpx.AsyncClient
     assert right.patient_id == "P-1"
     assert right.inliers is not None
     assert right.inliers > 3 * max(match.inliers or 0 for match in wrong)
+
+
+async def identified_behind_others(
+    further: int,
+    nearer: int,
+    identifier_folder: Path,
+    tmp_path: Path,
+    gallery: PostgresGallery,
+    place: DatabaseSettings,
+) -> Matches:
+    """Patient P's keypoints are the probe's, but `nearer` others have embeddings that are more like it."""
+    copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
+    manifest = read_manifest(copy)
+    assert manifest.calibration is not None
+    calibration = manifest.calibration.model_copy(update={"inlier_weight": 40.0, "inlier_half": 15.0})
+    (copy / MANIFEST_FILE).write_text(manifest.model_copy(update={"calibration": calibration}).model_dump_json())
+    verifier = LocalVerifier(upright=True)
+    probe = open_session(copy).run(picture(1)[np.newaxis])[0]
+    across = open_session(copy).run(picture(2)[np.newaxis])[0]
+    across -= (across @ probe) * probe
+    across /= np.linalg.norm(across)
+
+    async def enrol_at(cosine: float, patient_id: str, view: np.ndarray) -> None:
+        embedding = cosine * probe + np.sqrt(1 - cosine**2) * across
+        await gallery.enrol(patient_id, [Template("ct", manifest.digest, embedding, 1.0, verifier.template(view))])
+
+    for other in range(nearer):
+        await enrol_at(0.3, f"O-{other:02}", picture(100))
+    await enrol_at(0.2, "P", picture(1))
+    registry = resources.files("shared.modalities").joinpath("registry.toml").read_text()
+    registry = registry.replace(
+        "local_verification = true", f"local_verification = true\nfurther_candidates = {further}", 1
+    )
+    (tmp_path / "registry.toml").write_text(registry)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDREID_REGISTRY", str(tmp_path / "registry.toml"))
+        application = create_identification_app(copy, database_settings=place)
+    async with calling(application) as client:
+        await until_ready(client)
+        return await identify(client, picture(1))
+
+
+@pytest.mark.parametrize(
+    ("further", "nearer", "compared"),
+    [(0, CANDIDATES - 1, True), (0, CANDIDATES, False), (5, CANDIDATES + 4, True), (5, CANDIDATES + 5, False)],
+)
+async def test_where_nobody_is_found_further_candidates_are_compared(
+    further: int,
+    nearer: int,
+    compared: bool,
+    identifier_folder: Path,
+    tmp_path: Path,
+    gallery: PostgresGallery,
+    database_settings: DatabaseSettings,
+) -> None:
+    answer = await identified_behind_others(further, nearer, identifier_folder, tmp_path, gallery, database_settings)
+    assert (answer.matches[0].patient_id == "P") == compared
+    assert (answer.matches[0].probability > 0.9) == compared
 
 
 async def test_a_template_without_keypoints_is_compared_by_its_embedding_alone(

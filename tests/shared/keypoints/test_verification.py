@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.keypoints.verification import PROBE_IMAGES, LocalVerifier, build_verifier
+from shared.keypoints.verification import CANDIDATES, PROBE_IMAGES, LocalVerifier, build_verifier
 from shared.modalities import load_registry
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
@@ -34,6 +34,11 @@ def test_the_best_image_of_a_candidate_counts() -> None:
 @pytest.mark.parametrize(("images", "compared"), [(1, 1), (3, 3), (PROBE_IMAGES, PROBE_IMAGES), (64, PROBE_IMAGES)])
 def test_of_a_long_series_evenly_spread_images_are_compared(images: int, compared: int) -> None:
     assert len(VERIFIER.probe([np.zeros((64, 64, 3), np.uint8)] * images)) == compared
+
+
+def test_a_second_round_compares_further_candidates_too() -> None:
+    assert LocalVerifier(upright=True).rounds == (CANDIDATES,)
+    assert LocalVerifier(upright=True, further=30).rounds == (CANDIDATES, CANDIDATES + 30)
 
 
 def test_the_registry_switches_it_per_modality() -> None:
