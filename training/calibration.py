@@ -36,8 +36,11 @@ LOGARITHMIC = ("scale", *LOCAL)
 NORMALISATION = 0.2
 """Where the weights of cohort and rivals start."""
 STRANGERS = 0.01
-"""Share of the validation strangers of any track that may be identified: half of what is asked of new ones (2 %), since
-a share of a few hundred is a guess."""
+"""Share of the validation strangers of any track that may be identified in galleries of any size: half of what is asked
+of new ones (2 %), since a share of a few hundred is a guess."""
+TRIALS, STRANGER_TRIALS = 1000, 5000
+"""Questions that are drawn of a track, as patients and as strangers to galleries of one size; where probes are few,
+each is asked of more galleries, so that chance does not decide what is fitted."""
 MOST_CAUTION = 10.0
 """Log likelihood ratio by which caution may lower the offset."""
 
@@ -57,14 +60,15 @@ class Trials:
     answer: NDArray[np.intp]
 
 
-def draw_trials(tracks: Sequence[Scored], rng: np.random.Generator, draws: int = 2) -> list[Trials]:
+def draw_trials(tracks: Sequence[Scored], rng: np.random.Generator) -> list[Trials]:
     """Trials per track; galleries are random subsets of the track's subjects, of all sizes that it has."""
-    return [_track_trials(track, rng, draws) for track in tracks]
+    return [_track_trials(track, rng) for track in tracks]
 
 
-def _track_trials(track: Scored, rng: np.random.Generator, draws: int) -> Trials:
-    probes = np.repeat(np.arange(len(track.truth)), draws)
-    enrolled = np.stack([_gallery(len(track.subjects), int(track.truth[probe]), rng) for probe in probes])
+def _track_trials(track: Scored, rng: np.random.Generator) -> Trials:
+    count = len(track.subjects)
+    probes = _repeated(track, TRIALS)
+    enrolled = np.stack([_gallery(count, own, _size(count, rng), rng) for own in track.truth[probes].tolist()])
     answer = track.truth[probes]
     without = enrolled.copy()
     without[np.arange(len(probes)), answer] = False
@@ -83,6 +87,20 @@ def _asked(track: Scored, probes: NDArray[np.intp], enrolled: NDArray[np.bool_],
     return Trials(similarities, levels, inliers * verified, enrolled, answer)
 
 
+def _asked_of(track: Scored, size: int, rng: np.random.Generator) -> Trials:
+    """Every probe as a stranger to galleries of so many others."""
+    probes = _repeated(track, STRANGER_TRIALS)
+    enrolled = np.stack([_gallery(len(track.subjects), own, size + 1, rng) for own in track.truth[probes].tolist()])
+    enrolled[np.arange(len(probes)), track.truth[probes]] = False
+    return _asked(track.strangers or track, probes, enrolled, np.full(len(probes), -1))
+
+
+def _repeated(track: Scored, trials: int) -> NDArray[np.intp]:
+    """Every probe as often as makes so many trials, and twice at least."""
+    count = len(track.truth)
+    return np.repeat(np.arange(count), max(2, -(-trials // max(count, 1))))
+
+
 def _joined(first: Trials, second: Trials) -> Trials:
     levels = None
     if first.levels is not None and second.levels is not None:
@@ -96,9 +114,12 @@ def _joined(first: Trials, second: Trials) -> Trials:
     )
 
 
-def _gallery(count: int, own: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Who is enrolled, bool (count,): `own` and others, of a size drawn at random."""
-    size = int(rng.choice([*(s for s in GALLERY_SIZES if s < count), count]))
+def _size(count: int, rng: np.random.Generator) -> int:
+    return int(rng.choice([*(s for s in GALLERY_SIZES if s < count), count]))
+
+
+def _gallery(count: int, own: int, size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Who is enrolled, bool (count,): `own` and others, `size` in all."""
     others = np.delete(np.arange(count), own)
     gallery = np.zeros(count, bool)
     gallery[[own, *rng.choice(others, size - 1, replace=False)]] = True
@@ -118,8 +139,8 @@ def fit_calibration(
 ) -> Calibration:
     """The parameters with the greatest likelihood; every track counts the same, however large.
 
-    Where more than `STRANGERS` of a track's strangers would reach `threshold` (0-1, None: none), the offset is lowered
-    until they do not: one likelihood for several questions may be too bold for one of them.
+    Where more than `STRANGERS` of a track's strangers would reach `threshold` (0-1, None: none) in galleries of some
+    size, the offset is lowered until they do not: one likelihood for several questions may be too bold for one of them.
 
     `made` are tracks of made repeat shots. They tell what keypoints are worth and nothing about embeddings, since a
     made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
@@ -143,17 +164,20 @@ def fit_calibration(
         fitted = _fit(groups, start, free)
     rivals = {"rival_weight": NORMALISATION, "rival_level": _level(groups, fitted)}
     fitted = _fit(groups, fitted.model_copy(update=rivals), (*free, "rival_weight"))
-    return fitted if threshold is None else _cautious(tracks, groups, fitted, threshold)
+    return fitted if threshold is None else _cautious(tracks, fitted, threshold, rng)
 
 
 def _cautious(
-    tracks: Sequence[Scored], groups: Sequence[Trials], calibration: Calibration, threshold: float
+    tracks: Sequence[Scored], calibration: Calibration, threshold: float, rng: np.random.Generator
 ) -> Calibration:
-    """With the least change of the offset after which few strangers of any track, all its folds together, pass."""
-    strangers: dict[str, list[Trials]] = {}
-    for track, trials in zip(tracks, groups, strict=True):
-        if (trials.answer < 0).any():
-            strangers.setdefault(track.track.split(", fold ")[0], []).append(_strangers(trials))
+    """With the least change of the offset after which few strangers pass, of any track and in galleries of any size.
+
+    All folds of a track count together.
+    """
+    strangers: dict[tuple[str, int], list[Trials]] = {}
+    for track in tracks:
+        for size in (size for size in GALLERY_SIZES if size < len(track.subjects)):
+            strangers.setdefault((track.track.split(", fold ")[0], size), []).append(_asked_of(track, size, rng))
 
     def lowered(caution: float) -> Calibration:
         return calibration.model_copy(update={"offset": calibration.offset - caution})

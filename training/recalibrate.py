@@ -23,7 +23,7 @@ from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
-from training.frozen import Judge, fit_discriminant
+from training.frozen import Judge, cohort_paths, fit_discriminant
 from training.points import ENOUGH, choose_points
 from training.runs import Bundle, calibrate, cohort_of, identified_rows, judged, judged_by
 from training.validation import Embed, Embeddings, Scored
@@ -70,15 +70,17 @@ def _judged(
 ) -> tuple[Cohort, list[Scored]]:
     """The cohort, and the tracks of the validation subjects.
 
-    Where the trunk stayed as it is, they are those of everybody, by folds, which needs the trunk's weights.
+    Where the trunk stayed as it is, they are those of everybody, by folds, which needs the trunk's weights. The network
+    of all folds is not the shipped one, which has seen other pictures or other views of them: it stays, and embeds the
+    cohort.
     """
     if configuration.epochs:
-        cohort = cohort_of(embed, data, configuration)
+        cohort = cohort_of(embed, data, cohort_paths(data.fitting, configuration))
         return cohort, judged_by(embed, cohort, data, configuration, judge)
     if weights is None:
         raise ValueError("a trunk that stayed as it is needs its ImageNet weights: name their folder (--weights)")
     fitted = fit_discriminant(data, configuration, weights, judge)
-    return fitted.cohort, fitted.tracks
+    return cohort_of(embed, data, cohort_paths(data.rows, configuration, len(fitted.cohort))), fitted.tracks
 
 
 def main(arguments: list[str] | None = None) -> None:

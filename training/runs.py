@@ -86,7 +86,7 @@ def train_modality(
     judge = partial(judged, build_verifier(modality), most=ENOUGH)
     if configuration.epochs:
         trained = train_identifier(data, configuration, bundle.weights, run)
-        cohort = cohort_of(embedder(trained), data, configuration)
+        cohort = cohort_of(embedder(trained), data, cohort_paths(data.fitting, configuration))
         tracks = judged_by(embedder(trained), cohort, data, configuration, judge)
         fitted = Fitted(trained, cohort, tracks, embedder(trained), None)
     else:
@@ -131,9 +131,8 @@ def judged(
     return part.verified(embeddings, verifier, cohort, most) if verifier else part.scored(embeddings, cohort)
 
 
-def cohort_of(embed: Embed, data: Data, configuration: IdentifierConfiguration) -> Cohort:
-    """Pictures of subjects that the network was trained on, as it embeds them."""
-    paths = cohort_paths(data.fitting, configuration)
+def cohort_of(embed: Embed, data: Data, paths: Sequence[str]) -> Cohort:
+    """These pictures, as a network embeds them."""
     pictures = tqdm((data.recipe(data.pictures[path]) for path in paths), desc="cohort", total=len(paths))
     return Cohort(np.concatenate([embed(network_view(view[np.newaxis]).astype(np.float32)) for view in pictures]))
 

@@ -70,7 +70,7 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
     tracks, fresh = [normal_scores(300, rng), near_strangers(300, rng)], near_strangers(400, rng)
     bold = Calibration(scale=50.0, offset=-22.5)
 
-    cautious = _cautious(tracks, draw_trials(tracks, rng), bold, 0.75)
+    cautious = _cautious(tracks, bold, 0.75, rng)
 
     assert strangers_identified(fresh, bold) > 0.1
     assert strangers_identified(fresh, cautious) < 0.04
@@ -80,7 +80,7 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
 
 def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -> None:
     tracks, timid = [normal_scores(300, np.random.default_rng(0))], fitted.model_copy(update={"offset": -30.0})
-    assert _cautious(tracks, draw_trials(tracks, np.random.default_rng(1)), timid, 0.75) == timid
+    assert _cautious(tracks, timid, 0.75, np.random.default_rng(1)) == timid
 
 
 def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:

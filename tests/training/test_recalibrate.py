@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from shared.identification.cohort import read_cohort
+from shared.images.recipes import build_recipe
+from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier
-from shared.models.folder import MANIFEST_FILE, ModelManifest, read_manifest
+from shared.modalities import load_registry
+from shared.models.folder import COHORT_FILE, MANIFEST_FILE, ModelManifest, read_manifest
+from shared.models.sessions import open_session
 from tests.training.conftest import PICTURES, SUBJECTS
 from training.configuration import CONFIGURATION_FILE, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
-from training.datasets.pictures import load_pictures
+from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import is_validation
 from training.recalibrate import recalibrate
 from training.runs import Bundle
@@ -96,7 +100,13 @@ def test_a_trunk_that_stayed_as_it_is_is_judged_on_everybody(folder: Path, data:
     network = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
     network.save_weights(tmp_path / MOBILENET_V2_FILE)
     freeze(folder)
-    assert strangers(recalibrate(folder, replace(data, weights=tmp_path))) == SUBJECTS * (PICTURES - 1)
+    manifest = recalibrate(folder, replace(data, weights=tmp_path))
+    assert strangers(manifest) == SUBJECTS * (PICTURES - 1)
+    # of the network that ships, which is not the one that was fitted to these pictures
+    cohort, recipe = np.load(folder / COHORT_FILE), build_recipe(load_registry()["skin"].recipe)
+    picture = load_pictures(data.root, data.rows[:1], CACHE_SIDE)[data.rows[0].path]
+    embedding = open_session(folder).run(network_view(recipe(picture)[np.newaxis]))
+    assert np.abs(cohort - embedding).max(axis=1).min() < 0.01
 
 
 def test_without_its_weights_such_a_trunk_is_left_alone(folder: Path, data: Bundle) -> None:
