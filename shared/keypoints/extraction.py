@@ -18,6 +18,10 @@ LOOKED_AT = 600
 """Strongest responses from which they are taken; an upright picture has several at one place."""
 CONTRAST = 0.01
 """SIFT's contrast threshold: a quarter of OpenCV's, since retina and skin are soft."""
+MARGIN = 16
+"""Pixels of the black around the anatomy that are looked at, too."""
+GRID = 16
+"""Black is cut off in steps of so many pixels, so that coarse layers of the pyramid look at the same places."""
 UNIT = 512.0
 """Length of a stored descriptor. Entries over half of it, which do not occur on real pictures, are cut at 255."""
 
@@ -49,15 +53,22 @@ def extract_keypoints(view: Image, *, upright: bool) -> Keypoints:
     `upright` is for pictures that are always taken the same way up: descriptors that need not be indifferent to
     rotation tell more apart.
     """
-    grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
+    left, top, grey = _without_black(np.asarray(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), np.uint8))
     sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
     found: list[cv2.KeyPoint] = sorted(sift.detect(grey), key=lambda point: -point.response)
     kept: Sequence[cv2.KeyPoint] = (_one_per_place(found) if upright else found)[:MOST]
     if not kept:
         return Keypoints(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), upright)
     kept, descriptors = sift.compute(grey, kept)
-    positions = np.array([point.pt for point in kept], np.float32)
+    positions = np.array([point.pt for point in kept], np.float32) + np.array([left, top], np.float32)
     return Keypoints(positions, _rooted(np.asarray(descriptors, np.float32)), upright)
+
+
+def _without_black(grey: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
+    """Left, top and pixels of the part of uint8 (h, w) that is not all black: a brain fills half of its view."""
+    x, y, width, height = cv2.boundingRect(grey)  # (0, 0, 0, 0) where all is black
+    left, top = (max(start - MARGIN, 0) // GRID * GRID for start in (x, y))
+    return left, top, np.ascontiguousarray(grey[top : y + height + MARGIN, left : x + width + MARGIN])
 
 
 def _one_per_place(found: Sequence[cv2.KeyPoint]) -> list[cv2.KeyPoint]:

@@ -18,7 +18,8 @@ SCALES = (0.25, 4.0)
 """Changes of scale between two pictures of one person that are believed."""
 TURN = 30.0
 """Degrees that two upright pictures may be turned against each other."""
-ITERATIONS = 1000
+CONFIDENCE, ITERATIONS = 0.999999, 5000
+"""How sure RANSAC must be to have drawn two matches that are right before it stops: they are few, and draws cheap."""
 
 
 def count_inliers(probe: Keypoints, candidate: Keypoints) -> int:
@@ -33,6 +34,7 @@ def count_inliers(probe: Keypoints, candidate: Keypoints) -> int:
         candidate.positions[target],
         ransacReprojThreshold=TOLERANCE,
         maxIters=ITERATIONS,
+        confidence=CONFIDENCE,
     )
     if matrix is None or not _plausible(np.asarray(matrix), TURN if probe.upright else 180.0):
         return 0
@@ -47,14 +49,17 @@ def mutual_matches(
     A match is each other's nearest and passes Lowe's ratio test.
     """
     cosine = probe @ candidate.T
-    rows = np.arange(len(probe))
-    nearest, back = cosine.argmax(axis=1), cosine.argmax(axis=0)
-    best = cosine[rows, nearest]
-    cosine[rows, nearest] = -1.0
+    every = np.arange(len(probe))
+    nearest = cosine.argmax(axis=1)
+    best = cosine[every, nearest]
+    cosine[every, nearest] = -1.0
     second = cosine.max(axis=1)
+    cosine[every, nearest] = best
     # of unit vectors the squared distance is 2 - 2 cosine
-    matched = (back[nearest] == rows) & (1.0 - best < RATIO**2 * (1.0 - second))
-    return rows[matched], nearest[matched]
+    rows = np.flatnonzero(1.0 - best < RATIO**2 * (1.0 - second))
+    # few are left, so each other's nearest is asked last: columns are slow to read
+    mutual = cosine[:, nearest[rows]].argmax(axis=0) == rows
+    return rows[mutual], nearest[rows[mutual]]
 
 
 def _plausible(matrix: NDArray[np.float64], most_degrees: float) -> bool:

@@ -18,6 +18,16 @@ def test_a_blank_view_has_none() -> None:
     assert len(extract_keypoints(np.full((224, 224, 3), 90, np.uint8), upright=True)) == 0
 
 
+def test_black_around_the_anatomy_changes_no_keypoint() -> None:
+    alone = extract_keypoints(surface(1), upright=True)
+    framed = extract_keypoints(np.pad(surface(1), ((112, 80), (48, 144), (0, 0))), upright=True)
+    inside = np.all((framed.positions > (48 + 40, 112 + 40)) & (framed.positions < (48 + 216, 112 + 216)), axis=1)
+    places = {tuple(position) for position in np.round(alone.positions).tolist()}
+    found = [tuple(position) in places for position in np.round(framed.positions[inside] - (48, 112)).tolist()]
+    assert len(found) > 50
+    assert np.mean(found) > 0.95
+
+
 def test_there_are_never_more_than_fit() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
     assert len(extract_keypoints(noise, upright=False)) == MOST
