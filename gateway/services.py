@@ -61,7 +61,7 @@ class Identifier:
 
     async def identify(self, views: Sequence[Image], top_k: int) -> Matches:
         """Candidates for one probe of one or more views after the recipe."""
-        return _parse(Matches, await self._post("/v1/identify", views, {"top_k": str(top_k)}))
+        return _parse(Matches, await self._post(f"/v1/identify?top_k={top_k}", views))
 
     async def verify(self, views: Sequence[Image], patient_id: str) -> PatientMatch:
         """The claim that the probe is this patient."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -28,7 +29,7 @@ class ServiceClient:
     """
 
     def __init__(self, base_url: str, transport: httpx.AsyncBaseTransport, service: str | None = None) -> None:
-        self._base, self._transport = httpx.URL(base_url), transport
+        self._base, self._transport = base_url, transport
         self._headers = named(service)
 
     async def post_npy(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> httpx.Response:
@@ -60,7 +61,7 @@ class ServiceClient:
             async with asyncio.timeout(remaining):  # the transport limits each read, and there may be many
                 request = httpx.Request(
                     method,
-                    self._base.join(path),
+                    _joined(self._base, path),
                     headers={**self._headers, **passed},
                     extensions={"timeout": timeout},
                     **rest,
@@ -80,6 +81,12 @@ class ServiceClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+@lru_cache(maxsize=256)
+def _joined(base: str, path: str) -> httpx.URL:
+    """Kept, since taking an address apart costs as much as sending it; parameters, which may name patients, are not."""
+    return httpx.URL(base).join(path)
 
 
 def _translated(response: httpx.Response) -> MedReIDError:

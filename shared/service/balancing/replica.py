@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import cast
+from copy import copy
 
 import httpx
 
@@ -56,20 +56,11 @@ class Replica:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
-        url = request.url.copy_with(host=self._url.host)  # the Host header keeps the name
-        there = httpx.Request(
-            request.method, url, headers=request.headers, content=request.content, extensions=request.extensions
-        )
+        there = copy(request)
+        there.url = request.url.copy_with(host=self._url.host)  # the Host header keeps the name
         response = await self._transport.handle_async_request(there)
-        stream = cast(httpx.AsyncByteStream, response.stream)
-        body = b"".join([part async for part in stream])
-        await stream.aclose()
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=httpx.ByteStream(body),
-            extensions=response.extensions,
-        )
+        await response.aread()
+        return response
 
     async def alive(self) -> bool:
         """Whether it answers at all; whoever asks meanwhile gets the same answer."""
