@@ -7,9 +7,10 @@ people of the track out of the nearest that are verified. Nothing here chooses a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from benchmarks.gallery.people import Nearest, Population
 from benchmarks.gallery.real import MOST_PICTURES, REPOSITORY, read_people
 from shared.identification.matching import NEIGHBOURS
 from shared.modalities import Modality, load_registry
+from shared.models.folder import read_manifest as read_folder
 from training.answers import Posterior
 from training.datasets.manifest import read_manifest
 from training.evaluation.bootstrap import Array, Interval
@@ -36,7 +38,10 @@ RESULTS = "identification.json"
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """One track at one size; shares of queries, and of strangers' pictures (None without strangers)."""
+    """One track at one size; shares of queries, and of strangers' pictures (None without strangers).
+
+    `system` is the digest of what was measured: the model with its calibration, and the modality's settings.
+    """
 
     track: str
     kind: str
@@ -49,6 +54,7 @@ class TrackFigures:
     identified_rightly: Interval
     identified_wrongly: Interval
     strangers_identified: Interval | None
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,18 +72,27 @@ class _Counted:
 def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
     """Every test track, as it is and with so many people more.
 
-    Written to `out` after each modality, of which an interrupted run goes on with the next.
+    Written to `out` after each modality: an interrupted run goes on with the next one. What was measured of another
+    model, or with other settings, is measured again.
     """
     rows, kept = read_manifest(data), out / RESULTS
     out.mkdir(parents=True, exist_ok=True)
-    figures = _read(kept)
+    current = {system_of(modality) for modality in load_registry()}
+    figures = [figure for figure in _read(kept) if figure.system in current]
     done = {figure.track for figure in figures if figure.enrolled > distractors}
     for modality in load_registry():
         tracks = [track for track in read_tracks(rows, "test", [modality.name]) if track.name not in done]
         if tracks:
-            figures += _of_modality(modality, tracks, data, distractors, out)
+            measured = _of_modality(modality, tracks, data, distractors, out)
+            figures += [replace(one, system=system_of(modality)) for one in measured]
             kept.write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
     return figures
+
+
+def system_of(modality: Modality) -> str:
+    """A digest of the model that ships, its calibration and the modality's entry in the registry."""
+    manifest = read_folder(REPOSITORY / f"{modality.name}-service")
+    return hashlib.sha256(f"{manifest.model_dump_json()} {modality.model_dump_json()}".encode()).hexdigest()
 
 
 def _read(kept: Path) -> list[TrackFigures]:
