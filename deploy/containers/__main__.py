@@ -54,7 +54,6 @@ def run(port: int, console: Console) -> None:
         composed.up()
         composed.check_hardening()
         identify_samples(url, composed.key)
-        composed.show_sizing()
         composed.check_restore()
         composed.check_spread()
         composed.check_pause()

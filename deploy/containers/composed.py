@@ -13,7 +13,6 @@ from deploy.containers.hardening import check_container
 from deploy.containers.images import check_images
 from deploy.containers.load import Load
 from deploy.containers.restoring import check_restore
-from deploy.containers.sizing import Sizing, show
 
 PICTURE = REPOSITORY / "samples/images/ct/01-2.jpg"
 SHARE = 0.20
@@ -68,12 +67,6 @@ class Composed:
             (container,) = self._containers(service)
             check_container(self._engine, container, outside, public=service == "gateway")
         self._say("hardened", ", ".join(services))
-
-    def show_sizing(self) -> None:
-        """What every container takes that runs."""
-        services = [service for service in (*self.built(), "db") if service != "migrate"]
-        containers = {service: self._containers(service)[0] for service in services}
-        show(Sizing(self._engine, containers, self._url, self.key).measure(), self._console)
 
     def check_restore(self) -> None:
         """What was dumped comes back whole."""
