@@ -176,7 +176,8 @@ def _cautious(
     """
     strangers: dict[tuple[str, int], list[Trials]] = {}
     for track in tracks:
-        for size in (size for size in GALLERY_SIZES if size < len(track.subjects)):
+        others = len(track.subjects) - 1
+        for size in [size for size in GALLERY_SIZES if size <= others] or [others] * (others > 0):
             strangers.setdefault((track.track.split(", fold ")[0], size), []).append(_asked_of(track, size, rng))
 
     def lowered(caution: float) -> Calibration:

@@ -78,6 +78,14 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
     assert cautious == bold.model_copy(update={"offset": cautious.offset})
 
 
+def test_caution_asks_galleries_that_are_smaller_than_any_size_too() -> None:
+    rng = np.random.default_rng(3)
+    track = near_strangers(300, rng)
+    few = replace(track, subjects=track.subjects[:4], similarities=track.similarities[:, :4], truth=track.truth % 4)
+    bold = Calibration(scale=50.0, offset=-22.5)
+    assert _cautious([few], bold, 0.75, rng).offset < bold.offset
+
+
 def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -> None:
     tracks, timid = [normal_scores(300, np.random.default_rng(0))], fitted.model_copy(update={"offset": -30.0})
     assert _cautious(tracks, timid, 0.75, np.random.default_rng(1)) == timid

@@ -70,11 +70,8 @@ def enlarged(gallery: Gallery, joined: int, unverified: Unverified, method: Post
     """The scores with so many people more; truth stays, because they join at the end."""
     everybody = np.concatenate([gallery.scores.queries, gallery.scores.impostors])
     own, joining = gallery.cosines, gallery.joining[:, :joined]
-    if unverified.rounds:
-        nearer = count_nearer(own, own) + count_nearer(own, joining)
-        compared = Compared(everybody, unverified.score(own), nearer, unverified.score(joining))
-        everybody = compared.answered(unverified.rounds, method)
-    else:
-        everybody = np.concatenate([everybody, unverified.score(joining)], axis=1)
+    nearer = count_nearer(own, own) + count_nearer(own, joining)
+    compared = Compared(everybody, unverified.score(own), nearer, unverified.score(joining))
+    everybody = compared.answered(unverified.rounds, method)
     count = len(gallery.scores.queries)
     return replace(gallery.scores, queries=everybody[:count], impostors=everybody[count:])

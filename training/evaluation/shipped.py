@@ -42,14 +42,15 @@ class Compared:
     nearer: NDArray[np.intp]
     joining: Array
 
-    def within(self, candidates: int) -> Array:
+    def within(self, candidates: float) -> Array:
         """Scores of subjects and who joins, where so many of the nearest are compared by keypoints."""
         return np.concatenate([np.where(self.nearer < candidates, self.fused, self.alone), self.joining], axis=1)
 
     def answered(self, rounds: tuple[int, ...], method: Posterior) -> Array:
-        """As in service: a probe goes into the next round where nobody is found."""
-        scores = self.within(rounds[0])
-        for candidates in rounds[1:]:
+        """As in service: a probe goes into the next round where nobody is found. Without rounds nobody is left out."""
+        first, *further = rounds or (np.inf,)
+        scores = self.within(first)
+        for candidates in further:
             looking = ~np.array([found(top) for top in answer(scores, method).confidence.tolist()])
             scores[looking] = self.within(candidates)[looking]
         return scores
@@ -69,8 +70,6 @@ class Shipped:
     def scores(self, track: Track, similarities: Similarities) -> Array:
         """Float (probes, subjects)."""
         fused = self.fused(track, similarities)
-        if not self.unverified.rounds:
-            return fused
         cosines = track.best_per_subject(similarities)
         nobody = np.empty((len(cosines), 0))
         compared = Compared(fused, self.unverified.score(cosines), count_nearer(cosines, cosines), nobody)
