@@ -6,19 +6,22 @@ role=$1 lock=requirements/$1.lock log=.venv/install.log
 
 is_311() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
 
+# Debian's own first: it is built with profile-guided optimisation, and interprets half as fast again as what version
+# managers build by default.
 create() {
-    local python
-    for python in ${PYTHON:-python3.11 python3 python}; do
+    local python lacking=
+    for python in ${PYTHON:-/usr/bin/python3.11 python3.11 python3 python}; do
         is_311 "$python" || continue
-        if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-            echo "Python 3.11 is here, but it lacks ensurepip, so it cannot make virtual environments." >&2
-            echo "On Debian and Ubuntu: apt-get install python3-venv" >&2
-            exit 1
-        fi
+        "$python" -c 'import ensurepip, venv' 2>/dev/null || { lacking=$python; continue; }
         "$python" -m venv --clear .venv
         return
     done
-    echo "MedReID needs Python 3.11, and none is on the PATH. Name one: make PYTHON=/path/to/python3.11" >&2
+    if [ -n "$lacking" ]; then
+        echo "$lacking is Python 3.11, but it lacks ensurepip, so it cannot make virtual environments." >&2
+        echo "On Debian and Ubuntu: apt-get install python3-venv" >&2
+    else
+        echo "MedReID needs Python 3.11, and none is on the PATH. Name one: make PYTHON=/path/to/python3.11" >&2
+    fi
     exit 1
 }
 
