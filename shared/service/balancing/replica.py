@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from copy import copy
 
 import httpx
 
@@ -14,8 +13,8 @@ SUSPICION_S = 0.5
 PULSE_S = 1.0
 """How long a replica may take to say that it is alive; its event loop is never busy for that long."""
 
-Connect = Callable[[], httpx.AsyncBaseTransport]
-"""Makes the connections to one replica; tests put applications in place of the network."""
+Connect = Callable[[str], httpx.AsyncBaseTransport]
+"""Makes the connections to the replica at an address, whatever name a call is for; tests put functions in its place."""
 
 
 class Hung(httpx.ReadError):
@@ -26,9 +25,8 @@ class Replica:
     """One address of a service."""
 
     def __init__(self, base: httpx.URL, address: str, connect: Connect, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-        self._url = base.copy_with(host=address, path="/", query=None)
-        self._transport, self._probes = connect(), connect()
+        self._base, self._headers = base, headers
+        self._transport, self._probes = connect(address), connect(address)
         self._pulse: asyncio.Task[bool] | None = None
         self.in_flight = 0
         self.used = 0
@@ -56,9 +54,7 @@ class Replica:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
-        there = copy(request)
-        there.url = request.url.copy_with(host=self._url.host)  # the Host header keeps the name
-        response = await self._transport.handle_async_request(there)
+        response = await self._transport.handle_async_request(request)
         await response.aread()
         return response
 
@@ -74,8 +70,8 @@ class Replica:
 
     async def _ok(self, path: str) -> bool:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), PULSE_S)
-        url, extensions = self._url.copy_with(path=path), {"timeout": timeouts}
-        request = httpx.Request("GET", url, headers=self._headers, extensions=extensions)
+        url = self._base.copy_with(path=path, query=None)
+        request = httpx.Request("GET", url, headers=self._headers, extensions={"timeout": timeouts})
         try:
             async with asyncio.timeout(PULSE_S):
                 response = await self._probes.handle_async_request(request)

@@ -16,11 +16,11 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def talking(to: Talk) -> AsyncIterator[tuple[Connections, str]]:
-    """A connection to a server that talks so, and its address."""
+    """A connection to a server that talks so, and its URL, whose name nobody resolves."""
     server = await asyncio.start_server(to, "127.0.0.1", 0)
-    connections = Connections()
+    connections = Connections("127.0.0.1")
     try:
-        yield connections, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield connections, f"http://ct-service:{server.sockets[0].getsockname()[1]}/"
     finally:
         await connections.aclose()
         server.close()

@@ -6,7 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 import pytest
@@ -41,7 +43,7 @@ async def slow(request: httpx.Request) -> httpx.Response:
 
 
 @dataclass
-class Cluster(httpx.AsyncBaseTransport):
+class Cluster:
     """What stands behind the name at the moment."""
 
     replicas: dict[str, Behaviour] = field(default_factory=lambda: dict.fromkeys(NAMES, well))
@@ -50,13 +52,6 @@ class Cluster(httpx.AsyncBaseTransport):
     states: list[tuple[int, int]] = field(default_factory=list)
     resolver_works: bool = True
     closed: int = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.calls.append(request)
-        return await self.replicas.get(request.url.host, hanging)(request)
-
-    async def aclose(self) -> None:
-        self.closed += 1
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         assert (host, port) == ("ct-service", 8000)
@@ -68,7 +63,7 @@ class Cluster(httpx.AsyncBaseTransport):
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         balanced = BalancedTransport(
             "http://ct-service:8000",
-            lambda: self,
+            partial(Line, self),
             lambda *state: self.states.append(state),
             self.resolve,
             {"x-medreid-service": "ct-service"},
@@ -78,6 +73,23 @@ class Cluster(httpx.AsyncBaseTransport):
 
     def asked(self, path: str = "/v1/identify") -> Counter[str]:
         return Counter(request.url.host for request in self.calls if request.url.path == path)
+
+
+@dataclass
+class Line(httpx.AsyncBaseTransport):
+    """To one of them; what arrives there has the address in place of the name."""
+
+    cluster: Cluster
+    address: str
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        there = copy(request)
+        there.url = request.url.copy_with(host=self.address)
+        self.cluster.calls.append(there)
+        return await self.cluster.replicas.get(self.address, hanging)(there)
+
+    async def aclose(self) -> None:
+        self.cluster.closed += 1
 
 
 @pytest.fixture
