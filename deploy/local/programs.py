@@ -23,6 +23,10 @@ FRUGAL = {
     "OPENCV_FOR_THREADS_NUM": "1",
     # Two arenas instead of eight per core: most of what a long-lived service holds is otherwise freed memory.
     "MALLOC_ARENA_MAX": "2",
+    # What one request frees the next one needs: it goes back to the kernel when a service rests, and not before
+    # (shared/service/memory.py). Left to itself, glibc gives back and takes again within a request.
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "134217728",
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,9 @@ from shared.service.queue import Timed
 
 NEIGHBOURS = 100
 """Patients that enter the posterior one by one; those farther away are taken as impossible."""
+
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,10 @@ class Matcher:
 
     async def identify(self, images: Pixels, top_k: int, deadline: Deadline) -> Matches:
         """All images are one probe."""
-        probe = await self._probe(images, deadline)
-        begun = time.perf_counter()
         rounds = self._verifier.rounds if self._verifier else (0,)
-        result = await self._gallery.search(
-            self._modality, self._digest, probe.value.embedding, NEIGHBOURS, with_local=rounds[0]
-        )
+        search = partial(self._gallery.search, self._modality, self._digest, limit=NEIGHBOURS, with_local=rounds[0])
+        probe, result = await self._looked_up(images, search, deadline)
+        begun = time.perf_counter()
         neighbours = list(result.neighbours)
         inliers = await self._inliers(probe.value, neighbours, deadline)
         order, probabilities, unknown = self._ordered(probe.value, neighbours, inliers, result.enrolled_patients)
@@ -102,9 +105,9 @@ class Matcher:
 
     async def verify(self, images: Pixels, patient_id: str, deadline: Deadline) -> PatientMatch:
         """The claim that the probe is this patient; NotFound where no image of this modality is enrolled."""
-        probe = await self._probe(images, deadline)
+        find = partial(self._gallery.find, self._modality, self._digest, patient_id=patient_id)
+        probe, claimed = await self._looked_up(images, find, deadline)
         begun = time.perf_counter()
-        claimed = await self._gallery.find(self._modality, self._digest, probe.value.embedding, patient_id)
         if claimed is None:
             raise NotFound("The patient has no enrolled image of this modality.")
         inliers = (await self._inliers(probe.value, [claimed], deadline))[0]
@@ -118,12 +121,32 @@ class Matcher:
         made = await self._model.queue.run(lambda session: self._templates(session, images), deadline)
         return Templates(model=self._digest, templates=made.value, timings_ms=_timings(made, time.perf_counter()))
 
-    async def _probe(self, images: Pixels, deadline: Deadline) -> Timed[Probe]:
-        def make(session: ModelSession) -> Probe:
-            embedding = pool(session.run(network_view(images)))
-            return Probe(embedding, self._verifier.probe(list(images)) if self._verifier else ())
+    async def _looked_up(
+        self, images: Pixels, look: Callable[[Embedding], Awaitable[Answer]], deadline: Deadline
+    ) -> tuple[Timed[Probe], Answer]:
+        """The probe, and what the gallery answers to its embedding.
 
-        return await self._model.queue.run(make, deadline)
+        Keypoints take longer than the network and the gallery together: they are found meanwhile.
+        """
+        queue, verifier, loop = self._model.queue, self._verifier, asyncio.get_running_loop()
+        embedded: asyncio.Future[Embedding] = loop.create_future()
+
+        def make(session: ModelSession) -> Probe:
+            keypoints = queue.beside(partial(verifier.probe, list(images))) if verifier else None
+            embedding = pool(session.run(network_view(images)))
+            loop.call_soon_threadsafe(_tell, embedded, embedding)
+            return Probe(embedding, keypoints.result() if keypoints else ())
+
+        probing = asyncio.ensure_future(queue.run(make, deadline))
+        try:
+            either: set[asyncio.Future[Any]] = {probing, embedded}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not embedded.done():
+                await probing  # and raise what went wrong
+            answer = await look(embedded.result())
+            return await probing, answer
+        finally:
+            probing.cancel()
 
     def _ordered(
         self, probe: Probe, neighbours: Sequence[Neighbour], inliers: Sequence[int | None], enrolled: int
@@ -163,6 +186,12 @@ class Matcher:
 
     def _local(self, view: Pixels) -> LocalTemplate | None:
         return LocalTemplate(data=base64.b64encode(self._verifier.template(view))) if self._verifier else None
+
+
+def _tell(future: asyncio.Future[Result], result: Result) -> None:
+    """Unless nobody waits any more."""
+    if not future.done():
+        future.set_result(result)
 
 
 def _match(neighbour: Neighbour, inliers: int | None, probability: float) -> Match:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -45,6 +45,7 @@ class InferenceQueue(Generic[Resource]):
         self._free = list(resources)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(len(resources), "inference", _yield_to_others, (yields,))
+        self._helpers = ThreadPoolExecutor(len(resources), "helper", _yield_to_others, (yields,))
         self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
         self._closed = False
         self._rest: asyncio.TimerHandle | None = None
@@ -71,6 +72,13 @@ class InferenceQueue(Generic[Resource]):
             raise DeadlineExceeded from None
         finally:
             self._count(-1)
+
+    def beside(self, function: Callable[[], Result]) -> Future[Result]:
+        """For functions that `run` calls: have a part done meanwhile, by another core where one is free.
+
+        Every resource has a helper, so it begins at once; wait for its result before the function ends.
+        """
+        return self._helpers.submit(function)
 
     def _count(self, change: int) -> None:
         if self._rest is not None:
@@ -104,7 +112,8 @@ class InferenceQueue(Generic[Resource]):
         self._closed = True
         if self._rest is not None:
             self._rest.cancel()
-        await asyncio.to_thread(self._pool.shutdown, wait=True)
+        for pool in (self._pool, self._helpers):  # those who ask for help before those who help
+            await asyncio.to_thread(pool.shutdown, wait=True)
 
 
 def _yield_to_others(yields: int) -> None:

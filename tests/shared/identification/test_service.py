@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from shared.identification.service import create_identification_app
 from shared.images import npy
 from shared.images.quality import quality
 from shared.images.views import network_view
+from shared.keypoints.extraction import Keypoints
 from shared.keypoints.verification import CANDIDATES, LocalVerifier
 from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
@@ -173,6 +175,29 @@ async def test_keypoints_of_the_candidates_are_counted(client: httpx.AsyncClient
     assert right.patient_id == "P-1"
     assert right.inliers is not None
     assert right.inliers > 3 * max(match.inliers or 0 for match in wrong)
+
+
+@pytest.mark.parametrize(("path", "question"), [("/v1/identify", "search"), ("/v1/verify", "find")])
+async def test_the_gallery_is_asked_while_keypoints_are_found(
+    client: httpx.AsyncClient, gallery: PostgresGallery, monkeypatch: pytest.MonkeyPatch, path: str, question: str
+) -> None:
+    await enrol(client, gallery, "P1", picture(1))
+    answered = threading.Event()
+    ask, find_keypoints = getattr(PostgresGallery, question), LocalVerifier.probe
+
+    async def noticed(*arguments: Any, **named: Any) -> Any:
+        answer = await ask(*arguments, **named)
+        answered.set()
+        return answer
+
+    def patiently(verifier: LocalVerifier, views: Sequence[np.ndarray]) -> list[Keypoints]:
+        assert answered.wait(20)
+        return find_keypoints(verifier, views)
+
+    monkeypatch.setattr(PostgresGallery, question, noticed)
+    monkeypatch.setattr(LocalVerifier, "probe", patiently)
+    params = {"patient_id": "P1"} if question == "find" else {}
+    assert (await post(client, path, like(1), **params)).status_code == 200
 
 
 async def identified_behind_others(

@@ -130,6 +130,18 @@ async def test_an_error_reaches_the_caller_and_the_resource_is_free_again() -> N
         assert (await queue.run(str.upper, later())).value == "SESSION"
 
 
+async def test_a_part_of_the_work_is_done_beside_it() -> None:
+    done = threading.Event()
+    async with opened(["a"]) as queue:
+
+        def work(_: str) -> bool:
+            beside = queue.beside(lambda: done.wait(20))
+            done.set()
+            return beside.result()
+
+        assert (await queue.run(work, later())).value
+
+
 async def test_closing_finishes_what_was_taken_on_and_takes_nothing_more() -> None:
     async with opened(["session"]) as queue:
         tasks = [queue.blocked("a"), queue.blocked("b")]
