@@ -78,9 +78,10 @@ class Positive(keras.layers.Layer):
     def call(self, pixels: keras.KerasTensor) -> keras.KerasTensor:
         """Float (n, h, w, 3), RGB 0-255 -> the same, or 255 minus it."""
         centred = pixels - 127.5
-        red, green, blue = (ops.mean(centred[..., channel], axis=(1, 2), keepdims=True) for channel in range(3))
-        taken = self.warmth * (red - blue) >= (red + green + blue) / 3
-        return 127.5 + centred * ops.where(taken, 1.0, -1.0)[..., None]
+        means = ops.mean(centred, axis=(1, 2), keepdims=True)
+        weights = np.array([self.warmth, 0.0, -self.warmth], np.float32) - 1 / 3  # of red, green and blue
+        taken = ops.sum(means * weights, axis=-1, keepdims=True) >= 0
+        return 127.5 + centred * ops.where(taken, 1.0, -1.0)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
