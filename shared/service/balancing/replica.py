@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -40,23 +41,42 @@ class Replica:
         """The whole answer; raises httpx.TransportError, Hung where the replica stopped in the middle of it."""
         self.in_flight += 1
         self._idle.clear()
-        task = asyncio.ensure_future(self._exchange(request))
         try:
-            while not (await asyncio.wait({task}, timeout=SUSPICION_S))[0]:
-                if not await self.alive():
-                    raise Hung("the replica hangs", request=request)
-            return task.result()
+            async with asyncio.timeout(None) as patience, self._watched(patience):
+                response = await self._transport.handle_async_request(request)
+                await response.aread()
+                return response
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise Hung("the replica hangs", request=request) from None
         finally:
             self.in_flight -= 1
             if not self.in_flight:
                 self._idle.set()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
-    async def _exchange(self, request: httpx.Request) -> httpx.Response:
-        response = await self._transport.handle_async_request(request)
-        await response.aread()
-        return response
+    @asynccontextmanager
+    async def _watched(self, patience: asyncio.Timeout) -> AsyncIterator[None]:
+        """End the patience with a block that takes suspiciously long, once the replica no longer says it is alive."""
+        loop = asyncio.get_running_loop()
+        watch: asyncio.Task[None] | None = None
+
+        async def watching() -> None:
+            while await self.alive():
+                await asyncio.sleep(SUSPICION_S)
+            patience.reschedule(loop.time())
+
+        def begin() -> None:
+            nonlocal watch
+            watch = loop.create_task(watching())
+
+        timer = loop.call_later(SUSPICION_S, begin)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if watch is not None:
+                watch.cancel()
 
     async def alive(self) -> bool:
         """Whether it answers at all; whoever asks meanwhile gets the same answer."""
