@@ -62,9 +62,11 @@ class Replica:
         watch: asyncio.Task[None] | None = None
 
         async def watching() -> None:
-            while await self.alive():
+            while True:
+                if not await self.alive():
+                    patience.reschedule(loop.time())
+                    break
                 await asyncio.sleep(SUSPICION_S)
-            patience.reschedule(loop.time())
 
         def begin() -> None:
             nonlocal watch
