@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import bisect, minimize
 
-from shared.identification.calibration import evidence, normalised, posterior, rival_shift
+from shared.identification.calibration import evidence, normalised, rival_shift
 from shared.keypoints.verification import CANDIDATES
 from shared.models.folder import Calibration
 from training.validation import Scored
@@ -35,14 +35,27 @@ LOGARITHMIC = ("scale", *LOCAL)
 """Parameters that are positive, and are searched for by their logarithm."""
 NORMALISATION = 0.2
 """Where the weights of cohort and rivals start."""
-STRANGERS = 0.01
-"""Share of the validation strangers of any track that may be identified in galleries of any size: half of what is asked
-of new ones (2 %), since a share of a few hundred is a guess."""
-TRIALS, STRANGER_TRIALS = 1000, 5000
-"""Questions that are drawn of a track, as patients and as strangers to galleries of one size; where probes are few,
-each is asked of more galleries, so that chance does not decide what is fitted."""
+TRIALS, CAUTIOUS_TRIALS = 1000, 5000
+"""Questions that are drawn of a track, for the likelihood and for caution in galleries of one size; where probes are
+few, each is asked of more galleries, so that chance does not decide what is fitted."""
 MOST_CAUTION = 10.0
 """Log likelihood ratio by which caution may lower the offset."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Shares that may reach a threshold (0-1) on any track of validation subjects, in galleries of any size.
+
+    `strangers` is of strangers, `wrong` of patients who are taken for somebody else: what is asked of new people.
+    """
+
+    threshold: float
+    strangers: float = 0.02
+    wrong: float = 0.01
+
+    def halved(self) -> Limits:
+        """With room for what validation subjects do not show."""
+        return replace(self, strangers=self.strangers / 2, wrong=self.wrong / 2)
 
 
 @dataclass(frozen=True)
@@ -87,12 +100,15 @@ def _asked(track: Scored, probes: NDArray[np.intp], enrolled: NDArray[np.bool_],
     return Trials(similarities, levels, inliers * verified, enrolled, answer)
 
 
-def _asked_of(track: Scored, size: int, rng: np.random.Generator) -> Trials:
-    """Every probe as a stranger to galleries of so many others."""
-    probes = _repeated(track, STRANGER_TRIALS)
-    enrolled = np.stack([_gallery(len(track.subjects), own, size + 1, rng) for own in track.truth[probes].tolist()])
-    enrolled[np.arange(len(probes)), track.truth[probes]] = False
-    return _asked(track.strangers or track, probes, enrolled, np.full(len(probes), -1))
+def _asked_of(track: Scored, size: int, rng: np.random.Generator) -> tuple[Trials, Trials]:
+    """Every probe of galleries of so many others, as a stranger, and as a patient who is enrolled besides."""
+    probes = _repeated(track, CAUTIOUS_TRIALS)
+    answer = track.truth[probes]
+    enrolled = np.stack([_gallery(len(track.subjects), own, size + 1, rng) for own in answer.tolist()])
+    without = enrolled.copy()
+    without[np.arange(len(probes)), answer] = False
+    nobody = np.full(len(probes), -1)
+    return _asked(track.strangers or track, probes, without, nobody), _asked(track, probes, enrolled, answer)
 
 
 def _repeated(track: Scored, trials: int) -> NDArray[np.intp]:
@@ -135,12 +151,12 @@ def _nearest(similarities: NDArray[np.float64], count: int) -> NDArray[np.bool_]
 
 
 def fit_calibration(
-    tracks: Sequence[Scored], seed: int, made: Sequence[Scored] = (), threshold: float | None = None
+    tracks: Sequence[Scored], seed: int, made: Sequence[Scored] = (), limits: Limits | None = None
 ) -> Calibration:
     """The parameters with the greatest likelihood; every track counts the same, however large.
 
-    Where more than `STRANGERS` of a track's strangers would reach `threshold` (0-1, None: none) in galleries of some
-    size, the offset is lowered until they do not: one likelihood for several questions may be too bold for one of them.
+    Where more would be mistaken than `limits` allow, the offset is lowered until they are not: one likelihood for
+    several questions, and for galleries of all sizes, may be too bold for one of them.
 
     `made` are tracks of made repeat shots. They tell what keypoints are worth and nothing about embeddings, since a
     made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
@@ -164,46 +180,50 @@ def fit_calibration(
         fitted = _fit(groups, start, free)
     rivals = {"rival_weight": NORMALISATION, "rival_level": _level(groups, fitted)}
     fitted = _fit(groups, fitted.model_copy(update=rivals), (*free, "rival_weight"))
-    return fitted if threshold is None else _cautious(tracks, fitted, threshold, rng)
+    return fitted if limits is None else _cautious(tracks, fitted, limits, rng)
 
 
 def _cautious(
-    tracks: Sequence[Scored], calibration: Calibration, threshold: float, rng: np.random.Generator
+    tracks: Sequence[Scored], calibration: Calibration, limits: Limits, rng: np.random.Generator
 ) -> Calibration:
-    """With the least change of the offset after which few strangers pass, of any track and in galleries of any size.
+    """With the least change of the offset after which few are identified as who they are not, whatever is asked.
 
     All folds of a track count together.
     """
-    strangers: dict[tuple[str, int], list[Trials]] = {}
+    questions: dict[tuple[str, int, float], list[Trials]] = {}
     for track in tracks:
         others = len(track.subjects) - 1
         for size in [size for size in GALLERY_SIZES if size <= others] or [others] * (others > 0):
-            strangers.setdefault((track.track.split(", fold ")[0], size), []).append(_asked_of(track, size, rng))
+            for most, trials in zip((limits.strangers, limits.wrong), _asked_of(track, size, rng), strict=True):
+                questions.setdefault((track.track.split(", fold ")[0], size, most), []).append(trials)
 
     def lowered(caution: float) -> Calibration:
         return calibration.model_copy(update={"offset": calibration.offset - caution})
 
     def excess(caution: float) -> float:
-        shares = [_passing(asked, lowered(caution), threshold) for asked in strangers.values()]
-        return max(shares, default=0.0) - STRANGERS
+        shares = [
+            (_mistaken(asked, lowered(caution), limits.threshold), most) for (*_, most), asked in questions.items()
+        ]
+        return max((share / most for share, most in shares), default=0.0) - 1
 
     if excess(0.0) <= 0:
         return calibration
     if excess(MOST_CAUTION) > 0:
         return lowered(MOST_CAUTION)
     # shares are steps, so the far end of the last interval is taken: there they are small enough
-    found = bisect(lambda caution: excess(caution) or -STRANGERS, 0.0, MOST_CAUTION, xtol=0.01)
+    found = bisect(lambda caution: excess(caution) or -1.0, 0.0, MOST_CAUTION, xtol=0.01)
     return lowered(found + 0.01)
 
 
-def _passing(asked: Sequence[Trials], calibration: Calibration, threshold: float) -> float:
-    """The share of strangers who are identified."""
-    tops = [
-        posterior(ratios[enrolled], int(enrolled.sum()), calibration)[0].max()
-        for trials in asked
-        for ratios, enrolled in zip(_ratios(trials, calibration), trials.enrolled, strict=True)
-    ]
-    return float(np.mean(np.array(tops) >= threshold))
+def _mistaken(asked: Sequence[Trials], calibration: Calibration, threshold: float) -> float:
+    """The share of the probes that are identified as somebody who they are not."""
+    mistaken = []
+    for trials in asked:
+        logits = _logits(trials, calibration)
+        first = logits[:, :-1].argmax(axis=1)
+        confidence = np.exp(logits[np.arange(len(logits)), first] - np.logaddexp.reduce(logits, axis=1))
+        mistaken.append((confidence >= threshold) & (first != trials.answer))
+    return float(np.mean(np.concatenate(mistaken)))
 
 
 def _level(groups: Sequence[Trials], calibration: Calibration) -> float:
@@ -255,13 +275,17 @@ def _ratios(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:
     return np.where(trials.enrolled, evidence(similarities, trials.inliers, calibration), -np.inf)
 
 
-def _loss(trials: Trials, calibration: Calibration) -> float:
-    """Mean negative log likelihood of the right answers; strangers weigh as much as their prior."""
+def _logits(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:
+    """Log odds against unknown, float (trials, subjects + 1); the last column is unknown, where answer -1 points."""
     ratios = _ratios(trials, calibration)
     logits = ratios - rival_shift(ratios, calibration)
     logits = logits - calibration.size_exponent * np.log(trials.enrolled.sum(axis=1, keepdims=True))
-    # the last column is unknown, so that answer -1 points at it
-    logits = np.column_stack([logits, np.zeros(len(logits))])
+    return np.column_stack([logits, np.zeros(len(logits))])
+
+
+def _loss(trials: Trials, calibration: Calibration) -> float:
+    """Mean negative log likelihood of the right answers; strangers weigh as much as their prior."""
+    logits = _logits(trials, calibration)
     losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), trials.answer]
     weights = np.where(trials.answer < 0, STRANGER_PRIOR, 1.0 - STRANGER_PRIOR)
     return float(np.average(losses, weights=weights))

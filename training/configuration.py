@@ -122,8 +122,8 @@ class IdentifierConfiguration(Configuration):
     cautious: Annotated[
         bool,
         Field(
-            description="lower confidence until at most 1 % of validation strangers reach the registry's threshold:"
-            " for data that shows less of what makes strangers alike than life does"
+            description="lower confidence until only half as many validation strangers, and patients as somebody else,"
+            " reach the registry's threshold as may: for data that shows less of what makes people alike than life does"
         ),
     ] = False
     mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False

@@ -21,7 +21,7 @@ from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE, Pixels
 from shared.models.folder import Calibration, ModelManifest, file_digest
-from training.calibration import fit_calibration
+from training.calibration import Limits, fit_calibration
 from training.cards import write_folder
 from training.classification import answers_of, train_classifier
 from training.configuration import ClassifierConfiguration, Configuration, IdentifierConfiguration
@@ -160,8 +160,8 @@ def calibrate(
         part = repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed)
         made = judged(build_verifier(modality), part, part.embeddings(embed))
     real = [track if track.inliers is None else track.drawn(FITTED) for track in tracks]
-    threshold = modality.threshold if configuration.cautious else None
-    return fit_calibration(real, configuration.seed, made, threshold)
+    limits = Limits(modality.threshold)
+    return fit_calibration(real, configuration.seed, made, limits.halved() if configuration.cautious else limits)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

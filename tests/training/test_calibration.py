@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from shared.identification.calibration import evidence, normalised, posterior
 from shared.models.folder import Calibration
-from training.calibration import GLOBAL, START, STRANGER_PRIOR, _cautious, _fit, draw_trials, fit_calibration
+from training.calibration import GLOBAL, START, STRANGER_PRIOR, Limits, _cautious, _fit, draw_trials, fit_calibration
 from training.validation import Scored
 
 SUBJECTS = [f"p{i}" for i in range(200)]
@@ -50,6 +50,9 @@ def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
     assert np.mean(np.array(unknown) > 0.5) > 0.9
 
 
+HALF = Limits(0.75).halved()
+
+
 def near_strangers(queries: int, rng: np.random.Generator) -> Scored:
     """Genuine cosines N(0.8, 0.05), but impostors N(0.45, 0.08): a question whose strangers are more alike."""
     track = normal_scores(queries, rng)
@@ -70,7 +73,7 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
     tracks, fresh = [normal_scores(300, rng), near_strangers(300, rng)], near_strangers(400, rng)
     bold = Calibration(scale=50.0, offset=-22.5)
 
-    cautious = _cautious(tracks, bold, 0.75, rng)
+    cautious = _cautious(tracks, bold, HALF, rng)
 
     assert strangers_identified(fresh, bold) > 0.1
     assert strangers_identified(fresh, cautious) < 0.04
@@ -78,17 +81,30 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
     assert cautious == bold.model_copy(update={"offset": cautious.offset})
 
 
+def test_patients_who_pass_for_others_make_it_cautious_where_strangers_do_not() -> None:
+    """Some 0.8 % of the questions to half of the people are of patients whose double is enrolled, too."""
+    rng = np.random.default_rng(5)
+    track = normal_scores(1000, rng)
+    similarities, doubled = track.similarities.copy(), np.arange(16)
+    similarities[doubled, track.truth[doubled]] = 0.0
+    similarities[doubled, (track.truth[doubled] + 1) % len(track.subjects)] = 0.9
+    bold, limits = Calibration(scale=50.0, offset=-25.0), Limits(0.75, strangers=0.02, wrong=0.005)
+    assert _cautious([track], bold, limits, np.random.default_rng(6)) == bold
+    doubles = replace(track, similarities=similarities)
+    assert _cautious([doubles], bold, limits, np.random.default_rng(6)).offset < bold.offset
+
+
 def test_caution_asks_galleries_that_are_smaller_than_any_size_too() -> None:
     rng = np.random.default_rng(3)
     track = near_strangers(300, rng)
     few = replace(track, subjects=track.subjects[:4], similarities=track.similarities[:, :4], truth=track.truth % 4)
     bold = Calibration(scale=50.0, offset=-22.5)
-    assert _cautious([few], bold, 0.75, rng).offset < bold.offset
+    assert _cautious([few], bold, HALF, rng).offset < bold.offset
 
 
 def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -> None:
     tracks, timid = [normal_scores(300, np.random.default_rng(0))], fitted.model_copy(update={"offset": -30.0})
-    assert _cautious(tracks, timid, 0.75, np.random.default_rng(1)) == timid
+    assert _cautious(tracks, timid, HALF, np.random.default_rng(1)) == timid
 
 
 def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:
