@@ -143,8 +143,7 @@ class Matcher:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not embedded.done():
                 await probing  # and raise what went wrong
-            answer = await look(embedded.result())
-            return await probing, answer
+            return await asyncio.gather(probing, look(embedded.result()))
         finally:
             probing.cancel()
 

@@ -200,6 +200,18 @@ async def test_the_gallery_is_asked_while_keypoints_are_found(
     assert (await post(client, path, like(1), **params)).status_code == 200
 
 
+async def test_keypoints_that_fail_beside_the_network_fail_one_request_alone(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_verifier: LocalVerifier, _views: Sequence[np.ndarray]) -> list[Keypoints]:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalVerifier, "probe", fail)
+        assert (await post(client, "/v1/identify", like(1))).status_code == 500
+    assert (await post(client, "/v1/identify", like(1))).status_code == 200
+
+
 async def identified_behind_others(
     further: int,
     nearer: int,
