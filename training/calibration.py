@@ -1,7 +1,8 @@
 """Fitting the posterior of `shared.identification.calibration` on validation subjects.
 
 Each probe is asked twice of galleries of several sizes: once with its own patient enrolled and once without, when it is
-a stranger. The parameters maximise the likelihood of the right answer (the patient, or unknown).
+a stranger; whoever has a single picture is asked as a stranger alone. The parameters maximise the likelihood of the
+right answer (the patient, or unknown).
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ GROWTH_PULL = 0.1
 """Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: validation galleries are too
 small to tell what happens in large ones."""
 LOCAL_PULL = 0.02
-"""Weight of the prior that very many keypoints are worth `WEIGHT`, and `HALF` of them half of that: where few patients
-are all told apart, the likelihood alone would make them worth any amount."""
-WEIGHT, HALF = 20.0, 15.0
+"""Weight of the prior that very many keypoints are worth `WEIGHT`, and those that weigh `HALF` half of that: where few
+patients are all told apart, the likelihood alone would make them worth any amount."""
+WEIGHT, HALF = 20.0, 11.0
 START = Calibration(scale=20.0, offset=-8.0, size_exponent=1.0, inlier_weight=WEIGHT, inlier_half=HALF)
 GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("inlier_weight", "inlier_half")
 LOGARITHMIC = ("scale", *LOCAL)
@@ -62,13 +63,14 @@ class Limits:
 class Trials:
     """Questions to one track, float (trials, subjects): one row per probe and gallery.
 
+    `agreeing` are the weights of the keypoints that agree.
     `levels` is float (trials,), how near the row's probe is to the cohort, None without one.
     `enrolled` marks the subjects that are in the row's gallery; `answer` is the column of the right one, or -1: nobody.
     """
 
     similarities: NDArray[np.float64]
     levels: NDArray[np.float64] | None
-    inliers: NDArray[np.float64]
+    agreeing: NDArray[np.float64]
     enrolled: NDArray[np.bool_]
     answer: NDArray[np.intp]
 
@@ -82,33 +84,46 @@ def _track_trials(track: Scored, rng: np.random.Generator) -> Trials:
     count = len(track.subjects)
     probes = _repeated(track, TRIALS)
     enrolled = np.stack([_gallery(count, own, _size(count, rng), rng) for own in track.truth[probes].tolist()])
-    answer = track.truth[probes]
+    known = _asked(track, probes, enrolled, track.truth[probes])
+    strangers = [_asked_as_strangers(track.strangers or track, probes, enrolled)]
+    if track.outsiders:
+        probes = _as_often(track.outsiders, track, probes)
+        own = track.outsiders.truth[probes].tolist()
+        enrolled = np.stack([_gallery(count, one, _size(count, rng), rng) for one in own])
+        strangers.append(_asked_as_strangers(track.outsiders, probes, enrolled))
+    return _joined(known, *strangers)
+
+
+def _asked_as_strangers(track: Scored, probes: NDArray[np.intp], enrolled: NDArray[np.bool_]) -> Trials:
+    """Without their own patients, where anybody else is enrolled."""
     without = enrolled.copy()
-    without[np.arange(len(probes)), answer] = False
+    without[np.arange(len(probes)), track.truth[probes]] = False
     asked = without.any(axis=1)
-    known = _asked(track, probes, enrolled, answer)
-    nobody = np.full(int(asked.sum()), -1)
-    return _joined(known, _asked(track.strangers or track, probes[asked], without[asked], nobody))
+    return _asked(track, probes[asked], without[asked], np.full(int(asked.sum()), -1))
 
 
 def _asked(track: Scored, probes: NDArray[np.intp], enrolled: NDArray[np.bool_], answer: NDArray[np.intp]) -> Trials:
     """These probes of a track, each with its gallery; as in service, keypoints are compared with the nearest alone."""
     similarities = track.similarities[probes].astype(np.float64)
-    inliers = np.zeros_like(similarities) if track.inliers is None else track.inliers[probes].astype(np.float64)
+    agreeing = np.zeros_like(similarities) if track.agreeing is None else track.agreeing[probes].astype(np.float64)
     verified = _nearest(np.where(enrolled, similarities, -np.inf), CANDIDATES)
     levels = None if track.levels is None else track.levels[probes].astype(np.float64)
-    return Trials(similarities, levels, inliers * verified, enrolled, answer)
+    return Trials(similarities, levels, agreeing * verified, enrolled, answer)
 
 
 def _asked_of(track: Scored, size: int, rng: np.random.Generator) -> tuple[Trials, Trials]:
-    """Every probe of galleries of so many others, as a stranger, and as a patient who is enrolled besides."""
+    """Strangers asked of galleries of so many others, and every patient's probe who is enrolled besides them."""
+
+    def galleries(asked: Scored, probes: NDArray[np.intp]) -> NDArray[np.bool_]:
+        return np.stack([_gallery(len(track.subjects), own, size + 1, rng) for own in asked.truth[probes].tolist()])
+
     probes = _repeated(track, CAUTIOUS_TRIALS)
-    answer = track.truth[probes]
-    enrolled = np.stack([_gallery(len(track.subjects), own, size + 1, rng) for own in answer.tolist()])
-    without = enrolled.copy()
-    without[np.arange(len(probes)), answer] = False
-    nobody = np.full(len(probes), -1)
-    return _asked(track.strangers or track, probes, without, nobody), _asked(track, probes, enrolled, answer)
+    enrolled = galleries(track, probes)
+    strangers = [_asked_as_strangers(track.strangers or track, probes, enrolled)]
+    if track.outsiders:
+        others = _as_often(track.outsiders, track, probes)
+        strangers.append(_asked_as_strangers(track.outsiders, others, galleries(track.outsiders, others)))
+    return _joined(*strangers), _asked(track, probes, enrolled, track.truth[probes])
 
 
 def _repeated(track: Scored, trials: int) -> NDArray[np.intp]:
@@ -117,16 +132,19 @@ def _repeated(track: Scored, trials: int) -> NDArray[np.intp]:
     return np.repeat(np.arange(count), max(2, -(-trials // max(count, 1))))
 
 
-def _joined(first: Trials, second: Trials) -> Trials:
-    levels = None
-    if first.levels is not None and second.levels is not None:
-        levels = np.append(first.levels, second.levels)
+def _as_often(track: Scored, other: Scored, probes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Every probe of a track as often as each of the other track is among `probes`."""
+    return np.repeat(np.arange(len(track.truth)), len(probes) // len(other.truth))
+
+
+def _joined(*parts: Trials) -> Trials:
+    levels = [part.levels for part in parts if part.levels is not None]
     return Trials(
-        np.concatenate([first.similarities, second.similarities]),
-        levels,
-        np.concatenate([first.inliers, second.inliers]),
-        np.concatenate([first.enrolled, second.enrolled]),
-        np.append(first.answer, second.answer),
+        np.concatenate([part.similarities for part in parts]),
+        np.concatenate(levels) if levels else None,
+        np.concatenate([part.agreeing for part in parts]),
+        np.concatenate([part.enrolled for part in parts]),
+        np.concatenate([part.answer for part in parts]),
     )
 
 
@@ -171,7 +189,7 @@ def fit_calibration(
         local = _fit(blind, START, (*GLOBAL, *LOCAL))
         begin = {**START.model_dump(include=set(GLOBAL)), "repeat_offset": local.offset}
         start = local.model_copy(update=begin)
-    elif any(track.inliers is not None for track in tracks):
+    elif any(track.agreeing is not None for track in tracks):
         start, free = START, [*GLOBAL, *LOCAL]
     fitted = _fit(groups, start, free)
     if levels := [trials.levels.mean() for trials in groups if trials.levels is not None]:
@@ -240,7 +258,7 @@ def _strangers(trials: Trials) -> Trials:
     asked = trials.answer < 0
     levels = None if trials.levels is None else trials.levels[asked]
     return Trials(
-        trials.similarities[asked], levels, trials.inliers[asked], trials.enrolled[asked], trials.answer[asked]
+        trials.similarities[asked], levels, trials.agreeing[asked], trials.enrolled[asked], trials.answer[asked]
     )
 
 
@@ -272,7 +290,7 @@ def _bounded(name: str, value: float) -> float:
 def _ratios(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:
     """Log likelihood ratios, -inf for who is not enrolled."""
     similarities = normalised(trials.similarities, trials.levels, calibration)
-    return np.where(trials.enrolled, evidence(similarities, trials.inliers, calibration), -np.inf)
+    return np.where(trials.enrolled, evidence(similarities, trials.agreeing, calibration), -np.inf)
 
 
 def _logits(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:

@@ -126,6 +126,13 @@ class IdentifierConfiguration(Configuration):
             " reach the registry's threshold as may: for data that shows less of what makes people alike than life does"
         ),
     ] = False
+    singles: Annotated[
+        bool,
+        Field(
+            description="calibrate on people with a single picture too, as strangers: not where one person may go by"
+            " several names"
+        ),
+    ] = True
     mirrored: Annotated[bool, Field(description="embed a picture and its mirror image together")] = False
 
     @model_validator(mode="after")

@@ -1,9 +1,9 @@
 """The threshold of the operating point `strict`: that 0.3 % of strangers reach. It is chosen on validation subjects.
 
-Every validation probe is asked twice: with its patient enrolled, and without, when it is a stranger. Where a thousand
-strangers stand behind it, `strict` is the threshold that 0.3 % of them pass. With fewer (the rule of three: nothing
-seen in n trials still allows 3 / n) the share is extrapolated through the calibrated probability: each probe, whoever
-it is, is a stranger with the probability of `unknown` that it was given, so
+Every validation probe is asked twice: with its patient enrolled, and without, when it is a stranger; so are people with
+a single picture. Where a thousand strangers stand behind it, `strict` is the threshold that 0.3 % of them pass. With
+fewer (the rule of three: nothing seen in n trials still allows 3 / n) the share is extrapolated through the calibrated
+probability: each probe, whoever it is, is a stranger with the probability of `unknown` that it was given, so
 
     FPIR(t) = sum of unknown over the probes with confidence >= t / sum of unknown over all probes,
 
@@ -47,7 +47,8 @@ def strict_threshold(tracks: Sequence[Scored], calibration: Calibration) -> tupl
     Every track needs two subjects or more.
     """
     method = CalibratedPosterior(calibration)
-    strangers = [answer(_ratios(without_patients(track), calibration), method) for track in tracks]
+    outside = [track.outsiders for track in tracks if track.outsiders]
+    strangers = [answer(_ratios(without_patients(asked), calibration), method) for asked in (*tracks, *outside)]
     tops = np.concatenate([one.confidence for one in strangers])
     counted = _counted(tops)
     if len(tops) >= ENOUGH:
@@ -65,9 +66,9 @@ def without_patients(track: Scored) -> Scored:
     Where queries are made pictures, those that they are made of are asked.
     """
     track = track.strangers or track
-    inliers = None if track.inliers is None else _without_own(track.inliers, track.truth)
+    agreeing = None if track.agreeing is None else _without_own(track.agreeing, track.truth)
     similarities = _without_own(track.similarities, track.truth)
-    return replace(track, truth=np.full_like(track.truth, -1), similarities=similarities, inliers=inliers)
+    return replace(track, truth=np.full_like(track.truth, -1), similarities=similarities, agreeing=agreeing)
 
 
 def _without_own(values: NDArray[np.float32], truth: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -77,10 +78,10 @@ def _without_own(values: NDArray[np.float32], truth: NDArray[np.intp]) -> NDArra
 def _ratios(track: Scored, calibration: Calibration) -> Array:
     """Log likelihood ratios; as in service, keypoints are compared with the nearest people alone."""
     similarities = normalised(track.similarities, track.levels, calibration)
-    if track.inliers is None:
+    if track.agreeing is None:
         return evidence(similarities, np.zeros_like(similarities), calibration)
     ranks = np.argsort(np.argsort(-similarities, axis=1, kind="stable"), axis=1)
-    return evidence(similarities, np.where(ranks < CANDIDATES, track.inliers, 0.0), calibration)
+    return evidence(similarities, np.where(ranks < CANDIDATES, track.agreeing, 0.0), calibration)
 
 
 def _counted(tops: Array) -> float:

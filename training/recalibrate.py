@@ -7,7 +7,6 @@ does not: `model.json` is rewritten, the network and its digest stay, so nobody 
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 
 from shared.identification.cohort import Cohort
 from shared.images.recipes import build_recipe
-from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
@@ -24,8 +22,8 @@ from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.parts import Data
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.frozen import Judge, cohort_paths, fit_discriminant
-from training.points import ENOUGH, choose_points
-from training.runs import Bundle, calibrate, cohort_of, identified_rows, judged, judged_by
+from training.points import choose_points
+from training.runs import Bundle, calibrate, cohort_of, identified_rows, judge_of, judged_by
 from training.validation import Embed, Embeddings, Scored
 
 REPOSITORY = Path(__file__).parent.parent
@@ -49,7 +47,7 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     def embed(images: NDArray[np.float32]) -> Embeddings:
         return session.run(images.astype(np.uint8))
 
-    judge = partial(judged, build_verifier(modality), most=ENOUGH)
+    judge = judge_of(modality, configuration)
     cohort, tracks = _judged(data, configuration, bundle.weights, judge, embed)
     calibration = calibrate(tracks, data, configuration, modality, embed)
     points = choose_points(tracks, calibration)

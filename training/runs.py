@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def train_modality(
     modality = load_registry()[name]
     pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
     data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
-    judge = partial(judged, build_verifier(modality), most=ENOUGH)
+    judge = judge_of(modality, configuration)
     if configuration.epochs:
         trained = train_identifier(data, configuration, bundle.weights, run)
         cohort = cohort_of(embedder(trained), data, cohort_paths(data.fitting, configuration))
@@ -117,6 +116,16 @@ def _figures(tracks: Sequence[Scored]) -> dict[str, float]:
         for s in (track.score for track in tracks)
         for figure, value in (("rank-1", s.rank1), ("mean average precision", s.mean_average_precision))
     }
+
+
+def judge_of(modality: Modality, configuration: IdentifierConfiguration) -> Judge:
+    """What a calibration is fitted on: enough probes, strangers as the configuration says."""
+
+    def judge(part: ValidationSet, embeddings: Embeddings, cohort: Cohort | None) -> list[Scored]:
+        tracks = judged(build_verifier(modality), part, embeddings, cohort, most=ENOUGH)
+        return tracks if configuration.singles else [replace(track, outsiders=None) for track in tracks]
+
+    return judge
 
 
 def judged(
@@ -159,7 +168,7 @@ def calibrate(
     if configuration.repeats and modality.local_verification:
         part = repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed)
         made = judged(build_verifier(modality), part, part.embeddings(embed))
-    real = [track if track.inliers is None else track.drawn(FITTED) for track in tracks]
+    real = [track if track.agreeing is None else track.drawn(FITTED) for track in tracks]
     limits = Limits(modality.threshold)
     return fit_calibration(real, configuration.seed, made, limits.halved() if configuration.cautious else limits)
 

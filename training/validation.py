@@ -15,7 +15,7 @@ from shared.gallery.contracts import LEADING_IMAGES, local_images
 from shared.identification.cohort import Cohort
 from shared.images.views import network_view, square_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.geometry import count_inliers
+from shared.keypoints.geometry import agreement
 from shared.keypoints.verification import LocalVerifier
 from training.datasets.manifest import Row
 from training.datasets.pictures import Pictures
@@ -53,18 +53,21 @@ class Score:
 class Scored:
     """A track with the similarities of its probes: float (queries, subjects), best over each subject's gallery.
 
-    `inliers`, where keypoints were compared, is float (queries, subjects): with the pictures that were most similar.
+    `agreeing`, where keypoints were compared, is float (queries, subjects): the weight of those that agree, with the
+    pictures that were most similar.
     `levels`, where there is a cohort, is float (queries,): how near each probe is to it. `strangers`, where queries are
     made pictures, are the same ones as they were taken: what is asked where their own patient is not enrolled.
+    `outsiders` are people who have no query, asked as strangers; their own column is not to be looked at.
     """
 
     track: str
     subjects: Sequence[str]
     truth: NDArray[np.intp]
     similarities: NDArray[np.float32]
-    inliers: NDArray[np.float32] | None = None
+    agreeing: NDArray[np.float32] | None = None
     levels: NDArray[np.float32] | None = None
     strangers: Scored | None = None
+    outsiders: Scored | None = None
 
     @property
     def score(self) -> Score:
@@ -78,10 +81,18 @@ class Scored:
     def drawn(self, most: int) -> Scored:
         """The track with at most so many probes."""
         rows = draw(len(self.truth), most)
-        inliers = None if self.inliers is None else self.inliers[rows]
+        agreeing = None if self.agreeing is None else self.agreeing[rows]
         levels = None if self.levels is None else self.levels[rows]
-        strangers = self.strangers.drawn(most) if self.strangers else None
-        return Scored(self.track, self.subjects, self.truth[rows], self.similarities[rows], inliers, levels, strangers)
+        return Scored(
+            self.track,
+            self.subjects,
+            self.truth[rows],
+            self.similarities[rows],
+            agreeing,
+            levels,
+            strangers=self.strangers.drawn(most) if self.strangers else None,
+            outsiders=self.outsiders.drawn(most) if self.outsiders else None,
+        )
 
 
 class ValidationSet:
@@ -111,10 +122,10 @@ class ValidationSet:
     def verified(
         self, embeddings: Embeddings, verifier: LocalVerifier, cohort: Cohort | None = None, most: int = FITTED
     ) -> list[Scored]:
-        """The same with the inliers of every pair, of at most `most` probes a track."""
+        """The same with the weight of the keypoints that agree of every pair, of at most `most` probes a track."""
         keypoints: dict[int, Keypoints] = {}
         with threadpool_limits(1):  # matrices this small are multiplied faster than threads can be told
-            some = [protocol.drawn(draw(len(protocol.queries), most)) for protocol in self.protocols]
+            some = [p.drawn(draw(len(p.queries), most), draw(len(p.outsiders), most)) for p in self.protocols]
             return [
                 _with_strangers(p, lambda one: self._verified(one, embeddings, cohort, verifier, keypoints))
                 for p in some
@@ -146,15 +157,15 @@ class ValidationSet:
         keypoints: dict[int, Keypoints],
     ) -> Scored:
         scored, nearest = self._compared(protocol, embeddings, cohort)
-        inliers = np.zeros(scored.similarities.shape, np.float32)
+        agreeing = np.zeros(scored.similarities.shape, np.float32)
         for i, row in enumerate(tqdm(protocol.queries, desc=f"keypoints {protocol.track}", unit="probe")):
             probe = self._keypoints(self._index[row.path], verifier, keypoints)
             for rank, subject in enumerate(np.argsort(-scored.similarities[i], kind="stable")[:COMPARED]):
                 pictures = nearest[i][subject][: local_images(rank)]
-                inliers[i, subject] = max(
-                    count_inliers(probe, self._keypoints(j, verifier, keypoints)) for j in pictures
+                agreeing[i, subject] = max(
+                    agreement(probe, self._keypoints(j, verifier, keypoints)).weight for j in pictures
                 )
-        return replace(scored, inliers=inliers)
+        return replace(scored, agreeing=agreeing)
 
     def _keypoints(self, index: int, verifier: LocalVerifier, known: dict[int, Keypoints]) -> Keypoints:
         if index not in known:
@@ -163,11 +174,12 @@ class ValidationSet:
 
 
 def _with_strangers(protocol: Probes, compared: Callable[[Probes], Scored]) -> Scored:
-    """The queries compared, and what they are made of where they are made."""
-    scored = compared(protocol)
-    if not protocol.strangers:
-        return scored
-    return replace(scored, strangers=compared(replace(protocol, queries=protocol.strangers, strangers=())))
+    """The queries compared, what they are made of where they are made, and the outsiders."""
+
+    def others(rows: Sequence[Row]) -> Scored | None:
+        return compared(replace(protocol, queries=rows)) if rows else None
+
+    return replace(compared(protocol), strangers=others(protocol.strangers), outsiders=others(protocol.outsiders))
 
 
 def embedder(network: keras.Model) -> Embed:

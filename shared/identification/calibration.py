@@ -6,13 +6,14 @@ With N patients enrolled, a stranger prior \pi_0 and a flat prior (1 - \pi_0) / 
     P(unknown | x) \propto  \pi_0
 
 where LR(x) = p(x | genuine) / p(x | impostor) is the likelihood ratio of one comparison. It is fused from the cosine s
-of the global embeddings and the number n of keypoints that agree under a geometric model, as logistic regression does
-(Brümmer & du Preez 2006, "Application-independent evaluation of speaker detection"):
+of the global embeddings and the weight w of the keypoints that agree under a geometric model
+(`shared.keypoints.geometry`), as logistic regression does (Brümmer & du Preez 2006, "Application-independent evaluation
+of speaker detection"):
 
-    log LR(s, n) = scale * s + inlier_weight * n^4 / (n^4 + inlier_half^4) + const
+    log LR(s, w) = scale * s + inlier_weight * w^4 / (w^4 + inlier_half^4) + const
 
-A few keypoints agree by chance and say nothing, and forty say little more than thirty (of the powers 2, 3, 4 and 6 the
-fourth made validation subjects likeliest). The constants join in `offset`;
+A few keypoints agree by chance and say nothing, and forty say little more than thirty (of the powers 2, 3, 4 and 6 of
+their number the fourth made validation subjects likeliest). The constants join in `offset`;
 log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
 gallery, and "unknown" is one more class.
 
@@ -65,14 +66,14 @@ def normalised(
 
 
 def evidence(
-    similarities: ArrayLike, inliers: Sequence[int | None] | ArrayLike, calibration: Calibration
+    similarities: ArrayLike, weights: Sequence[float | None] | ArrayLike, calibration: Calibration
 ) -> NDArray[np.float64]:
     """Log likelihood ratios, float (k,), the stranger prior's share included.
 
-    `similarities` are k cosines after `normalised`; `inliers` the keypoints that agree, None (or nan) where none were
-    compared: that counts as 0.
+    `similarities` are k cosines after `normalised`; `weights` those of the keypoints that agree, None (or nan) where
+    none were compared: that counts as 0.
     """
-    agreeing = np.nan_to_num(np.asarray(inliers, np.float64)) ** STEEPNESS
+    agreeing = np.nan_to_num(np.asarray(weights, np.float64)) ** STEEPNESS
     local = calibration.inlier_weight * agreeing / (agreeing + calibration.inlier_half**STEEPNESS)
     if calibration.repeat_offset is not None:
         local = np.logaddexp(np.log(1 - REPEATS), np.log(REPEATS) + local + calibration.repeat_offset)
@@ -105,9 +106,9 @@ def rival_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArra
     return np.where(count > 0, calibration.rival_weight * (level - calibration.rival_level), 0.0)
 
 
-def verification_probability(similarity: float, inliers: int | None, calibration: Calibration) -> float:
+def verification_probability(similarity: float, weight: float | None, calibration: Calibration) -> float:
     """Probability that one claimed patient is the person: the posterior of a gallery of one.
 
-    `similarity` is the cosine after `normalised`.
+    `similarity` is the cosine after `normalised`, `weight` that of the keypoints that agree.
     """
-    return float(posterior(evidence([similarity], [inliers], calibration), 1, calibration)[0][0])
+    return float(posterior(evidence([similarity], [weight], calibration), 1, calibration)[0][0])

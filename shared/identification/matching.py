@@ -31,6 +31,7 @@ from shared.identification.decision import found
 from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
+from shared.keypoints.geometry import Agreement
 from shared.keypoints.verification import LocalVerifier
 from shared.models.contracts import ModelSession, Pixels
 from shared.models.folder import Calibration
@@ -82,16 +83,16 @@ class Matcher:
         probe, result = await self._looked_up(images, search, deadline)
         begun = time.perf_counter()
         neighbours = list(result.neighbours)
-        inliers = await self._inliers(probe.value, neighbours, deadline)
-        order, probabilities, unknown = self._ordered(probe.value, neighbours, inliers, result.enrolled_patients)
+        agreements = await self._agreements(probe.value, neighbours, deadline)
+        order, probabilities, unknown = self._ordered(probe.value, neighbours, agreements, result.enrolled_patients)
         for before, until in pairwise(rounds):
             further = neighbours[before:until]
             if not further or found(probabilities[0]):
                 break
-            inliers[before:until] = await self._further(probe.value, further, deadline)
-            order, probabilities, unknown = self._ordered(probe.value, neighbours, inliers, result.enrolled_patients)
+            agreements[before:until] = await self._further(probe.value, further, deadline)
+            order, probabilities, unknown = self._ordered(probe.value, neighbours, agreements, result.enrolled_patients)
         matches = [
-            _match(neighbours[i], inliers[i], probability)
+            _match(neighbours[i], agreements[i], probability)
             for i, probability in zip(order[:top_k].tolist(), probabilities[:top_k].tolist(), strict=True)
         ]
         return Matches(
@@ -110,10 +111,10 @@ class Matcher:
         begun = time.perf_counter()
         if claimed is None:
             raise NotFound("The patient has no enrolled image of this modality.")
-        inliers = (await self._inliers(probe.value, [claimed], deadline))[0]
+        agreement = (await self._agreements(probe.value, [claimed], deadline))[0]
         similarity = float(self._similarities(probe.value, [claimed])[0])
-        probability = verification_probability(similarity, inliers, self._calibration)
-        match = _match(claimed, inliers, probability)
+        probability = verification_probability(similarity, _weight(agreement), self._calibration)
+        match = _match(claimed, agreement, probability)
         return PatientMatch(model=self._digest, match=match, timings_ms=_timings(probe, begun))
 
     async def templates(self, images: Pixels, deadline: Deadline) -> Templates:
@@ -148,10 +149,11 @@ class Matcher:
             probing.cancel()
 
     def _ordered(
-        self, probe: Probe, neighbours: Sequence[Neighbour], inliers: Sequence[int | None], enrolled: int
+        self, probe: Probe, neighbours: Sequence[Neighbour], agreements: Sequence[Agreement | None], enrolled: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
         """The order of the neighbours by what is known of them, their probabilities in it, and that of nobody."""
-        ratios = evidence(self._similarities(probe, neighbours), inliers, self._calibration)
+        weights = [_weight(agreement) for agreement in agreements]
+        ratios = evidence(self._similarities(probe, neighbours), weights, self._calibration)
         order = np.argsort(-ratios, kind="stable")
         return order, *posterior(ratios[order], enrolled, self._calibration)
 
@@ -161,20 +163,24 @@ class Matcher:
         levels = self._cohort.levels(probe.embedding[np.newaxis]) if self._cohort else None
         return np.asarray(normalised(cosines[np.newaxis], levels, self._calibration)[0])
 
-    async def _further(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> list[int | None]:
-        """The inliers of neighbours whose keypoints the search has left out."""
+    async def _further(
+        self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline
+    ) -> list[Agreement | None]:
+        """The agreements of neighbours whose keypoints the search has left out."""
         patients = [neighbour.patient_id for neighbour in neighbours]
         stored = await self._gallery.local(self._modality, self._digest, probe.embedding, patients)
         complete = [replace(neighbour, local=local) for neighbour, local in zip(neighbours, stored, strict=True)]
-        return await self._inliers(probe, complete, deadline)
+        return await self._agreements(probe, complete, deadline)
 
-    async def _inliers(self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline) -> list[int | None]:
+    async def _agreements(
+        self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline
+    ) -> list[Agreement | None]:
         """Per neighbour; in the queue as well, since comparing holds a core as inference does."""
         verifier = self._verifier
         if verifier is None or not neighbours:
             return [None] * len(neighbours)
         stored = [neighbour.local for neighbour in neighbours]
-        return (await self._model.queue.run(lambda _: verifier.inliers(probe.keypoints, stored), deadline)).value
+        return (await self._model.queue.run(lambda _: verifier.agreements(probe.keypoints, stored), deadline)).value
 
     def _templates(self, session: ModelSession, images: Pixels) -> list[TemplateMessage]:
         """Quality is measured here as well, off the event loop: many images take longer than others should wait."""
@@ -193,14 +199,18 @@ def _tell(future: asyncio.Future[Result], result: Result) -> None:
         future.set_result(result)
 
 
-def _match(neighbour: Neighbour, inliers: int | None, probability: float) -> Match:
+def _weight(agreement: Agreement | None) -> float | None:
+    return agreement.weight if agreement else None
+
+
+def _match(neighbour: Neighbour, agreement: Agreement | None, probability: float) -> Match:
     """Rounding may put a cosine a hair outside [-1, 1]."""
     similarity = float(np.clip(neighbour.similarity, -1.0, 1.0))
     return Match(
         patient_id=neighbour.patient_id,
         image_id=neighbour.image_id,
         similarity=similarity,
-        inliers=inliers,
+        inliers=agreement.inliers if agreement else None,
         probability=probability,
     )
 

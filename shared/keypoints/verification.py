@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.images.views import Image
 from shared.keypoints.extraction import Keypoints, extract_keypoints
-from shared.keypoints.geometry import count_inliers
+from shared.keypoints.geometry import Agreement, agreement
 from shared.keypoints.packing import pack, unpack
 from shared.modalities import Modality
 
@@ -37,16 +37,17 @@ class LocalVerifier:
         spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
         return [extract_keypoints(views[i], upright=self._upright) for i in spread.tolist()]
 
-    def inliers(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[int | None]:
-        """Per candidate, the most keypoints that agree between one of its images and one of the probe's.
+    def agreements(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[Agreement | None]:
+        """Per candidate, the weightiest agreement of one of its images with one of the probe's.
 
         None for a candidate without a local part, or with one that another version of the software made.
         """
-        return [self._most(probe, candidate) for candidate in candidates]
+        return [self._weightiest(probe, candidate) for candidate in candidates]
 
-    def _most(self, probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> int | None:
+    def _weightiest(self, probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> Agreement | None:
         stored = [keypoints for data in candidate if (keypoints := unpack(data)) is not None]
-        return max((count_inliers(a, b) for a in probe for b in stored), default=None)
+        found = [agreement(a, b) for a in probe for b in stored]
+        return max(found, key=lambda one: one.weight, default=None)
 
 
 def build_verifier(modality: Modality) -> LocalVerifier | None:

@@ -31,7 +31,7 @@ class Calibration(BaseModel):
     inlier_weight: Annotated[
         float, Field(ge=0, description="Log likelihood ratio of very many keypoints that agree; 0: local part unused.")
     ] = 0.0
-    inlier_half: Annotated[float, Field(gt=0, description="Keypoints that agree at half of that.")] = 10.0
+    inlier_half: Annotated[float, Field(gt=0, description="Weight of keypoints that agree at half of that.")] = 10.0
     repeat_offset: Annotated[
         float | None,
         Field(

@@ -121,17 +121,49 @@ def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:
     np.testing.assert_allclose(drawn.strangers.similarities, drawn.similarities + 1)
 
 
-def with_inliers(track: Scored, genuine: float, rng: np.random.Generator) -> Scored:
+def outsiders(track: Scored, cosine: float) -> Scored:
+    """As many people without a query, each of whom has a double among those who are enrolled."""
+    own = np.arange(len(track.subjects))
+    similarities = np.full((len(own), len(own)), 0.2, np.float32)
+    similarities[own, own] = 1.0
+    similarities[own, (own + 1) % len(own)] = cosine
+    return replace(track, truth=own, similarities=similarities)
+
+
+def test_who_has_no_query_is_a_stranger_to_everybody_else() -> None:
+    rng = np.random.default_rng(0)
+    track = normal_scores(40, rng)
+    (trials,) = draw_trials([replace(track, outsiders=outsiders(track, 0.6))], rng)
+    outside = (trials.similarities == 1.0).any(axis=1)
+    assert (trials.answer[outside] == -1).all()
+    assert not (trials.enrolled & (trials.similarities == 1.0))[outside].any()
+    inside = trials.answer < 0
+    inside[outside] = False
+    assert outside.sum() / len(track.subjects) == pytest.approx(inside.sum() / len(track.truth), abs=1.0)
+    drawn = replace(track, outsiders=outsiders(track, 0.6)).drawn(5)
+    assert drawn.outsiders is not None
+    assert len(drawn.outsiders.truth) == 5
+
+
+def test_strangers_who_have_no_query_make_the_calibration_cautious() -> None:
+    track, limits = normal_scores(300, np.random.default_rng(0)), Limits(0.75)
+    bold = Calibration(scale=50.0, offset=-25.0)
+    assert _cautious([track], bold, limits, np.random.default_rng(1)) == bold
+    near = replace(track, outsiders=outsiders(track, 0.7))
+    assert _cautious([near], bold, limits, np.random.default_rng(1)).offset < bold.offset
+
+
+def with_agreeing(track: Scored, genuine: float, rng: np.random.Generator) -> Scored:
     """Impostors agree in about three keypoints, patients in about `genuine`."""
-    inliers = rng.poisson(3.0, track.similarities.shape).astype(np.float32)
-    inliers[np.arange(len(track.truth)), track.truth] = rng.poisson(genuine, len(track.truth))
-    return replace(track, inliers=inliers)
+    agreeing = rng.poisson(3.0, track.similarities.shape).astype(np.float32)
+    agreeing[np.arange(len(track.truth)), track.truth] = rng.poisson(genuine, len(track.truth))
+    return replace(track, agreeing=agreeing)
 
 
 def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> None:
     rng = np.random.default_rng(2)
-    real = with_inliers(normal_scores(60, rng), 3.0, rng)
-    made = with_inliers(normal_scores(60, rng), 40.0, rng)
+    real = with_agreeing(normal_scores(60, rng), 3.0, rng)
+    made = with_agreeing(normal_scores(60, rng), 40.0, rng)
     alone, taught = fit_calibration([real], 1), fit_calibration([real], 1, [made])
     many, few = (evidence([0.3], [count], taught)[0] for count in (40, 3))
     assert many - few > 10
@@ -141,8 +173,8 @@ def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> N
 
 def test_made_shots_say_that_the_real_pictures_show_another_surface() -> None:
     rng = np.random.default_rng(2)
-    real = with_inliers(normal_scores(60, rng), 3.0, rng)
-    made = with_inliers(normal_scores(60, rng), 40.0, rng)
+    real = with_agreeing(normal_scores(60, rng), 3.0, rng)
+    made = with_agreeing(normal_scores(60, rng), 40.0, rng)
     alone, taught = fit_calibration([real], 1), fit_calibration([real], 1, [made])
     assert alone.repeat_offset is None
     assert taught.repeat_offset is not None

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,9 +15,9 @@ PLAIN = Calibration(scale=1.0, offset=0.0, size_exponent=0.0)
 """Similarities are log likelihood ratios."""
 
 
-def track(similarities: NDArray[np.floating], truth: list[int], inliers: Array | None = None) -> Scored:
+def track(similarities: NDArray[np.floating], truth: list[int], agreeing: Array | None = None) -> Scored:
     subjects = [f"s{i}" for i in range(similarities.shape[1])]
-    counted = None if inliers is None else inliers.astype(np.float32)
+    counted = None if agreeing is None else agreeing.astype(np.float32)
     return Scored("track", subjects, np.array(truth), similarities.astype(np.float32), counted)
 
 
@@ -35,12 +37,12 @@ def share_of_strangers(scored: Scored, threshold: float) -> float:
 
 
 def test_every_probe_is_a_stranger_where_its_patient_is_taken_out() -> None:
-    asked = without_patients(track(np.array([[1.0, 2.0, 3.0]]), [1], inliers=np.array([[10.0, 20.0, 30.0]])))
+    asked = without_patients(track(np.array([[1.0, 2.0, 3.0]]), [1], agreeing=np.array([[10.0, 20.0, 30.0]])))
     np.testing.assert_array_equal(asked.similarities, [[1.0, 3.0]])
-    assert asked.inliers is not None
-    np.testing.assert_array_equal(asked.inliers, [[10.0, 30.0]])
+    assert asked.agreeing is not None
+    np.testing.assert_array_equal(asked.agreeing, [[10.0, 30.0]])
     np.testing.assert_array_equal(asked.truth, [-1])
-    assert without_patients(track(np.ones((1, 2)), [0])).inliers is None
+    assert without_patients(track(np.ones((1, 2)), [0])).agreeing is None
 
 
 def test_with_many_strangers_the_threshold_is_counted() -> None:
@@ -49,6 +51,15 @@ def test_with_many_strangers_the_threshold_is_counted() -> None:
     assert origin == "2000 validation strangers"
     assert share_of_strangers(many, threshold) <= STRICT_FPIR
     assert share_of_strangers(many, threshold - 0.05) > 0
+
+
+def test_people_without_a_query_are_strangers_too() -> None:
+    few = validation(60)
+    near = track(9 * np.eye(5) + 7 * np.roll(np.eye(5), 1, axis=1) - 1, [0, 1, 2, 3, 4])  # each has a double
+    threshold, origin = strict_threshold([replace(few, outsiders=near)], PLAIN)
+    assert origin.startswith("65 validation strangers")
+    assert share_of_strangers(near, threshold) == 0.0
+    assert share_of_strangers(near, strict_threshold([few], PLAIN)[0]) == 1.0
 
 
 def test_with_few_strangers_it_is_extrapolated_and_no_laxer_than_what_was_seen() -> None:

@@ -88,6 +88,18 @@ def test_every_question_about_a_validation_subject_stands_behind_it(folder: Path
     assert strangers(recalibrate(folder, data)) == len(held_out) * (PICTURES - 1)
 
 
+@pytest.mark.parametrize(("singles", "further"), [("true", 1), ("false", 0)])
+def test_who_has_a_single_picture_is_asked_as_a_stranger(
+    folder: Path, data: Bundle, singles: str, further: int
+) -> None:
+    (folder / CONFIGURATION_FILE).write_text(f"{TRAINED}singles = {singles}\n")
+    share = read_configuration(folder).validation_share
+    single, *others = sorted({row.subject for row in data.rows if is_validation(row.subject, share)})
+    rows = [row for row in data.rows if row.subject != single]
+    rows.append(next(row for row in data.rows if row.subject == single))
+    assert strangers(recalibrate(folder, replace(data, rows=rows))) == len(others) * (PICTURES - 1) + further
+
+
 def test_a_second_time_changes_nothing(folder: Path, data: Bundle) -> None:
     recalibrate(folder, data)
     first = (folder / MANIFEST_FILE).read_bytes()
@@ -127,6 +139,6 @@ def test_probes_are_drawn_the_same_before_and_after_they_are_verified(bundle: Pa
     assert len(drawn.truth) == 5 < len(everything.truth)
     np.testing.assert_array_equal(few.truth, drawn.truth)
     np.testing.assert_array_equal(few.similarities, drawn.similarities)
-    assert few.inliers is not None
-    assert drawn.inliers is not None
-    np.testing.assert_array_equal(few.inliers, drawn.inliers)
+    assert few.agreeing is not None
+    assert drawn.agreeing is not None
+    np.testing.assert_array_equal(few.agreeing, drawn.agreeing)

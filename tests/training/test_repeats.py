@@ -35,9 +35,9 @@ def test_a_second_shot_looks_different_and_shows_the_same_surface(shots: Validat
     alike = np.zeros((len(shots.paths), 2), np.float32)
     alike[:, 0] = 1.0  # an embedding that tells nobody apart
     (scored,) = shots.verified(alike, LocalVerifier(upright=True))
-    assert scored.inliers is not None
-    own = scored.inliers[np.arange(4), scored.truth]
-    others = np.where(np.eye(4)[scored.truth] > 0, 0, scored.inliers)
+    assert scored.agreeing is not None
+    own = scored.agreeing[np.arange(4), scored.truth]
+    others = np.where(np.eye(4)[scored.truth] > 0, 0, scored.agreeing)
     assert np.median(own) > 2 * others.max()
 
 
@@ -87,11 +87,11 @@ def test_strangers_to_a_later_visit_are_as_they_were_taken(visits: ValidationSet
     assert [f"{row.path} again" for row in protocol.strangers] == [row.path for row in protocol.queries]
     embeddings = np.eye(len(visits.paths), dtype=np.float32)
     (scored,) = visits.verified(embeddings, LocalVerifier(upright=True), most=2)
-    assert scored.inliers is not None
+    assert scored.agreeing is not None
     assert scored.strangers is not None
-    assert scored.strangers.inliers is not None
+    assert scored.strangers.agreeing is not None
     assert scored.strangers.truth.tolist() == scored.truth.tolist()
-    assert (scored.strangers.inliers != scored.inliers).any()
+    assert (scored.strangers.agreeing != scored.agreeing).any()
 
 
 def test_later_visits_are_repeatable(visits: ValidationSet) -> None:

@@ -29,11 +29,17 @@ class Probes:
     strangers: Sequence[Row] = ()
     """Where queries are made: the pictures they are made of, in the same order. Strangers are not made, and are nearer
     to those who are enrolled than what was made of them."""
+    outsiders: Sequence[Row] = ()
+    """Pictures of the gallery whose people have no other: asked of everybody else, they are strangers too."""
 
-    def drawn(self, rows: Sequence[int]) -> Probes:
-        """With these queries alone."""
-        strangers = [self.strangers[i] for i in rows] if self.strangers else ()
-        return replace(self, queries=[self.queries[i] for i in rows], strangers=strangers)
+    def drawn(self, rows: Sequence[int], outsiders: Sequence[int]) -> Probes:
+        """With these queries and outsiders alone."""
+        return replace(
+            self,
+            queries=[self.queries[i] for i in rows],
+            strangers=[self.strangers[i] for i in rows] if self.strangers else (),
+            outsiders=[self.outsiders[i] for i in outsiders],
+        )
 
 
 def series_and_position(row: Row) -> tuple[str, int]:
@@ -43,7 +49,8 @@ def series_and_position(row: Row) -> tuple[str, int]:
 
 
 def validation_protocols(rows: Iterable[Row]) -> list[Probes]:
-    """One protocol per track; validation subjects with a single picture are distractors in its gallery."""
+    """One protocol per track; validation subjects with a single picture are distractors in its gallery, and strangers
+    who are asked about."""
     tracks: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row.subject:
@@ -69,11 +76,13 @@ def neighbouring_slices(rows: Iterable[Row]) -> Probes:
 def _protocol(track: str, subjects: dict[str, list[Row]]) -> Probes:
     gallery: list[Row] = []
     queries: list[Row] = []
+    outsiders: list[Row] = []
     for _, rows in sorted(subjects.items()):
         enrolled, asked = _cut(sorted(rows, key=lambda r: (*series_and_position(r), r.path)))
         gallery += enrolled
         queries += asked
-    return Probes(track, gallery, queries)
+        outsiders += enrolled if not asked else []
+    return Probes(track, gallery, queries, outsiders=outsiders)
 
 
 def _cut(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:

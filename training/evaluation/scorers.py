@@ -20,7 +20,7 @@ from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.geometry import count_inliers
+from shared.keypoints.geometry import agreement
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality
 from shared.models.contracts import ModelSession
@@ -96,8 +96,8 @@ class ShippedModel(EmbeddingScorer):
             return cosines.astype(np.float64)
         return normalised(cosines, self._cohort.levels(self.embeddings(probes)), self.manifest.calibration)
 
-    def inliers(self, track: Track, cosines: Similarities) -> Similarities:
-        """Float (probes, subjects): keypoints that agree, with the nearest pictures of each of the nearest subjects.
+    def agreeing(self, track: Track, cosines: Similarities) -> Similarities:
+        """Float (probes, subjects): what keypoints weigh that agree with the nearest pictures of the nearest subjects.
 
         As in service, nobody farther away is compared in any round: 0. `cosines` is float (probes, gallery pictures),
         normalised or not, and always the same for a track.
@@ -116,8 +116,8 @@ class ShippedModel(EmbeddingScorer):
                 for rank, column in enumerate(np.argsort(-best[i], kind="stable")[: self.verifier.rounds[-1]]):
                     own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
                     nearest = sorted(own, key=lambda j: -cosines[i, j])[: local_images(rank)]
-                    found = [count_inliers(self._found(probe), self._found(track.gallery[j])) for j in nearest]
-                    agreeing[i, column] = max(found)
+                    found = [agreement(self._found(probe), self._found(track.gallery[j])) for j in nearest]
+                    agreeing[i, column] = max(one.weight for one in found)
         return agreeing
 
     def _found(self, row: Row) -> Keypoints:

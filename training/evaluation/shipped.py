@@ -87,8 +87,8 @@ def shipped(model: ShippedModel) -> Shipped | None:
         return evidence(cosines, np.zeros_like(cosines), calibration)
 
     def fused(track: Track, similarities: Similarities) -> Array:
-        inliers = model.inliers(track, similarities)
-        return evidence(track.best_per_subject(similarities), inliers, calibration)
+        agreeing = model.agreeing(track, similarities)
+        return evidence(track.best_per_subject(similarities), agreeing, calibration)
 
     return Shipped(
         fused=fused,

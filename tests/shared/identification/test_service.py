@@ -24,7 +24,8 @@ from shared.images import npy
 from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.verification import CANDIDATES, LocalVerifier
+from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
+from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
@@ -126,6 +127,14 @@ async def test_where_nobody_is_enrolled_everybody_is_a_stranger(client: httpx.As
     assert (answer.matches, answer.unknown_probability, answer.enrolled_patients) == ([], 1.0, 0)
 
 
+def weighed(probe: np.ndarray, patients: Sequence[str]) -> list[float]:
+    """What the keypoints weigh that a probe shares with `P-<person>`, whose picture is that person's."""
+    verifier = build_verifier(load_registry()["ct"])
+    assert verifier is not None
+    enrolled = [[verifier.template(picture(int(patient.removeprefix("P-"))))] for patient in patients]
+    return [found.weight for found in verifier.agreements(verifier.probe([probe]), enrolled) if found]
+
+
 async def test_the_probabilities_are_the_calibrated_posterior(
     client: httpx.AsyncClient, gallery: PostgresGallery, manifest: ModelManifest
 ) -> None:
@@ -133,7 +142,8 @@ async def test_the_probabilities_are_the_calibrated_posterior(
         await enrol(client, gallery, f"P-{person}", picture(person))
     answer = await identify(client, like(2, noise=90.0), top_k=4)
     assert manifest.calibration is not None
-    ratios = evidence([m.similarity for m in answer.matches], [m.inliers for m in answer.matches], manifest.calibration)
+    weights = weighed(like(2, noise=90.0), [match.patient_id for match in answer.matches])
+    ratios = evidence([match.similarity for match in answer.matches], weights, manifest.calibration)
     expected, unknown = posterior(ratios, 4, manifest.calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-6)
     assert answer.unknown_probability == pytest.approx(unknown)
@@ -157,14 +167,15 @@ async def test_cosines_are_normalised_by_the_cohort_of_the_model(
         answer = await identify(client, probe)
         claimed = PatientMatch.model_validate_json((await post(client, "/v1/verify", probe, patient_id="P-1")).content)
     embedding = open_session(copy).run(probe[np.newaxis])
-    cosines, inliers = [m.similarity for m in answer.matches], [m.inliers for m in answer.matches]
+    cosines = [match.similarity for match in answer.matches]
+    weights = weighed(probe, [match.patient_id for match in answer.matches])
     shifted = np.array(cosines) - 0.5 * (cohort.levels(embedding)[0] - 0.1)
-    expected, unknown = posterior(evidence(shifted, inliers, calibration), 3, calibration)
+    expected, unknown = posterior(evidence(shifted, weights, calibration), 3, calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-2)
     assert answer.unknown_probability == pytest.approx(unknown, rel=1e-2)
     assert abs(float(shifted[0]) - cosines[0]) > 0.01
     assert claimed.match.probability == pytest.approx(
-        verification_probability(float(shifted[0]), inliers[0], calibration), rel=1e-2
+        verification_probability(float(shifted[0]), weights[0], calibration), rel=1e-2
     )
 
 

@@ -1,16 +1,20 @@
 import numpy as np
 import pytest
 
-from shared.keypoints.extraction import extract_keypoints
-from shared.keypoints.geometry import count_inliers, mutual_matches
+from shared.keypoints.extraction import UNIT, Keypoints, extract_keypoints
+from shared.keypoints.geometry import NONE, TOLERANCE, Agreement, agreement, mutual_matches
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
 MANY = 30
 FEW = 8
 
 
+def agreed(first: np.ndarray, second: np.ndarray, *, upright: bool = False) -> Agreement:
+    return agreement(extract_keypoints(first, upright=upright), extract_keypoints(second, upright=upright))
+
+
 def agreeing(first: np.ndarray, second: np.ndarray, *, upright: bool = False) -> int:
-    return count_inliers(extract_keypoints(first, upright=upright), extract_keypoints(second, upright=upright))
+    return agreed(first, second, upright=upright).inliers
 
 
 @pytest.mark.parametrize(("degrees", "scale"), [(0, 1.0), (15, 1.1), (170, 0.8), (60, 1.4)])
@@ -20,6 +24,7 @@ def test_the_same_surface_is_found_again_turned_nearer_and_in_other_light(degree
 
 def test_another_surface_does_not_agree() -> None:
     assert max(agreeing(surface(1), surface(seed)) for seed in range(2, 12)) < FEW
+    assert max(agreed(surface(1), surface(seed)).weight for seed in range(2, 12)) < FEW / 2
 
 
 def test_an_upright_picture_is_found_again_moved_and_nearer() -> None:
@@ -41,18 +46,56 @@ def test_blank_views_agree_with_nothing() -> None:
 
 def test_upright_and_free_descriptors_are_not_compared() -> None:
     view = surface(1)
-    assert count_inliers(extract_keypoints(view, upright=True), extract_keypoints(view, upright=False)) == 0
+    assert agreement(extract_keypoints(view, upright=True), extract_keypoints(view, upright=False)) == NONE
 
 
 def test_counting_is_repeatable() -> None:
     first, second = surface(1), turned(surface(1), 33, 0.9)
-    assert len({agreeing(first, second) for _ in range(5)}) == 1
+    assert len({agreed(first, second) for _ in range(5)}) == 1
 
 
 def test_matches_are_each_others_nearest_and_clearly_so() -> None:
     probe = np.eye(4, dtype=np.float32)
     candidate = np.array([[0, 1, 0, 0], [0.6, 0, 0.8, 0], [0.62, 0, 0.78, 0]], np.float32)
     candidate /= np.linalg.norm(candidate, axis=1, keepdims=True)
-    source, target = mutual_matches(probe, candidate)
+    source, target, ratios = mutual_matches(probe, candidate)
     # row 1 has a twin; row 2 is near two, row 0 is nobody's nearest, row 3 is like nothing
-    assert (source.tolist(), target.tolist()) == ([1], [0])
+    assert (source.tolist(), target.tolist(), ratios.tolist()) == ([1], [0], [0.0])
+
+
+def points(positions: np.ndarray, descriptors: np.ndarray) -> Keypoints:
+    return Keypoints(positions.astype(np.float32), np.round(UNIT * descriptors).astype(np.uint8), upright=True)
+
+
+def similar_pair(*, ratio: float, miss: float) -> Agreement:
+    """Eight keypoints seen again, each with a second nearest; the first place is missed by so many pixels."""
+    rng = np.random.default_rng(0)
+    own, other = np.split(np.repeat(np.eye(16), 8, axis=1) / np.sqrt(8), 2)
+    far = 0.8
+    angles = (2 * np.arcsin(distance / 2) for distance in (ratio * far, far))
+    first, second = (own * np.cos(angle) + other * np.sin(angle) for angle in angles)
+    places = rng.uniform(20, 200, (8, 2))
+    missed = places.copy()
+    missed[0, 0] += miss
+    elsewhere = rng.uniform(20, 200, (8, 2))
+    candidate = points(np.concatenate([missed, elsewhere]), np.concatenate([first, second]))
+    return agreement(points(places, own), candidate)
+
+
+def test_a_match_weighs_what_its_ratio_says() -> None:
+    clear, doubtful = similar_pair(ratio=0.5, miss=0.0), similar_pair(ratio=0.8, miss=0.0)
+    assert clear.inliers == doubtful.inliers == 8
+    assert clear.weight == pytest.approx(8 * -np.log(0.5**2), rel=0.05)
+    assert doubtful.weight == pytest.approx(8 * -np.log(0.8**2), rel=0.05)
+
+
+def test_an_inlier_that_misses_its_place_weighs_less() -> None:
+    exact, missed = similar_pair(ratio=0.5, miss=0.0), similar_pair(ratio=0.5, miss=TOLERANCE - 1)
+    assert missed.inliers == exact.inliers
+    assert 7.1 < 8 * missed.weight / exact.weight < 7.6
+
+
+def test_two_files_of_one_picture_weigh_much_and_not_without_bounds() -> None:
+    same = agreed(surface(1), surface(1))
+    assert same.inliers > MANY
+    assert same.weight < 8 * same.inliers

@@ -10,25 +10,26 @@ VERIFIER = LocalVerifier(upright=False)
 
 def test_the_candidate_that_shows_the_same_surface_agrees() -> None:
     candidates = [[VERIFIER.template(surface(seed))] for seed in (1, 2, 3)]
-    right, *wrong = VERIFIER.inliers(VERIFIER.probe([darker(turned(surface(1), 20))]), candidates)
+    right, *wrong = VERIFIER.agreements(VERIFIER.probe([darker(turned(surface(1), 20))]), candidates)
     assert right is not None
-    assert right > 4 * max(count or 0 for count in wrong)
+    assert right.inliers > 4 * max(one.inliers if one else 0 for one in wrong)
+    assert right.weight > 10 * max(one.weight if one else 0 for one in wrong)
 
 
-def test_a_candidate_without_a_local_part_has_no_count() -> None:
-    assert VERIFIER.inliers(VERIFIER.probe([surface(1)]), [()]) == [None]
+def test_a_candidate_without_a_local_part_is_not_compared() -> None:
+    assert VERIFIER.agreements(VERIFIER.probe([surface(1)]), [()]) == [None]
 
 
 def test_the_best_image_of_a_probe_counts() -> None:
     candidate = [[VERIFIER.template(surface(1))]]
-    alone = VERIFIER.inliers(VERIFIER.probe([surface(1)]), candidate)
-    assert VERIFIER.inliers(VERIFIER.probe([surface(7), surface(1)]), candidate) == alone
+    alone = VERIFIER.agreements(VERIFIER.probe([surface(1)]), candidate)
+    assert VERIFIER.agreements(VERIFIER.probe([surface(7), surface(1)]), candidate) == alone
 
 
 def test_the_best_image_of_a_candidate_counts() -> None:
     probe, right = VERIFIER.probe([surface(1)]), VERIFIER.template(surface(1))
-    alone = VERIFIER.inliers(probe, [[right]])
-    assert VERIFIER.inliers(probe, [[VERIFIER.template(surface(7)), right]]) == alone
+    alone = VERIFIER.agreements(probe, [[right]])
+    assert VERIFIER.agreements(probe, [[VERIFIER.template(surface(7)), right]]) == alone
 
 
 @pytest.mark.parametrize(("images", "compared"), [(1, 1), (3, 3), (PROBE_IMAGES, PROBE_IMAGES), (64, PROBE_IMAGES)])
