@@ -46,7 +46,7 @@ def prepare(data: Path | None, patients: int, progress: Progress) -> Workload:
     key = hashlib.sha256(json.dumps([str(data), patients, _digests(["compa", *found])]).encode()).hexdigest()[:12]
     gallery, listing = ROOT / f"gallery-{key}.npz", ROOT / f"pictures-{key}.json"
     if not (gallery.is_file() and listing.is_file()):
-        networks = litert_networks(list(found))
+        networks = litert_networks()
         save(gallery, _enrolled(found, patients, networks, progress))
         sent = _sent(found, Pipeline(networks, load(gallery)))
         listing.write_text(json.dumps(sent), encoding="utf-8")

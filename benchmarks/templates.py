@@ -78,9 +78,13 @@ def _load_one(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Templates
 
 
 async def enrol(database_url: Path, gallery: Mapping[str, Templates]) -> None:
-    """Into the database of a running system, as the gateway would: one patient, one template."""
+    """Into the database of a running system, as the gateway would: one patient, one template.
+
+    Ends with a checkpoint: the first one, which else comes after five minutes, takes some 2 MB once and for all.
+    """
     async with open_database(DatabaseSettings(database_url_file=database_url)) as database:
         store = PostgresGallery(database)
         for name, templates in gallery.items():
             for i, (embedding, local) in enumerate(zip(templates.embeddings, templates.local, strict=True)):
                 await store.enrol(templates.patient(i), [Template(name, templates.digest, embedding, 1.0, local)])
+        await database.fetch("CHECKPOINT")

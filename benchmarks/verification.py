@@ -55,7 +55,7 @@ def main() -> None:
         view = surface(0, side)
         found = milliseconds(partial(verifier.probe, [view]))
         probe = verifier.probe([view])
-        compared = milliseconds(partial(verifier.inliers, probe, candidates))
+        compared = milliseconds(partial(verifier.agreements, probe, candidates))
         print(  # noqa: T201
             f"view {side}: {len(probe[0])} keypoints found in {found:.1f} ms, compared with {CANDIDATES} candidates"
             f" in {compared:.1f} ms; one inference {network:.1f} ms"

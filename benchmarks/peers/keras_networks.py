@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.lite0 import efficientnet_lite0
-from benchmarks.peers.pipeline import REPOSITORY, Network, Pipeline, gallery_of_environment
+from benchmarks.peers.pipeline import REPOSITORY, Network, Pipeline, gallery_of_environment, network_names
 from benchmarks.templates import Templates
 from shared.images.views import Image, standard_view
 from shared.models.contracts import NETWORK_SIZE, Pixels
@@ -51,7 +51,7 @@ class UntrainedPipeline(Pipeline):
 def keras_pipeline() -> Pipeline:
     """The networks of trained runs; where there is none of a model, one of the same shape with random weights."""
     gallery = gallery_of_environment()
-    trained = {name: _trained(name) for name in (COMPA, *gallery)}
+    trained = {name: _trained(name) for name in network_names()}
     networks = {name: KerasNetwork(network or _untrained(name)) for name, network in trained.items()}
     return (Pipeline if trained[COMPA] else UntrainedPipeline)(networks, gallery)
 

@@ -21,6 +21,7 @@ from shared.identification.matching import NEIGHBOURS
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view, standard_view
+from shared.keypoints.geometry import Agreement
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, Registry, load_registry
 from shared.models.contracts import ModelSession, Pixels
@@ -52,7 +53,7 @@ class Found:
     nearest: NDArray[np.intp]
     cosines: NDArray[np.float32]
     levels: NDArray[np.float32] | None
-    inliers: Sequence[int | None]
+    agreements: Sequence[Agreement | None]
 
 
 class Refused(Exception):
@@ -93,10 +94,10 @@ class Pipeline:
         lap("embed")
         nearest, cosines = known.templates.nearest(probe, NEIGHBOURS)
         lap("search")
-        inliers = self._inliers(known, view, nearest) if local else [None] * len(nearest)
+        agreements = self._agreements(known, view, nearest) if local else [None] * len(nearest)
         lap("local verification")
         levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
-        answer = _answer(known, label, Found(nearest, cosines, levels, inliers))
+        answer = _answer(known, label, Found(nearest, cosines, levels, agreements))
         lap("decide")
         return answer
 
@@ -109,11 +110,11 @@ class Pipeline:
             raise Refused
         return label
 
-    def _inliers(self, known: _Identifier, view: Image, nearest: NDArray[np.intp]) -> list[int | None]:
+    def _agreements(self, known: _Identifier, view: Image, nearest: NDArray[np.intp]) -> list[Agreement | None]:
         if known.verifier is None:
             return [None] * len(nearest)
         stored = [[known.templates.local[i]] for i in nearest[: known.verifier.rounds[0]].tolist()]
-        compared = known.verifier.inliers(known.verifier.probe([view]), stored)
+        compared = known.verifier.agreements(known.verifier.probe([view]), stored)
         return [*compared, *([None] * (len(nearest) - len(compared)))]
 
 
@@ -129,14 +130,15 @@ def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
     if calibration is None:
         raise ValueError(f"{known.manifest.name}-service/ holds a model without calibration")
     similarities = normalised(found.cosines[np.newaxis], found.levels, calibration)[0]
-    ratios = evidence(similarities, found.inliers, calibration)
+    weights = [agreement.weight if agreement else None for agreement in found.agreements]
+    ratios = evidence(similarities, weights, calibration)
     order = np.argsort(-ratios, kind="stable")
     probabilities, unknown = posterior(ratios[order], len(known.templates.local), calibration)
     candidates = [
         {
             "patient_id": known.templates.patient(int(found.nearest[i])),
             "similarity": float(found.cosines[i]),
-            "inliers": found.inliers[i],
+            "inliers": agreement.inliers if (agreement := found.agreements[i]) else None,
             "confidence": float(probability),
         }
         for i, probability in zip(order[:TOP].tolist(), probabilities[:TOP].tolist(), strict=True)
@@ -145,9 +147,14 @@ def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
     return {"decision": decision, "modality": label, "unknown_probability": unknown, "candidates": candidates}
 
 
-def litert_networks(names: Sequence[str]) -> dict[str, ModelSession]:
-    """COMPA and the named modalities on LiteRT, one thread each: as the product ships them."""
-    return {name: open_session(REPOSITORY / f"{name}-service") for name in ("compa", *names)}
+def network_names() -> tuple[str, ...]:
+    """COMPA and every modality of the registry: what a deployment has in memory, whatever is sent to it."""
+    return ("compa", *load_registry().names)
+
+
+def litert_networks() -> dict[str, ModelSession]:
+    """All networks on LiteRT, one thread each: as the product ships them."""
+    return {name: open_session(REPOSITORY / f"{name}-service") for name in network_names()}
 
 
 def gallery_of_environment() -> dict[str, Templates]:
@@ -159,4 +166,4 @@ def gallery_of_environment() -> dict[str, Templates]:
 def litert_pipeline(gallery: Mapping[str, Templates] | None = None) -> Pipeline:
     """A pipeline with interpreters of its own."""
     templates = gallery_of_environment() if gallery is None else gallery
-    return Pipeline(litert_networks(list(templates)), templates)
+    return Pipeline(litert_networks(), templates)
