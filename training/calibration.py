@@ -27,11 +27,11 @@ GROWTH_PULL = 0.1
 """Weight of the prior that odds of a stranger grow with the gallery as Bayes' rule says: validation galleries are too
 small to tell what happens in large ones."""
 LOCAL_PULL = 0.02
-"""Weight of the prior that very many keypoints are worth `WEIGHT`, and those that weigh `HALF` half of that: where few
+"""Weight of the prior that keypoints are worth `WORTH`, and agree by chance up to a weight of `CHANCE`: where few
 patients are all told apart, the likelihood alone would make them worth any amount."""
-WEIGHT, HALF = 20.0, 11.0
-START = Calibration(scale=20.0, offset=-8.0, size_exponent=1.0, inlier_weight=WEIGHT, inlier_half=HALF)
-GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("inlier_weight", "inlier_half")
+WORTH, CHANCE = 3.0, 8.0
+START = Calibration(scale=20.0, offset=-8.0, size_exponent=1.0, keypoint_worth=WORTH, keypoint_chance=CHANCE)
+GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("keypoint_worth", "keypoint_chance")
 LOGARITHMIC = ("scale", *LOCAL)
 """Parameters that are positive, and are searched for by their logarithm."""
 NORMALISATION = 0.2
@@ -183,7 +183,7 @@ def fit_calibration(
     """
     rng = np.random.default_rng(seed)
     groups = draw_trials(tracks, rng)
-    start, free = START.model_copy(update={"inlier_weight": 0.0}), list(GLOBAL)
+    start, free = START.model_copy(update={"keypoint_worth": 0.0}), list(GLOBAL)
     if made:
         blind = [_blind(trials) for trials in (*draw_trials(made, rng), *map(_strangers, groups))]
         local = _fit(blind, START, (*GLOBAL, *LOCAL))
@@ -271,9 +271,9 @@ def _fit(groups: Sequence[Trials], start: Calibration, free: Sequence[str]) -> C
     def loss(values: NDArray[np.float64]) -> float:
         calibration = at(values)
         pull = GROWTH_PULL * (calibration.size_exponent - 1) ** 2
-        if calibration.inlier_weight:
-            pull += LOCAL_PULL * np.log(calibration.inlier_weight / WEIGHT) ** 2
-            pull += LOCAL_PULL * np.log(calibration.inlier_half / HALF) ** 2
+        if calibration.keypoint_worth:
+            pull += LOCAL_PULL * np.log(calibration.keypoint_worth / WORTH) ** 2
+            pull += LOCAL_PULL * np.log(calibration.keypoint_chance / CHANCE) ** 2
         return float(np.mean([_loss(trials, calibration) for trials in groups]) + pull)
 
     begin = [np.log(getattr(start, name)) if name in LOGARITHMIC else getattr(start, name) for name in free]

@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
     """The manifest with the new calibration, written; ValueError where the folder holds no identifier."""
-    manifest, configuration = read_manifest(folder), read_configuration(folder)
+    manifest, configuration = read_manifest(folder, calibrated=False), read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
         raise ValueError(f"{folder.name}/ holds no identification model")
     modality = load_registry()[manifest.name]

@@ -10,12 +10,13 @@ of the global embeddings and the weight w of the keypoints that agree under a ge
 (`shared.keypoints.geometry`), as logistic regression does (Brümmer & du Preez 2006, "Application-independent evaluation
 of speaker detection"):
 
-    log LR(s, w) = scale * s + inlier_weight * w^4 / (w^4 + inlier_half^4) + const
+    log LR(s, w) = scale * s + keypoint_worth * log(1 + (w / keypoint_chance)^4) + const
 
-A few keypoints agree by chance and say nothing, and forty say little more than thirty (of the powers 2, 3, 4 and 6 of
-their number the fourth made validation subjects likeliest). The constants join in `offset`;
-log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in a larger
-gallery, and "unknown" is one more class.
+A few keypoints agree by chance and say nothing; beyond, strangers become rare as a power of the weight, which is what a
+logarithm says of them. (A part that levels off makes validation subjects as likely, but takes a rival whose vessels run
+alike for as good as the eye itself; of the powers 2, 3 and 4 none is better everywhere.) The constants join in
+`offset`; log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in
+a larger gallery, and "unknown" is one more class.
 
 Where a patient's pictures may show the same surface again or another one (a second shot of an eye, or the other eye),
 keypoints can tell of the first alone. With l the local part above, b its `repeat_offset` (what it is worth that a
@@ -73,8 +74,8 @@ def evidence(
     `similarities` are k cosines after `normalised`; `weights` those of the keypoints that agree, None (or nan) where
     none were compared: that counts as 0.
     """
-    agreeing = np.nan_to_num(np.asarray(weights, np.float64)) ** STEEPNESS
-    local = calibration.inlier_weight * agreeing / (agreeing + calibration.inlier_half**STEEPNESS)
+    surplus = (np.nan_to_num(np.asarray(weights, np.float64)) / calibration.keypoint_chance) ** STEEPNESS
+    local = calibration.keypoint_worth * np.log1p(surplus)
     if calibration.repeat_offset is not None:
         local = np.logaddexp(np.log(1 - REPEATS), np.log(REPEATS) + local + calibration.repeat_offset)
     return np.asarray(calibration.scale * np.asarray(similarities, np.float64) + local + calibration.offset)

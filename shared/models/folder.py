@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.modalities import RecipeSpec
 from shared.models.contracts import NETWORK_SIZE, Pixels
@@ -28,10 +29,12 @@ class Calibration(BaseModel):
     size_exponent: Annotated[
         float, Field(ge=0, description="How the odds of a stranger grow with the number enrolled.")
     ] = 1.0
-    inlier_weight: Annotated[
-        float, Field(ge=0, description="Log likelihood ratio of very many keypoints that agree; 0: local part unused.")
+    keypoint_worth: Annotated[
+        float, Field(ge=0, description="How the log likelihood ratio grows with keypoints that agree; 0: part unused.")
     ] = 0.0
-    inlier_half: Annotated[float, Field(gt=0, description="Weight of keypoints that agree at half of that.")] = 10.0
+    keypoint_chance: Annotated[
+        float, Field(gt=0, description="Weight of keypoints that agree up to which they say little: chance.")
+    ] = 8.0
     repeat_offset: Annotated[
         float | None,
         Field(
@@ -127,12 +130,26 @@ def golden_image() -> Pixels:
     return np.round(255 * channels).astype(np.uint8)[np.newaxis]
 
 
-def read_manifest(folder: Path) -> ModelManifest:
-    """The manifest of a model folder; ValueError where it is missing, malformed or not that of the model file."""
+def read_manifest(folder: Path, *, calibrated: bool = True) -> ModelManifest:
+    """The manifest of a model folder; ValueError where it is missing, malformed or not that of the model file.
+
+    Without its calibration where that is to be fitted anew: then it may be of another version of the software.
+    """
     path = folder / MANIFEST_FILE
     if not path.is_file() or not (folder / MODEL_FILE).is_file():
         raise ValueError(f"{folder.name}/ holds no model: it needs {MANIFEST_FILE} and {MODEL_FILE} (see make train)")
-    manifest = ModelManifest.model_validate_json(path.read_bytes())
+    described = json.loads(path.read_bytes())
+    if not calibrated:
+        described.pop("calibration", None)
+    try:
+        manifest = ModelManifest.model_validate(described)
+    except ValidationError as error:
+        if all(problem["loc"][0] == "calibration" for problem in error.errors()):
+            raise ValueError(
+                f"{folder.name}/{MANIFEST_FILE}: the calibration is of another version of the software; fit it again"
+                " (python -m training.recalibrate)"
+            ) from None
+        raise
     if file_digest(folder / MODEL_FILE) != manifest.digest:
         raise ValueError(f"{folder.name}/{MODEL_FILE} is not the file that {MANIFEST_FILE} describes")
     if manifest.cohort and _digest_of(folder / COHORT_FILE) != manifest.cohort:

@@ -202,7 +202,7 @@ def surprise(track: Scored, calibration: Calibration) -> float:
 def test_where_probes_have_a_level_of_their_own_it_is_taken_off() -> None:
     track = levelled_scores(150, np.random.default_rng(4), spread=0.2)
     fitted = fit_calibration([track], seed=1)
-    start = START.model_copy(update={"inlier_weight": 0.0})
+    start = START.model_copy(update={"keypoint_worth": 0.0})
     plain = _fit(draw_trials([track], np.random.default_rng(1)), start, GLOBAL)
     fresh = levelled_scores(300, np.random.default_rng(5), spread=0.2)
     assert fitted.rival_weight > 0.5
@@ -234,10 +234,10 @@ def test_what_a_cohort_knows_of_a_probe_is_taken_off() -> None:
 
 def test_only_free_parameters_are_fitted() -> None:
     track = normal_scores(40, np.random.default_rng(6))
-    start = START.model_copy(update={"inlier_weight": 0.0, "size_exponent": 0.7})
+    start = START.model_copy(update={"keypoint_worth": 0.0, "size_exponent": 0.7})
     calibration = _fit(draw_trials([track], np.random.default_rng(1)), start, ("scale", "offset"))
     assert calibration.scale != start.scale
-    kept = {"size_exponent", "inlier_weight", "inlier_half", "cohort_weight", "rival_weight", "rival_level"}
+    kept = {"size_exponent", "keypoint_worth", "keypoint_chance", "cohort_weight", "rival_weight", "rival_level"}
     assert calibration.model_dump(include=kept) == start.model_dump(include=kept)
 
 

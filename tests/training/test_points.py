@@ -81,7 +81,7 @@ def test_an_extrapolated_threshold_holds_for_strangers_who_were_not_seen() -> No
 
 def test_a_stranger_whose_keypoints_agree_makes_it_stricter() -> None:
     few = validation(60)
-    fused = PLAIN.model_copy(update={"inlier_weight": 12.0})
+    fused = PLAIN.model_copy(update={"keypoint_worth": 2.0})
     agreeing = np.zeros(few.similarities.shape)
     agreeing[0, 1] = 40.0  # query 0 is of subject 0
     told, _ = strict_threshold([track(few.similarities, few.truth.tolist(), agreeing)], fused)
@@ -95,7 +95,7 @@ def test_keypoints_count_with_those_alone_who_are_compared_in_service() -> None:
     similarities = np.tile(-4.0 - np.arange(people) / 100, (30, 1))
     agreeing = np.zeros((30, people))
     agreeing[:, -1] = 40.0  # of the farthest
-    fused = PLAIN.model_copy(update={"inlier_weight": 12.0})
+    fused = PLAIN.model_copy(update={"keypoint_worth": 2.0})
     with_them = strict_threshold([track(similarities, [0] * 30, agreeing)], fused)
     assert with_them == strict_threshold([track(similarities, [0] * 30)], fused)
 

@@ -11,7 +11,7 @@ from shared.models.folder import Calibration
 
 CALIBRATION = Calibration(scale=20.0, offset=-9.0)
 
-FUSED = Calibration(scale=20.0, offset=-14.0, inlier_weight=12.0, inlier_half=10.0)
+FUSED = Calibration(scale=20.0, offset=-14.0, keypoint_worth=3.0, keypoint_chance=10.0)
 
 NORMALISED = CALIBRATION.model_copy(update={"rival_weight": 0.5, "rival_level": -5.0})
 
@@ -80,12 +80,11 @@ def test_verification_is_identification_among_one() -> None:
     assert verification_probability(0.0, None, CALIBRATION) < 0.01
 
 
-def test_few_keypoints_agree_by_chance_and_many_say_no_more_than_enough() -> None:
-    none, chance, half, many, more = evidence([0.5] * 5, [0, 2, 10, 60, 300], FUSED)
-    assert none < chance < half < many < more
-    assert chance - none < 0.5
-    assert half - none == pytest.approx(6.0)
-    assert more - many < 0.5
+def test_few_keypoints_agree_by_chance_and_more_are_always_better() -> None:
+    none, chance, some, many, more = evidence([0.5] * 5, [0, 3, 10, 60, 120], FUSED)
+    assert chance - none < 0.1
+    assert some - none == pytest.approx(3 * np.log(2))
+    assert more - many == pytest.approx(3 * 4 * np.log(2), rel=1e-3)
 
 
 def test_where_no_keypoints_were_compared_it_counts_as_none_that_agree() -> None:
@@ -166,8 +165,8 @@ def local_part(agreeing: int, calibration: Calibration) -> float:
 
 
 def test_a_few_keypoints_make_nobody_sure_where_another_surface_may_be_shown() -> None:
-    assert local_part(6, FUSED) > 1.3
-    assert local_part(6, REPEATED) < 0.1
+    assert local_part(9, FUSED) > 1.3
+    assert local_part(9, REPEATED) < 0.1
 
 
 def test_many_keypoints_are_worth_what_a_repeat_shot_is() -> None:

@@ -235,7 +235,7 @@ async def identified_behind_others(
     copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
     manifest = read_manifest(copy)
     assert manifest.calibration is not None
-    calibration = manifest.calibration.model_copy(update={"inlier_weight": 40.0, "inlier_half": 15.0})
+    calibration = manifest.calibration.model_copy(update={"keypoint_worth": 10.0, "keypoint_chance": 15.0})
     (copy / MANIFEST_FILE).write_text(manifest.model_copy(update={"calibration": calibration}).model_dump_json())
     verifier = LocalVerifier(upright=True)
     probe = open_session(copy).run(picture(1)[np.newaxis])[0]

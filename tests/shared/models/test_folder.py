@@ -43,6 +43,14 @@ def test_a_manifest_with_a_field_too_many_is_refused(folder: Path) -> None:
         read_manifest(folder)
 
 
+def test_a_calibration_of_another_version_says_what_to_do(folder: Path) -> None:
+    path = folder / MANIFEST_FILE
+    path.write_text(path.read_text().replace('"scale"', '"inlier_half": 10.0, "scale"'))
+    with pytest.raises(ValueError, match=r"another version of the software; fit it again \(python -m training"):
+        read_manifest(folder)
+    assert read_manifest(folder, calibrated=False).calibration is None
+
+
 def with_points(folder: Path, points: Any) -> Path:
     path = folder / MANIFEST_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), "operating_points": points}))
