@@ -20,8 +20,8 @@ modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry
 bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") --out "$(BENCH_OUT)"
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
-        evaluate bench bench-overload bench-soak bench-memory bench-stages bench-readiness bench-images bench-guard \
-        bench-page bench-gallery flamegraph samples settings-page secrets lock clean
+        evaluate bench bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
+        bench-guard bench-page bench-gallery flamegraph samples settings-page secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -107,6 +107,9 @@ bench-stages: .venv/bench.stamp ## Where each millisecond of one request goes
 
 bench-readiness: .venv/bench.stamp ## From the start of each process until it is ready
 	@$(bench) readiness
+
+bench-sizing: .venv/bench.stamp ## Memory and processor time of each process, one identification at a time
+	@$(bench) sizing
 
 bench-images: .venv/bench.stamp ## Build the images and tell their sizes (needs a Docker engine)
 	@$(bench) images

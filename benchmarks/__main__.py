@@ -1,4 +1,4 @@
-"""`python -m benchmarks VERB…`: compare, overload, soak, memory, readiness, stages, images; see `make help`."""
+"""`python -m benchmarks VERB…`: compare, overload, soak, memory, readiness, stages, sizing, images; see `make help`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from benchmarks import (
     overload,
     plots,
     readiness,
+    sizing,
     soak,
     stages,
     tables,
@@ -66,7 +67,12 @@ def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress
     return stages.measure(workload)
 
 
-def sized(_options: argparse.Namespace, _workload: Workload, _progress: Progress) -> Any:
+def sized(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """Memory and processor time of each process."""
+    return sizing.measure(workload, sizing.QUICK_S if options.quick else sizing.FULL_S, progress)
+
+
+def built(_options: argparse.Namespace, _workload: Workload, _progress: Progress) -> Any:
     """The container images."""
     return images.measure()
 
@@ -78,7 +84,8 @@ VERBS: dict[str, tuple[str, Verb]] = {
     "memory": ("memory", remembered),
     "readiness": ("readiness", ready),
     "stages": ("stages", staged),
-    "images": ("images", sized),
+    "sizing": ("sizing", sized),
+    "images": ("images", built),
 }
 """By name: the file of results, and what is done."""
 

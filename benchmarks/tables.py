@@ -24,6 +24,8 @@ def page(results: Results) -> str:
         sections.append(("Where each millisecond goes", stages(results["stages"])))
     if "readiness" in results:
         sections.append(("Ready after the start of the process", readiness(results["readiness"])))
+    if "sizing" in results:
+        sections.append(("What each process takes", sizing(results["sizing"])))
     if "machine" in results:
         sections.append(("The machine", machine(results["machine"])))
     return "\n".join(f"### {heading}\n\n{text}" for heading, text in sections)
@@ -89,6 +91,16 @@ def readiness(found: Results) -> str:
     """One row a service."""
     rows = [[name, f"{np.median(times):.2f}", f"{max(times):.2f}"] for name, times in found.items()]
     return table(["service", "median s", "slowest s"], rows)
+
+
+def sizing(found: Results) -> str:
+    """One row a process; no processor time where none of its pictures was at hand."""
+    kinds = ("rest", "after", "cpu_ms")
+    rows = [
+        [name, *("" if np.isnan(of[kind]) else f"{of[kind]:.0f}" for kind in kinds)]
+        for name, of in sorted(found.items())
+    ]
+    return table(["process", "MB at rest", "MB after the calls", "CPU ms of one identification"], rows)
 
 
 def machine(found: Results) -> str:
