@@ -108,7 +108,7 @@ bench-stages: .venv/bench.stamp ## Where each millisecond of one request goes
 bench-readiness: .venv/bench.stamp ## From the start of each process until it is ready
 	@$(bench) readiness
 
-bench-sizing: .venv/bench.stamp ## Memory and processor time of each process, one identification at a time
+bench-sizing: .venv/bench.stamp ## Processor time of one identification, by process
 	@$(bench) sizing
 
 bench-images: .venv/bench.stamp ## Build the images and tell their sizes (needs a Docker engine)

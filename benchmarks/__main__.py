@@ -68,7 +68,7 @@ def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress
 
 
 def sized(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Memory and processor time of each process."""
+    """Processor time of each process."""
     return sizing.measure(workload, sizing.QUICK_S if options.quick else sizing.FULL_S, progress)
 
 

@@ -25,7 +25,7 @@ def page(results: Results) -> str:
     if "readiness" in results:
         sections.append(("Ready after the start of the process", readiness(results["readiness"])))
     if "sizing" in results:
-        sections.append(("What each process takes", sizing(results["sizing"])))
+        sections.append(("Processor time of one identification", sizing(results["sizing"])))
     if "machine" in results:
         sections.append(("The machine", machine(results["machine"])))
     return "\n".join(f"### {heading}\n\n{text}" for heading, text in sections)
@@ -94,13 +94,8 @@ def readiness(found: Results) -> str:
 
 
 def sizing(found: Results) -> str:
-    """One row a process; no processor time where none of its pictures was at hand."""
-    kinds = ("rest", "after", "cpu_ms")
-    rows = [
-        [name, *("" if np.isnan(of[kind]) else f"{of[kind]:.0f}" for kind in kinds)]
-        for name, of in sorted(found.items())
-    ]
-    return table(["process", "MB at rest", "MB after the calls", "CPU ms of one identification"], rows)
+    """One row a process."""
+    return table(["process", "CPU ms"], [[name, f"{ms:.1f}"] for name, ms in sorted(found.items())])
 
 
 def machine(found: Results) -> str:

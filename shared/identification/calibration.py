@@ -15,8 +15,8 @@ of speaker detection"):
 A few keypoints agree by chance and say nothing; beyond, strangers become rare as a power of the weight, which is what a
 logarithm says of them. (A part that levels off makes validation subjects as likely, but takes a rival whose vessels run
 alike for as good as the eye itself; of the powers 2, 3 and 4 none is better everywhere.) The constants join in
-`offset`; log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less in
-a larger gallery, and "unknown" is one more class.
+`offset`; log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less
+in a larger gallery, and "unknown" is one more class.
 
 Where a patient's pictures may show the same surface again or another one (a second shot of an eye, or the other eye),
 keypoints can tell of the first alone. With l the local part above, b its `repeat_offset` (what it is worth that a
