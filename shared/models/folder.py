@@ -144,7 +144,7 @@ def read_manifest(folder: Path, *, calibrated: bool = True) -> ModelManifest:
     try:
         manifest = ModelManifest.model_validate(described)
     except ValidationError as error:
-        if all(problem["loc"][0] == "calibration" for problem in error.errors()):
+        if all(problem["loc"][:1] == ("calibration",) for problem in error.errors()):
             raise ValueError(
                 f"{folder.name}/{MANIFEST_FILE}: the calibration is of another version of the software; fit it again"
                 " (python -m training.recalibrate)"
