@@ -122,8 +122,8 @@ def judge_of(modality: Modality, configuration: IdentifierConfiguration) -> Judg
     """What a calibration is fitted on: enough probes, strangers as the configuration says."""
 
     def judge(part: ValidationSet, embeddings: Embeddings, cohort: Cohort | None) -> list[Scored]:
-        tracks = judged(build_verifier(modality), part, embeddings, cohort, most=ENOUGH)
-        return tracks if configuration.singles else [replace(track, outsiders=None) for track in tracks]
+        asked = part if configuration.singles else part.without_outsiders()
+        return judged(build_verifier(modality), asked, embeddings, cohort, most=ENOUGH)
 
     return judge
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import keras
@@ -110,6 +111,12 @@ class ValidationSet:
         self.images = np.stack([recipe(pictures[path]) for path in self.paths])
         self._index = {path: i for i, path in enumerate(self.paths)}
 
+    def without_outsiders(self) -> ValidationSet:
+        """The same pictures, and only queries asked."""
+        same = copy(self)
+        same.protocols = [replace(protocol, outsiders=()) for protocol in self.protocols]
+        return same
+
     def embeddings(self, embed: Embed, batch: int = 64) -> Embeddings:
         """float32 (n, d) of all pictures, in the order of `paths`."""
         starts = range(0, len(self.images), batch)
@@ -122,7 +129,7 @@ class ValidationSet:
     def verified(
         self, embeddings: Embeddings, verifier: LocalVerifier, cohort: Cohort | None = None, most: int = FITTED
     ) -> list[Scored]:
-        """The same with the weight of the keypoints that agree of every pair, of at most `most` probes a track."""
+        """The same with what the keypoints weigh that agree, of every pair of at most `most` probes a track."""
         keypoints: dict[int, Keypoints] = {}
         with threadpool_limits(1):  # matrices this small are multiplied faster than threads can be told
             some = [p.drawn(draw(len(p.queries), most), draw(len(p.outsiders), most)) for p in self.protocols]
