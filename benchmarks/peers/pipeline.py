@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,7 +53,16 @@ class Found:
     nearest: NDArray[np.intp]
     cosines: NDArray[np.float32]
     levels: NDArray[np.float32] | None
-    agreements: Sequence[Agreement | None]
+    agreements: list[Agreement | None]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Places in `Found`, the likeliest first, all (k,), and the probability that it is nobody."""
+
+    order: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+    unknown: float
 
 
 class Refused(Exception):
@@ -94,10 +103,12 @@ class Pipeline:
         lap("embed")
         nearest, cosines = known.templates.nearest(probe, NEIGHBOURS)
         lap("search")
-        agreements = self._agreements(known, view, nearest) if local else [None] * len(nearest)
-        lap("local verification")
         levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
-        answer = _answer(known, label, Found(nearest, cosines, levels, agreements))
+        found = Found(nearest, cosines, levels, [None] * len(nearest))
+        if local and known.verifier is not None:
+            _compare(known, known.verifier, view, found)
+        lap("local verification")
+        answer = _answer(known, label, found)
         lap("decide")
         return answer
 
@@ -110,13 +121,6 @@ class Pipeline:
             raise Refused
         return label
 
-    def _agreements(self, known: _Identifier, view: Image, nearest: NDArray[np.intp]) -> list[Agreement | None]:
-        if known.verifier is None:
-            return [None] * len(nearest)
-        stored = [[known.templates.local[i]] for i in nearest[: known.verifier.rounds[0]].tolist()]
-        compared = known.verifier.agreements(known.verifier.probe([view]), stored)
-        return [*compared, *([None] * (len(nearest) - len(compared)))]
-
 
 def _identifier(modality: Modality, templates: Templates) -> _Identifier:
     folder = REPOSITORY / f"{modality.name}-service"
@@ -125,7 +129,19 @@ def _identifier(modality: Modality, templates: Templates) -> _Identifier:
     return _Identifier(modality, manifest, recipe, cohort, build_verifier(modality), templates)
 
 
-def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
+def _compare(known: _Identifier, verifier: LocalVerifier, view: Image, found: Found) -> None:
+    """Keypoints of the nearest, in the rounds of the service."""
+    probe, before = verifier.probe([view]), 0
+    for one in verifier.rounds:
+        further = slice(before, one.candidates)
+        stored = [[known.templates.local[i]] for i in found.nearest[further].tolist()]
+        found.agreements[further] = verifier.agreements(probe, stored)
+        if one.ends(_ranked(known, found).probabilities[0]):
+            break
+        before = one.candidates
+
+
+def _ranked(known: _Identifier, found: Found) -> _Ranked:
     calibration = known.manifest.calibration
     if calibration is None:
         raise ValueError(f"{known.manifest.name}-service/ holds a model without calibration")
@@ -133,7 +149,11 @@ def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
     weights = [agreement.weight if agreement else None for agreement in found.agreements]
     ratios = evidence(similarities, weights, calibration)
     order = np.argsort(-ratios, kind="stable")
-    probabilities, unknown = posterior(ratios[order], len(known.templates.local), calibration)
+    return _Ranked(order, *posterior(ratios[order], len(known.templates.local), calibration))
+
+
+def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
+    ranked = _ranked(known, found)
     candidates = [
         {
             "patient_id": known.templates.patient(int(found.nearest[i])),
@@ -141,10 +161,10 @@ def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
             "inliers": agreement.inliers if (agreement := found.agreements[i]) else None,
             "confidence": float(probability),
         }
-        for i, probability in zip(order[:TOP].tolist(), probabilities[:TOP].tolist(), strict=True)
+        for i, probability in zip(ranked.order[:TOP].tolist(), ranked.probabilities[:TOP].tolist(), strict=True)
     ]
-    decision = decide(float(probabilities[0]), unknown, known.modality.threshold)
-    return {"decision": decision, "modality": label, "unknown_probability": unknown, "candidates": candidates}
+    decision = decide(float(ranked.probabilities[0]), ranked.unknown, known.modality.threshold)
+    return {"decision": decision, "modality": label, "unknown_probability": ranked.unknown, "candidates": candidates}
 
 
 def network_names() -> tuple[str, ...]:

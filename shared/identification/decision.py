@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from shared.contracts.public import Decision
 
-FOUND = 0.5
-"""Probability from which a patient is likelier than all else together."""
-
-
-def found(top: float) -> bool:
-    """Whether a search for the patient may end, by the probability of the first candidate."""
-    return top >= FOUND
-
-
 def decide(top: float | None, unknown: float, threshold: float | None) -> Decision:
     """`identified`, `candidates` or `unknown`, from the top candidate's probability (None: nobody enrolled).
 

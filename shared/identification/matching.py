@@ -27,12 +27,11 @@ from shared.errors import NotFound
 from shared.gallery.contracts import Embedding, Gallery, Neighbour
 from shared.identification.calibration import evidence, normalised, posterior, verification_probability
 from shared.identification.cohort import Cohort
-from shared.identification.decision import found
 from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import Agreement
-from shared.keypoints.verification import LocalVerifier
+from shared.keypoints.verification import LocalVerifier, Round
 from shared.models.contracts import ModelSession, Pixels
 from shared.models.folder import Calibration
 from shared.service.context import Deadline
@@ -78,18 +77,19 @@ class Matcher:
 
     async def identify(self, images: Pixels, top_k: int, deadline: Deadline) -> Matches:
         """All images are one probe."""
-        rounds = self._verifier.rounds if self._verifier else (0,)
-        search = partial(self._gallery.search, self._modality, self._digest, limit=NEIGHBOURS, with_local=rounds[0])
+        rounds = self._verifier.rounds if self._verifier else (Round(0),)
+        first = rounds[0].candidates
+        search = partial(self._gallery.search, self._modality, self._digest, limit=NEIGHBOURS, with_local=first)
         probe, result = await self._looked_up(images, search, deadline)
         begun = time.perf_counter()
         neighbours = list(result.neighbours)
         agreements = await self._agreements(probe.value, neighbours, deadline)
         order, probabilities, unknown = self._ordered(probe.value, neighbours, agreements, result.enrolled_patients)
         for before, until in pairwise(rounds):
-            further = neighbours[before:until]
-            if not further or found(probabilities[0]):
+            further = slice(before.candidates, until.candidates)
+            if not neighbours[further] or before.ends(probabilities[0]):
                 break
-            agreements[before:until] = await self._further(probe.value, further, deadline)
+            agreements[further] = await self._further(probe.value, neighbours[further], deadline)
             order, probabilities, unknown = self._ordered(probe.value, neighbours, agreements, result.enrolled_patients)
         matches = [
             _match(neighbours[i], agreements[i], probability)

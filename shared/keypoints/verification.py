@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from shared.gallery.contracts import LEADERS
 from shared.images.views import Image
 from shared.keypoints.extraction import Keypoints, extract_keypoints
 from shared.keypoints.geometry import Agreement, agreement
@@ -13,20 +15,38 @@ from shared.keypoints.packing import pack, unpack
 from shared.modalities import Modality
 
 CANDIDATES = 20
-"""Nearest patients whose keypoints are compared."""
+"""Nearest patients whose keypoints are compared, unless the first few leave no doubt."""
+CLEAR, FOUND = 0.99, 0.5
+"""Probabilities of a patient: from the first on it is hardly anybody else, from the second on it is likelier than all
+else together."""
 PROBE_IMAGES = 4
 """Images of one probe whose keypoints are compared: more of a series say little more and cost as much each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """So many of the nearest patients are compared by keypoints: all of the rounds before, and then the next ones."""
+
+    candidates: int
+    enough: float = 0.0
+    """Probability of the first candidate from which there is no next round."""
+
+    def ends(self, top: float) -> bool:
+        """Whether nobody else is compared, by the probability of the first candidate."""
+        return top >= self.enough
 
 
 class LocalVerifier:
     """The local part of one modality's templates; `upright` as in `extract_keypoints`.
 
-    `rounds` says how many of the nearest patients are compared: the first number, and the next where nobody was found.
+    `rounds` says who is compared: the leaders first, who come with most of their images; the other `CANDIDATES` unless
+    one of those is clearly the person; `further` ones where nobody was found until then.
     """
 
     def __init__(self, *, upright: bool, further: int = 0) -> None:
         self._upright = upright
-        self.rounds = (CANDIDATES, CANDIDATES + further) if further else (CANDIDATES,)
+        last = (Round(CANDIDATES, FOUND), Round(CANDIDATES + further)) if further else (Round(CANDIDATES),)
+        self.rounds = (Round(LEADERS, CLEAR), *last)
 
     def template(self, view: Image) -> bytes:
         """The local part of a template, of an uint8 (h, w, 3) view: at most 40 kB."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.identification.calibration import evidence
-from shared.identification.decision import found
+from shared.keypoints.verification import Round
 from training.answers import CalibratedPosterior, Posterior, answer
 from training.evaluation.bootstrap import Array
 from training.evaluation.protocol import Track
@@ -20,13 +21,12 @@ from training.evaluation.scorers import ShippedModel, Similarities
 class Unverified:
     """A comparison by embeddings alone: what people get who are not compared by keypoints.
 
-    `score` turns cosines into the scores of the method; `rounds` is how many of the nearest people are verified, in the
-    first round and in all of them after further ones (empty: there is no verification, so a larger gallery pushes
-    nobody out of it).
+    `score` turns cosines into the scores of the method; `rounds` says how many of the nearest people are verified
+    (empty: there is no verification, so a larger gallery pushes nobody out of it).
     """
 
     score: Callable[[Array], Array]
-    rounds: tuple[int, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,15 @@ class Compared:
         """Scores of subjects and who joins, where so many of the nearest are compared by keypoints."""
         return np.concatenate([np.where(self.nearer < candidates, self.fused, self.alone), self.joining], axis=1)
 
-    def answered(self, rounds: tuple[int, ...], method: Posterior) -> Array:
-        """As in service: a probe goes into the next round where nobody is found. Without rounds nobody is left out."""
-        first, *further = rounds or (np.inf,)
-        scores = self.within(first)
-        for candidates in further:
-            looking = ~np.array([found(top) for top in answer(scores, method).confidence.tolist()])
-            scores[looking] = self.within(candidates)[looking]
+    def answered(self, rounds: tuple[Round, ...], method: Posterior) -> Array:
+        """As in service: a probe goes into the next round unless one ends it. Without rounds nobody is left out."""
+        if not rounds:
+            return self.within(np.inf)
+        scores = self.within(rounds[0].candidates)
+        looking = np.ones(len(scores), bool)
+        for before, after in pairwise(rounds):
+            looking &= ~np.array([before.ends(top) for top in answer(scores, method).confidence.tolist()])
+            scores[looking] = self.within(after.candidates)[looking]
         return scores
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from shared.contracts.public import Decision
-from shared.identification.decision import decide, found
+from shared.identification.decision import decide
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,6 @@ from shared.identification.decision import decide, found
 )
 def test_the_decision_of_the_default_threshold(top: float | None, unknown: float, decision: Decision) -> None:
     assert decide(top, unknown, 0.75) == decision
-
-
-def test_who_is_likelier_than_all_else_together_is_found() -> None:
-    assert [found(top) for top in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
 
 
 def test_a_low_threshold_identifies_even_who_is_likelier_unknown() -> None:

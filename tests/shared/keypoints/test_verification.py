@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.keypoints.verification import CANDIDATES, PROBE_IMAGES, LocalVerifier, build_verifier
+from shared.keypoints.verification import CANDIDATES, PROBE_IMAGES, LocalVerifier, Round, build_verifier
 from shared.modalities import load_registry
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
@@ -37,9 +37,18 @@ def test_of_a_long_series_evenly_spread_images_are_compared(images: int, compare
     assert len(VERIFIER.probe([np.zeros((64, 64, 3), np.uint8)] * images)) == compared
 
 
-def test_a_second_round_compares_further_candidates_too() -> None:
-    assert LocalVerifier(upright=True).rounds == (CANDIDATES,)
-    assert LocalVerifier(upright=True, further=30).rounds == (CANDIDATES, CANDIDATES + 30)
+@pytest.mark.parametrize(("further", "compared"), [(0, [3, CANDIDATES]), (30, [3, CANDIDATES, CANDIDATES + 30])])
+def test_each_round_compares_more_candidates(further: int, compared: list[int]) -> None:
+    assert [one.candidates for one in LocalVerifier(upright=True, further=further).rounds] == compared
+
+
+@pytest.mark.parametrize(("top", "ended"), [(0.0, 2), (0.49, 2), (0.5, 1), (0.98, 1), (0.99, 0), (1.0, 0)])
+def test_the_likelier_the_first_candidate_the_sooner_the_rounds_end(top: float, ended: int) -> None:
+    assert [one.ends(top) for one in LocalVerifier(upright=True, further=30).rounds].index(True) == ended
+
+
+def test_the_last_round_ends_by_itself() -> None:
+    assert Round(7).ends(0.0)
 
 
 def test_the_registry_switches_it_per_modality() -> None:
