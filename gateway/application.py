@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.dependencies import scope_check
@@ -66,10 +67,12 @@ def create_app(
             async with open_database(database_settings) as database:
                 gallery = PostgresGallery(database)
                 checks.update(database=gallery.ping, compa=services.compa.ready)
+                pipeline = Pipeline(registry, services.compa, threads)
                 state = GatewayState(
                     registry=registry,
                     services=services,
-                    pipeline=Pipeline(registry, services.compa, threads),
+                    pipeline=pipeline,
+                    asker=Asker(pipeline, services.identifiers, frame.metrics),
                     gallery=gallery,
                     audit=AuditTrail(database),
                     metrics=frame.metrics,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from gateway.services import Compa
 from shared.contracts.internal import Classification
-from shared.contracts.public import ModalityVerdict, Subtype, Timings
+from shared.contracts.public import ModalityVerdict, Subtype
 from shared.errors import BlankImage, InvalidInput, UnsupportedModality
 from shared.images.decoding import DecodedImage, decode_image
 from shared.images.recipes import Recipe, build_recipe
@@ -30,24 +29,28 @@ Recipes = Mapping[str, Callable[[Image], Image]]
 """By modality, what makes an image the view that its service receives."""
 
 
-@dataclass
-class Stopwatch:
-    """Milliseconds by part of the way."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Uploads as images. `views` are what COMPA sees of them: none where the caller has `named` the modality."""
 
-    begun: float = field(default_factory=time.perf_counter)
-    spent: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
+    images: Sequence[DecodedImage]
+    views: Sequence[Image]
+    named: Modality | None
 
-    def lap(self, part: str) -> None:
-        """Everything since the last lap was `part`."""
-        now = time.perf_counter()
-        self.spent[part] = self.spent.get(part, 0.0) + 1000 * (now - self._last)
-        self._last = now
 
-    def timings(self) -> Timings:
-        """What has been measured, and the total until now."""
-        parts = {part: round(self.spent.get(part, 0.0), 2) for part in ("decode", "classify", "preprocess", "identify")}
-        return Timings(**parts, total=round(1000 * (time.perf_counter() - self.begun), 2))
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """One verdict an image, and the digest of the COMPA that was asked."""
+
+    of_images: Sequence[ModalityVerdict]
+    compa_digest: str | None
+
+    def of_probe(self) -> str:
+        """The modality of all images; InvalidInput where they are of several."""
+        labels = {verdict.label for verdict in self.of_images}
+        if len(labels) > 1:
+            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
+        return labels.pop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +72,52 @@ class Pipeline:
         self._recipes: Recipes = recipes
         self._of_probes: Recipes = {m.name: _of_probes(m, recipes[m.name]) for m in registry}
 
-    async def prepare(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
-        """Every upload prepared; raises what `decode_image` raises, InvalidInput, UnsupportedModality, BlankImage."""
-        return await self._prepare(uploads, modality, watch, self._recipes)
+    async def prepare(self, uploads: Sequence[bytes], modality: str | None) -> list[Prepared]:
+        """Every upload with its whole view; raises what `open` and `verdicts` raise, and BlankImage."""
+        opened = await self.open(uploads, modality)
+        verdicts = await self.verdicts(opened)
+        views = await self._views(opened, [verdict.label for verdict in verdicts.of_images], self._recipes)
+        return self.prepared(verdicts, views)
 
-    async def prepare_probe(self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch) -> list[Prepared]:
-        """The same for several images of one probe, which must be of one modality; views are as large as is needed."""
-        prepared = await self._prepare(uploads, modality, watch, self._of_probes)
-        if len({image.modality.name for image in prepared}) > 1:
-            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
-        return prepared
-
-    async def _prepare(
-        self, uploads: Sequence[bytes], modality: str | None, watch: Stopwatch, recipes: Recipes
-    ) -> list[Prepared]:
+    async def open(self, uploads: Sequence[bytes], modality: str | None) -> Opened:
+        """Every upload decoded; raises what `decode_image` raises, and InvalidInput for an unknown modality."""
         named = self._named(modality)
         read = partial(_decoded, with_view=named is None)
         opened = [await self._in_thread(partial(read, data)) for data in uploads]
-        images, views = [image for image, _ in opened], [view for _, view in opened if view is not None]
-        watch.lap("decode")
-        verdicts, digest = await self._verdicts(images, views, named)
-        watch.lap("classify")
-        prepared = [
-            Prepared(
-                self._registry[verdict.label],
-                verdict,
-                await self._in_thread(partial(_view, recipes[verdict.label], image.pixels, (number, len(images)))),
-                digest,
+        return Opened([image for image, _ in opened], [view for _, view in opened if view is not None], named)
+
+    def declared(self, opened: Opened) -> str | None:
+        """The modality that the headers of all images name, whatever COMPA will say; None where they do not."""
+        names = {entry.name if (entry := self._declared(image)) else None for image in opened.images}
+        return names.pop() if len(names) == 1 else None
+
+    async def verdicts(self, opened: Opened) -> Verdicts:
+        """Which modalities they are of; raises UnsupportedModality, and what `Compa.classify` raises."""
+        if opened.named is not None:
+            verdict = ModalityVerdict(
+                label=opened.named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
             )
-            for number, (image, verdict) in enumerate(zip(images, verdicts, strict=True), 1)
+            return Verdicts([verdict] * len(opened.images), None)
+        answer = await self._compa.classify(opened.views)
+        return Verdicts([self._verdict(image, answer, i) for i, image in enumerate(opened.images)], answer.model)
+
+    async def probe_views(self, opened: Opened, label: str) -> list[Image]:
+        """The images of one probe after the recipe of its modality, as large as is needed; raises BlankImage."""
+        return await self._views(opened, [label] * len(opened.images), self._of_probes)
+
+    def prepared(self, verdicts: Verdicts, views: Sequence[Image]) -> list[Prepared]:
+        """What is known of every image, together."""
+        return [
+            Prepared(self._registry[verdict.label], verdict, view, verdicts.compa_digest)
+            for verdict, view in zip(verdicts.of_images, views, strict=True)
         ]
-        watch.lap("preprocess")
-        return prepared
+
+    async def _views(self, opened: Opened, labels: Sequence[str], recipes: Recipes) -> list[Image]:
+        count = len(opened.images)
+        return [
+            await self._in_thread(partial(_view, recipes[label], image.pixels, (number, count)))
+            for number, (image, label) in enumerate(zip(opened.images, labels, strict=True), 1)
+        ]
 
     def _named(self, modality: str | None) -> Modality | None:
         if modality is None:
@@ -110,22 +127,14 @@ class Pipeline:
         except KeyError:
             raise InvalidInput(f"modality: must be one of {', '.join(self._registry.names)}.") from None
 
-    async def _verdicts(
-        self, images: Sequence[DecodedImage], views: Sequence[Image], named: Modality | None
-    ) -> tuple[list[ModalityVerdict], str | None]:
-        if named is not None:
-            verdict = ModalityVerdict(
-                label=named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
-            )
-            return [verdict] * len(images), None
-        answer = await self._compa.classify(views)
-        return [self._verdict(image, answer, i) for i, image in enumerate(images)], answer.model
+    def _declared(self, image: DecodedImage) -> Modality | None:
+        return self._registry.for_dicom(image.dicom_modality) if image.dicom_modality else None
 
     def _verdict(self, image: DecodedImage, answer: Classification, index: int) -> ModalityVerdict:
         probabilities = dict(zip(answer.labels, answer.probabilities[index], strict=True))
         likeliest = max(probabilities, key=lambda label: probabilities[label])
         subtype = answer.subtypes[index] if answer.subtypes else None
-        declared = self._registry.for_dicom(image.dicom_modality) if image.dicom_modality else None
+        declared = self._declared(image)
         if declared is not None:
             return ModalityVerdict(
                 label=declared.name,

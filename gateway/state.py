@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.pipeline import Pipeline
 from gateway.services import Services
@@ -22,6 +23,7 @@ class GatewayState:
     registry: Registry
     services: Services
     pipeline: Pipeline
+    asker: Asker
     gallery: Gallery
     audit: AuditTrail
     metrics: Metrics

@@ -11,8 +11,9 @@ from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.errors import UPLOAD_ERRORS
-from gateway.pipeline import Prepared, Stopwatch, joint_verdict
+from gateway.pipeline import Prepared, joint_verdict
 from gateway.state import State
+from gateway.stopwatch import Stopwatch
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.internal import Matches
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
@@ -55,10 +56,8 @@ async def identify(
     if threshold is not None and operating_point is not None:
         raise InvalidInput("Send `threshold` or `operating_point`, not both: a point is a threshold by name.")
     watch = Stopwatch()
-    prepared = await state.pipeline.prepare_probe(file, modality, watch)
+    prepared, matches = await state.asker.ask(file, modality, lambda one, views: one.identify(views, top_k), watch)
     entry = prepared[0].modality
-    matches = await state.services.identifiers[entry.name].identify([image.view for image in prepared], top_k)
-    watch.lap("identify")
     answer = _answer(prepared, matches, _asked(entry, matches, threshold, operating_point), watch)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
     state.metrics.confidence.labels(entry.name).observe(answer.confidence)

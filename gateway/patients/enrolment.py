@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.pipeline import Prepared, Stopwatch
+from gateway.pipeline import Prepared
 from gateway.state import GatewayState
 from shared.contracts.public import EnrolledImage, Enrolment
 from shared.gallery.contracts import IdempotencyClaim, ImageRecord, Template
@@ -48,7 +48,7 @@ def to_enrolment(patient_id: str, images: Sequence[ImageRecord]) -> Enrolment:
 
 async def prepare(state: GatewayState, uploads: Sequence[bytes], modality: str | None) -> list[Prepared]:
     """The uploads prepared; they may be of several modalities."""
-    return await state.pipeline.prepare(uploads, modality, Stopwatch())
+    return await state.pipeline.prepare(uploads, modality)
 
 
 async def _templates(state: GatewayState, prepared: Sequence[Prepared]) -> list[Template]:

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.errors import UPLOAD_ERRORS
-from gateway.pipeline import Stopwatch
 from gateway.state import State
 from gateway.uploads import Uploads, only_fields
 from shared.errors import InvalidInput, responses
@@ -34,7 +33,7 @@ async def preview(
     """The one image of the request as a PNG after the recipe; the header `x-medreid-modality` names the modality."""
     if len(file) != 1:
         raise InvalidInput("Send one part named `file`.")
-    (prepared,) = await state.pipeline.prepare(file, modality, Stopwatch())
+    (prepared,) = await state.pipeline.prepare(file, modality)
     _, data = cv2.imencode(".png", cv2.cvtColor(prepared.view, cv2.COLOR_RGB2BGR))
     headers = {"x-medreid-modality": prepared.modality.name, "cache-control": "no-store"}
     return Response(data.tobytes(), media_type="image/png", headers=headers)

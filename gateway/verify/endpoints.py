@@ -10,8 +10,9 @@ from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.errors import UPLOAD_ERRORS
-from gateway.pipeline import Stopwatch, joint_verdict
+from gateway.pipeline import joint_verdict
 from gateway.state import State
+from gateway.stopwatch import Stopwatch
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.public import ModelDigests, PatientId, Probability, Verification
 from shared.errors import NotFound, responses
@@ -35,10 +36,8 @@ async def verify(
 ) -> Verification:
     """Whether the image shows the patient that the chart says; all parts named `file` are one probe."""
     watch = Stopwatch()
-    prepared = await state.pipeline.prepare_probe(file, modality, watch)
+    prepared, answer = await state.asker.ask(file, modality, lambda one, views: one.verify(views, patient_id), watch)
     entry = prepared[0].modality
-    answer = await state.services.identifiers[entry.name].verify([image.view for image in prepared], patient_id)
-    watch.lap("identify")
     wanted = entry.verify_threshold if threshold is None else threshold
     match = answer.match.probability >= wanted
     outcome = "match" if match else "no match"

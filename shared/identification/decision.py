@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.contracts.public import Decision
 
+
 def decide(top: float | None, unknown: float, threshold: float | None) -> Decision:
     """`identified`, `candidates` or `unknown`, from the top candidate's probability (None: nobody enrolled).
 

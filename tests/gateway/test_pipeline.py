@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as Files
 
-from gateway.pipeline import Pipeline, Stopwatch
+from gateway.pipeline import Pipeline
 from gateway.services import Compa
 from shared.images.recipes import apply_recipe
-from shared.images.views import network_view
+from shared.images.views import Image, network_view
 from shared.modalities import Registry, load_registry
 from shared.service.client import create_client
 from shared.service.metrics import Metrics
@@ -39,24 +39,28 @@ def pipeline(threads: InferenceQueue[None], *, local: bool) -> Pipeline:
 
 def png() -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(PICTURE).save(buffer, "PNG")
+    Files.fromarray(PICTURE).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+async def probe_views(of: Pipeline) -> list[Image]:
+    return await of.probe_views(await of.open([png()], "ct"), "ct")
 
 
 async def test_a_probe_whose_keypoints_are_compared_is_sent_as_the_recipe_makes_it(
     threads: InferenceQueue[None],
 ) -> None:
-    (prepared,) = await pipeline(threads, local=True).prepare_probe([png()], "ct", Stopwatch())
-    np.testing.assert_array_equal(prepared.view, apply_recipe(PICTURE, CT.recipe))
+    (view,) = await probe_views(pipeline(threads, local=True))
+    np.testing.assert_array_equal(view, apply_recipe(PICTURE, CT.recipe))
 
 
 async def test_another_probe_is_sent_as_the_network_sees_it(threads: InferenceQueue[None]) -> None:
-    (prepared,) = await pipeline(threads, local=False).prepare_probe([png()], "ct", Stopwatch())
-    view = apply_recipe(PICTURE, CT.recipe)
-    assert prepared.view.shape == (224, 224, 3) != view.shape
-    np.testing.assert_array_equal(prepared.view[np.newaxis], network_view(view[np.newaxis]))
+    (view,) = await probe_views(pipeline(threads, local=False))
+    whole = apply_recipe(PICTURE, CT.recipe)
+    assert view.shape == (224, 224, 3) != whole.shape
+    np.testing.assert_array_equal(view[np.newaxis], network_view(whole[np.newaxis]))
 
 
 async def test_what_is_enrolled_is_sent_whole(threads: InferenceQueue[None]) -> None:
-    (prepared,) = await pipeline(threads, local=False).prepare([png()], "ct", Stopwatch())
+    (prepared,) = await pipeline(threads, local=False).prepare([png()], "ct")
     np.testing.assert_array_equal(prepared.view, apply_recipe(PICTURE, CT.recipe))

@@ -110,10 +110,10 @@ class ShippedModel(EmbeddingScorer):
         agreeing = np.zeros((len(track.probes), len(track.subjects)))
         if self.verifier is None:
             return agreeing
-        best = track.best_per_subject(cosines)
+        best, most = track.best_per_subject(cosines), self.verifier.rounds[-1].candidates
         with threadpool_limits(1):  # as in service
             for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
-                for rank, column in enumerate(np.argsort(-best[i], kind="stable")[: self.verifier.rounds[-1].candidates]):
+                for rank, column in enumerate(np.argsort(-best[i], kind="stable")[:most]):
                     own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
                     nearest = sorted(own, key=lambda j: -cosines[i, j])[: local_images(rank)]
                     found = [agreement(self._found(probe), self._found(track.gallery[j])) for j in nearest]

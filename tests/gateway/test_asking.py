@@ -1,0 +1,219 @@
+"""When the service of a probe is asked, and what becomes of the answer. COMPA and the services are HTTP alone here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from gateway.asking import Asker
+from gateway.pipeline import Pipeline
+from gateway.services import Compa, Identifier
+from gateway.stopwatch import Stopwatch
+from shared.contracts.internal import Classification, Matches, ServiceTimings
+from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
+from shared.images.views import Image
+from shared.modalities import load_registry
+from shared.service.admission import Share
+from shared.service.client import create_client
+from shared.service.metrics import Metrics
+from shared.service.queue import InferenceQueue
+from tests.gateway.pictures import dicom, png
+
+REGISTRY = load_registry()
+DIGEST = "sha256:" + "0" * 64
+TIMINGS = ServiceTimings(queue=0, inference=0, search=0)
+
+
+@dataclass
+class Remote(httpx.AsyncBaseTransport):
+    """A service at the other end of HTTP: it notes every call, and answers once `may_answer` is set."""
+
+    answer: Callable[[], httpx.Response]
+    asked: int = 0
+    abandoned: int = 0
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        self.called.set()
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.abandoned += 1
+            raise
+        return self.answer()
+
+
+class Place:
+    """An asker, COMPA and the services it asks. COMPA names what `names` says, None: nothing of these."""
+
+    def __init__(self, threads: InferenceQueue[None]) -> None:
+        self.names: str | None = "skin"
+        self.metrics = Metrics()
+        self.compa = Remote(self._verdict)
+        self.services = {name: Remote(lambda n=name: _matches(n)) for name in REGISTRY.names}  # type: ignore[misc]
+        for service in self.services.values():
+            service.may_answer.set()
+        identifiers = {
+            name: Identifier(create_client(f"http://{name}", remote), Share(4, self.metrics))
+            for name, remote in self.services.items()
+        }
+        pipeline = Pipeline(REGISTRY, Compa(create_client("http://compa", self.compa)), threads)
+        self.asker = Asker(pipeline, identifiers, self.metrics)
+
+    def _verdict(self) -> httpx.Response:
+        labels = [*REGISTRY.names, "other"]
+        probabilities = [float(label == (self.names or "other")) for label in labels]
+        verdict = Classification(
+            model=DIGEST, labels=labels, probabilities=[probabilities], accepted=[self.names is not None], subtypes=[]
+        )
+        return httpx.Response(200, content=verdict.model_dump_json())
+
+    async def ask(self, upload: bytes, modality: str | None = None) -> tuple[str, int]:
+        """The modality that was named, and how many patients its service knows."""
+        return await self._asked([upload], modality)
+
+    async def ask_several(self, uploads: Sequence[bytes]) -> tuple[str, int]:
+        return await self._asked(uploads, None)
+
+    async def _asked(self, uploads: Sequence[bytes], modality: str | None) -> tuple[str, int]:
+        async def question(one: Identifier, views: Sequence[Image]) -> Matches:
+            return await one.identify(views, 3)
+
+        prepared, matches = await self.asker.ask(uploads, modality, question, Stopwatch())
+        return prepared[0].modality.name, matches.enrolled_patients
+
+    async def taught(self, *labels: str) -> Place:
+        """Having seen one picture a label, often enough to expect it, and no call of a service counted yet."""
+        self.compa.may_answer.set()
+        for _ in range(20):
+            for seed, label in enumerate(labels):
+                self.names = label
+                await self.ask(png(seed))
+        self.compa.may_answer.clear()
+        for service in self.services.values():
+            service.asked = 0
+            service.called.clear()
+        return self
+
+    def ahead(self, outcome: str) -> float:
+        return self.metrics.registry.get_sample_value("medreid_asked_ahead_total", {"outcome": outcome}) or 0.0
+
+
+def _matches(name: str) -> httpx.Response:
+    """An answer by which services can be told apart."""
+    known = 1 + list(REGISTRY.names).index(name)
+    answer = Matches(model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0, timings_ms=TIMINGS)
+    return httpx.Response(200, content=answer.model_dump_json())
+
+
+def known(name: str) -> tuple[str, int]:
+    """What `Place.ask` returns of a modality."""
+    return name, 1 + list(REGISTRY.names).index(name)
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    queue = InferenceQueue[None]([None] * 2, 8, Metrics())
+    yield Place(queue)
+    await queue.close()
+
+
+async def test_what_a_header_declares_is_asked_while_compa_looks(place: Place) -> None:
+    asking = asyncio.create_task(place.ask(dicom("MR")))
+    await asyncio.wait_for(place.services["mri"].called.wait(), 20)
+    assert not asking.done()
+    place.names = "ct"  # a header says more than COMPA
+    place.compa.may_answer.set()
+    assert await asking == known("mri")
+    assert (place.services["mri"].asked, place.ahead("right")) == (1, 1)
+
+
+async def test_what_is_expected_is_asked_while_compa_looks(place: Place) -> None:
+    await place.taught("skin", "ct")
+    before = place.ahead("right")
+    asking = asyncio.create_task(place.ask(png(1)))
+    await asyncio.wait_for(place.services["ct"].called.wait(), 20)
+    place.names = "ct"
+    place.compa.may_answer.set()
+    assert await asking == known("ct")
+    assert (place.services["ct"].asked, place.ahead("right") - before) == (1, 1)
+
+
+async def test_of_pictures_of_a_new_kind_nothing_is_expected(place: Place) -> None:
+    asking = asyncio.create_task(place.ask(png()))
+    await asyncio.wait_for(place.compa.called.wait(), 20)
+    place.compa.may_answer.set()
+    assert await asking == known("skin")
+    assert place.ahead("right") + place.ahead("wrong") == 0
+
+
+async def test_compa_decides_whatever_was_expected(place: Place) -> None:
+    await place.taught("skin", "ct")
+    place.services["skin"].may_answer.clear()
+    asking = asyncio.create_task(place.ask(png(0)))
+    await asyncio.wait_for(place.services["skin"].called.wait(), 20)
+    place.names = "fundus"
+    place.compa.may_answer.set()
+    assert await asking == known("fundus")
+    assert (place.services["skin"].abandoned, place.ahead("wrong")) == (1, 1)
+
+
+async def test_what_compa_refuses_is_refused_whatever_was_expected(place: Place) -> None:
+    await place.taught("skin", "ct")
+    place.names = None
+    place.compa.may_answer.set()
+    with pytest.raises(UnsupportedModality):
+        await place.ask(png(0))
+
+
+async def test_an_error_of_a_service_that_compa_does_not_name_is_nobodys(place: Place) -> None:
+    await place.taught("skin", "ct")
+    place.services["skin"].answer = lambda: httpx.Response(200, content=b"nonsense")
+    asking = asyncio.create_task(place.ask(png(0)))
+    await asyncio.wait_for(place.services["skin"].called.wait(), 20)
+    place.names = "ct"
+    place.compa.may_answer.set()
+    assert await asking == known("ct")
+
+
+async def test_an_error_of_the_service_that_was_expected_is_the_answer(place: Place) -> None:
+    await place.taught("skin", "ct")
+    place.names = "skin"
+    place.services["skin"].answer = lambda: httpx.Response(200, content=b"nonsense")
+    place.compa.may_answer.set()
+    with pytest.raises(BadUpstream):
+        await place.ask(png(0))
+
+
+async def test_nobody_guesses_while_another_probe_is_in_work(place: Place) -> None:
+    await place.taught("skin", "ct")
+    first = asyncio.create_task(place.ask(png(0)))
+    await asyncio.wait_for(place.services["skin"].called.wait(), 20)
+    second = asyncio.create_task(place.ask(png(1)))
+    place.compa.called.clear()
+    await asyncio.wait_for(place.compa.called.wait(), 20)
+    assert place.services["ct"].asked == 0
+    place.compa.may_answer.set()
+    place.names = "skin"
+    assert await first == await second == known("skin")
+
+
+async def test_whoever_names_the_modality_does_not_ask_compa(place: Place) -> None:
+    assert await place.ask(png(0), "xray") == known("xray")
+    assert place.compa.asked == 0
+
+
+async def test_images_of_several_modalities_are_no_probe(place: Place) -> None:
+    labels = [*REGISTRY.names, "other"]
+    rows = [[float(label == name) for label in labels] for name in ("ct", "mri")]
+    verdict = Classification(model=DIGEST, labels=labels, probabilities=rows, accepted=[True, True], subtypes=[])
+    place.compa.answer = lambda: httpx.Response(200, content=verdict.model_dump_json())
+    place.compa.may_answer.set()
+    with pytest.raises(InvalidInput, match="several modalities"):
+        await place.ask_several([png(0), png(1)])
