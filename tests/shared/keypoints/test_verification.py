@@ -42,7 +42,7 @@ def test_each_round_compares_more_candidates(further: int, compared: list[int]) 
     assert [one.candidates for one in LocalVerifier(upright=True, further=further).rounds] == compared
 
 
-@pytest.mark.parametrize(("top", "ended"), [(0.0, 2), (0.49, 2), (0.5, 1), (0.98, 1), (0.99, 0), (1.0, 0)])
+@pytest.mark.parametrize(("top", "ended"), [(0.0, 2), (0.49, 2), (0.5, 1), (0.9999, 1), (0.9999999, 0), (1.0, 0)])
 def test_the_likelier_the_first_candidate_the_sooner_the_rounds_end(top: float, ended: int) -> None:
     assert [one.ends(top) for one in LocalVerifier(upright=True, further=30).rounds].index(True) == ended
 
