@@ -80,9 +80,15 @@ class _Identifier:
 
 
 class Pipeline:
-    """Decode, classify, recipe, embed, search, compare keypoints, decide. Safe in as many threads as `networks` is."""
+    """Decode, classify, recipe, embed, search, compare keypoints, decide. Safe in as many threads as `networks` is.
 
-    def __init__(self, networks: Mapping[str, Network], gallery: Mapping[str, Templates]) -> None:
+    `in_doubt` compares twenty candidates at least, as where none of the nearest three is clearly the person.
+    """
+
+    def __init__(
+        self, networks: Mapping[str, Network], gallery: Mapping[str, Templates], *, in_doubt: bool = False
+    ) -> None:
+        self._first_round = 1 if in_doubt else 0
         registry: Registry = load_registry()
         self._networks = networks
         self._compa = read_manifest(REPOSITORY / "compa-service")
@@ -106,7 +112,7 @@ class Pipeline:
         levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
         found = Found(nearest, cosines, levels, [None] * len(nearest))
         if local and known.verifier is not None:
-            _compare(known, known.verifier, view, found)
+            self._compare(known, known.verifier, view, found)
         lap("local verification")
         answer = _answer(known, label, found)
         lap("decide")
@@ -121,24 +127,23 @@ class Pipeline:
             raise Refused
         return label
 
+    def _compare(self, known: _Identifier, verifier: LocalVerifier, view: Image, found: Found) -> None:
+        """Keypoints of the nearest, in the rounds of the service."""
+        probe, before = verifier.probe([view]), 0
+        for one in verifier.rounds[self._first_round :]:
+            further = slice(before, one.candidates)
+            stored = [[known.templates.local[i]] for i in found.nearest[further].tolist()]
+            found.agreements[further] = verifier.agreements(probe, stored)
+            if one.ends(_ranked(known, found).probabilities[0]):
+                break
+            before = one.candidates
+
 
 def _identifier(modality: Modality, templates: Templates) -> _Identifier:
     folder = REPOSITORY / f"{modality.name}-service"
     manifest = read_manifest(folder)
     recipe, cohort = build_recipe(modality.recipe), read_cohort(folder, manifest)
     return _Identifier(modality, manifest, recipe, cohort, build_verifier(modality), templates)
-
-
-def _compare(known: _Identifier, verifier: LocalVerifier, view: Image, found: Found) -> None:
-    """Keypoints of the nearest, in the rounds of the service."""
-    probe, before = verifier.probe([view]), 0
-    for one in verifier.rounds:
-        further = slice(before, one.candidates)
-        stored = [[known.templates.local[i]] for i in found.nearest[further].tolist()]
-        found.agreements[further] = verifier.agreements(probe, stored)
-        if one.ends(_ranked(known, found).probabilities[0]):
-            break
-        before = one.candidates
 
 
 def _ranked(known: _Identifier, found: Found) -> _Ranked:
@@ -183,7 +188,7 @@ def gallery_of_environment() -> dict[str, Templates]:
     return load(Path(os.environ[GALLERY_VARIABLE]))
 
 
-def litert_pipeline(gallery: Mapping[str, Templates] | None = None) -> Pipeline:
+def litert_pipeline(gallery: Mapping[str, Templates] | None = None, *, in_doubt: bool = False) -> Pipeline:
     """A pipeline with interpreters of its own."""
     templates = gallery_of_environment() if gallery is None else gallery
-    return Pipeline(litert_networks(), templates)
+    return Pipeline(litert_networks(), templates, in_doubt=in_doubt)

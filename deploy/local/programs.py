@@ -83,6 +83,8 @@ def _environment(places: Places, name: str, port: int) -> dict[str, str]:
         "MEDREID_HOST": HOST,
         "MEDREID_PORT": str(port),
         "MEDREID_DATABASE_URL_FILE": str(places.database_url),
+        # Not through the supervisor, which would wake up for every line: what it sees is what is no log.
+        "MEDREID_LOG_FILE": str(places.logs / f"{name}.log"),
     }
 
 

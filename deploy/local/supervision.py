@@ -139,7 +139,7 @@ def _section(places: Places, program: Program) -> dict[str, object]:
         "startretries": 3,
         "stopwaitsecs": STOP_SECONDS,
         "redirect_stderr": "true",
-        "stdout_logfile": places.logs / f"{program.name}.log",
+        "stdout_logfile": places.logs / f"{program.name}.out",
         "stdout_logfile_maxbytes": "10MB",
         "stdout_logfile_backups": 1,
     }

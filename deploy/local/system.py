@@ -139,11 +139,14 @@ class System:
         return table
 
     def _show_logs(self) -> None:
-        """The end of the log of every process that died."""
+        """The end of what every process that died has logged, or said otherwise."""
         for name in (state.name for state in self.supervisor.states() if state.in_trouble):
-            log = self.places.logs / f"{name}.log"
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-            self.console.print(str(log), *lines[-LOG_LINES:], sep="\n", markup=False, highlight=False, soft_wrap=True)
+            for log in (self.places.logs / f"{name}.log", self.places.logs / f"{name}.out"):
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+                if lines:
+                    self.console.print(
+                        str(log), *lines[-LOG_LINES:], sep="\n", markup=False, highlight=False, soft_wrap=True
+                    )
 
 
 async def _create_key(settings: DatabaseSettings) -> str:

@@ -27,7 +27,7 @@ class Candidate(Message):
     confidence: Annotated[Probability, Field(description="Calibrated probability that this is the patient.")]
     similarity: Annotated[float, Field(ge=-1.0, le=1.0, description="Cosine of probe and best gallery template.")]
     inliers: Annotated[
-        int | None, Field(ge=0, description="Keypoints that agree geometrically; null where that part is off.")
+        int | None, Field(ge=0, description="Keypoints that agree geometrically; null where none were compared.")
     ]
     image_id: Annotated[str, Field(description="The enrolled image that is nearest.")]
 

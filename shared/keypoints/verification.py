@@ -17,8 +17,8 @@ from shared.modalities import Modality
 CANDIDATES = 20
 """Nearest patients whose keypoints are compared, unless the first few leave no doubt."""
 CLEAR, FOUND = 0.999999, 0.5
-"""Probabilities of a patient: from the first on it is nobody else, whose eyes or veins may run alike; from the second on
-it is likelier than all else together."""
+"""Probabilities of a patient: from the first on it is nobody else, though vessels may run alike; from the second on it
+is likelier than all else together."""
 PROBE_IMAGES = 4
 """Images of one probe whose keypoints are compared: more of a series say little more and cost as much each."""
 

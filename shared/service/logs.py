@@ -6,18 +6,21 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, TextIO, cast
 
 import structlog
 
 from shared.service.context import current_request
+from shared.service.logfile import LogFile
 
 QUIET = ("httpx", "httpcore", "uvicorn.access", "pydicom", "PIL", "psycopg", "psycopg.pool", "multipart")
 """Libraries whose messages quote URLs, tags or values; below error they say nothing."""
 
 
-def configure_logs(service: str, level: str) -> None:
-    """Send structlog and the standard library's loggers to stdout as JSON lines."""
+def configure_logs(service: str, level: str, file: Path | None = None) -> None:
+    """Send structlog and the standard library's loggers to a file, or to stdout (None), as JSON lines."""
     structlog.configure(
         processors=[
             _add_request,
@@ -27,13 +30,17 @@ def configure_logs(service: str, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _opened(file)) if file else sys.stdout),
         cache_logger_on_first_use=False,
     )
     handler = _Bridge()
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+_opened = cache(LogFile)
+"""Logs are configured more than once."""
 
 
 def describe(error: BaseException) -> dict[str, Any]:

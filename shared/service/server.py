@@ -30,7 +30,7 @@ def serve(app: FastAPI) -> None:
     """Serve until a signal; blocks. Then finish the requests in flight, for `drain_seconds` at the most."""
     frame: ServiceFrame = app.state.frame
     settings = frame.settings
-    configure_logs(app.title, settings.log_level)
+    configure_logs(app.title, settings.log_level, settings.log_file)
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -22,6 +22,9 @@ class ServiceSettings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged.")
     ] = "info"
+    log_file: Annotated[
+        Path | None, Field(description="File for the log, in place of standard output; begun anew at 10 MB, one kept.")
+    ] = None
     deadline_ms: Annotated[
         int, Field(gt=0, description="Time for one request where the caller states none, in milliseconds.")
     ] = 10_000
