@@ -230,8 +230,9 @@ async def identified_behind_others(
     tmp_path: Path,
     gallery: PostgresGallery,
     place: DatabaseSettings,
+    behind: int = 0,
 ) -> Matches:
-    """Patient P's keypoints are the probe's, but `nearer` others have embeddings that are more like it."""
+    """Patient P's keypoints are the probe's; embeddings of `nearer` others are more like it, of those `behind` less."""
     copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
     manifest = read_manifest(copy)
     assert manifest.calibration is not None
@@ -250,6 +251,8 @@ async def identified_behind_others(
     for other in range(nearer):
         await enrol_at(0.3, f"O-{other:02}", picture(100))
     await enrol_at(0.2, "P", picture(1))
+    for other in range(behind):
+        await enrol_at(0.1, f"Q-{other:02}", picture(100))
     registry = resources.files("shared.modalities").joinpath("registry.toml").read_text()
     registry = registry.replace(
         "local_verification = true", f"local_verification = true\nfurther_candidates = {further}", 1
@@ -260,7 +263,7 @@ async def identified_behind_others(
         application = create_identification_app(copy, database_settings=place)
     async with calling(application) as client:
         await until_ready(client)
-        return await identify(client, picture(1))
+        return await identify(client, picture(1), top_k=10)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +282,22 @@ async def test_where_nobody_is_found_further_candidates_are_compared(
     answer = await identified_behind_others(further, nearer, identifier_folder, tmp_path, gallery, database_settings)
     assert (answer.matches[0].patient_id == "P") == compared
     assert (answer.matches[0].probability > 0.9) == compared
+
+
+@pytest.mark.parametrize(("nearer", "compared"), [(2, 3), (3, 8)], ids=["among the three", "behind the three"])
+async def test_nobody_else_is_compared_where_one_of_the_nearest_three_is_clearly_the_person(
+    nearer: int,
+    compared: int,
+    identifier_folder: Path,
+    tmp_path: Path,
+    gallery: PostgresGallery,
+    database_settings: DatabaseSettings,
+) -> None:
+    answer = await identified_behind_others(
+        0, nearer, identifier_folder, tmp_path, gallery, database_settings, behind=7 - nearer
+    )
+    assert answer.matches[0].patient_id == "P"
+    assert sum(match.inliers is not None for match in answer.matches) == compared
 
 
 async def test_a_template_without_keypoints_is_compared_by_its_embedding_alone(
