@@ -16,7 +16,7 @@ FULL_S, QUICK_S = 10.0, 2.0
 
 
 def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str, float]:
-    """CPU ms by process, over the identifications that it has a part in; the supervisor's are the logs."""
+    """CPU ms by process, over the identifications that it has a part in; the supervisor has none, but runs beside."""
     modalities = list(dict.fromkeys(workload.modalities))
     with running(workload.gallery, local=True) as ours, Worker() as generator:
         system = of_ours(ours, generator)

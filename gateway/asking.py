@@ -70,8 +70,8 @@ class Asker:
         verdicts = await self._pipeline.verdicts(opened)
         watch.lap("classify")
         if self._in_work == 1:
-            for view, verdict in zip(opened.views, verdicts.of_images, strict=False):
-                self._foresight.learn(view, verdict.label)
+            for view in opened.views[:1]:  # none where the caller has named the modality; one tells of a whole probe
+                self._foresight.learn(view, verdicts.of_images[0].label)
         return verdicts
 
     async def _asked(
@@ -88,8 +88,7 @@ class Asker:
         declared = self._pipeline.declared(opened)
         if declared is not None or self._in_work > 1:
             return declared
-        expected = {self._foresight.expect(view) for view in opened.views}
-        return expected.pop() if len(expected) == 1 else None
+        return self._foresight.expect(opened.views[0])
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
