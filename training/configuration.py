@@ -63,6 +63,27 @@ class ClassifierConfiguration(Configuration):
     ] = {}
 
 
+class TuningConfiguration(BaseModel):
+    """How a trunk is tuned before the discriminant is fitted to what it says (`training/tuning.py`).
+
+    Fields that `IdentifierConfiguration` has too mean the same there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Annotated[int, Field(gt=0)] = 8
+    steps: Annotated[int, Field(gt=0, description="batches per epoch; after each epoch a run can be gone on with")] = 40
+    identities: Annotated[int, Field(gt=1)] = 32
+    pictures_each: Annotated[int, Field(gt=1)] = 2
+    virtual: Annotated[int, Field(ge=0)] = 4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    learning_rate: Annotated[float, Field(gt=0, description="of the directions of the training patients")] = 1e-2
+    trunk_learning_rate_factor: Annotated[float, Field(gt=0)] = 0.01
+    kept: Annotated[float, Field(gt=0, le=1, description="how far of the way from the pretrained trunk is kept")] = 1.0
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+
 class IdentifierConfiguration(Configuration):
     """An identification network."""
 
@@ -70,6 +91,9 @@ class IdentifierConfiguration(Configuration):
     epochs: Annotated[
         int, Field(ge=0, description="0: the trunk stays as it is, and a linear discriminant is all that is learned")
     ] = 20
+    tuning: Annotated[
+        TuningConfiguration | None, Field(description="with epochs = 0: tune the trunk before the discriminant")
+    ] = None
     depths: Annotated[
         bool,
         Field(description="embed the averages of every depth of the trunk, not its last map alone; judged at `size`"),
@@ -145,6 +169,8 @@ class IdentifierConfiguration(Configuration):
             raise ValueError(
                 f"int8 needs a trunk that stays as it is, at the size that ships: epochs = 0, size = {NETWORK_SIZE}"
             )
+        if self.tuning and (self.epochs or self.int8):
+            raise ValueError("tuning is of a trunk behind a discriminant, in floats: set epochs = 0, leave int8 out")
         if self.grid and (not self.depths or self.size < 96):
             raise ValueError("grid needs depths = true and a size of at least 96")
         return self

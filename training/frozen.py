@@ -3,7 +3,8 @@
 Where there are few patients, training a trunk may cost more than it brings. One that stays as it is needs no validation
 part to choose anything, so all subjects can say how far patients and strangers are apart: each third is scored by a
 discriminant that was fitted on the other two, and the one that ships is fitted on all pictures. The features of the
-trunk are computed once.
+trunk are computed once. A trunk that is tuned a little (`training/tuning.py`) goes the same way, tuned by every two
+thirds and by all.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from training.export import Integers
 from training.integers import IntegerTrunk, ranging_pictures
 from training.repeats import later_visits
 from training.start import Shown, build_network, embedded, set_discriminant, shown_features
+from training.tuning import tune
 from training.validation import Embed, Embeddings, Scored, ValidationSet, embedder
 
 FOLDS = 3
@@ -82,8 +84,14 @@ def fold_of(subject: str) -> int:
     return int.from_bytes(hashlib.sha256(f"fold {subject}".encode()).digest()[:4], "big") % FOLDS
 
 
-def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge) -> Fitted:
-    """The discriminant of all of `data`, judged by folds."""
+def fit_discriminant(
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge, run: Path
+) -> Fitted:
+    """The discriminant of all of `data`, judged by folds.
+
+    `run` is a folder for checkpoints: where the configuration asks for it, the trunk is tuned first, for every fold and
+    for all.
+    """
     keras.utils.set_random_seed(configuration.seed)
     network, trunk = build_network(configuration, None, weights)
     everybody = Everybody(data.rows, data.pictures, data.recipe, data.validation_share)
@@ -91,7 +99,15 @@ def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights
     if configuration.int8:
         integers = Integers(configuration.int8, ranging_pictures(everybody, configuration.seed))
     reader = IntegerTrunk(trunk, integers) if integers else trunk
-    shown = shown_features(reader, everybody, configuration)
+    pretrained, untuned = trunk.get_weights(), shown_features(reader, everybody, configuration)
+
+    def shown_to(part: Data, name: str) -> Shown:
+        if not configuration.tuning:
+            return untuned
+        trunk.set_weights(pretrained)
+        set_discriminant(network, trunk, untuned.of({row.subject for row in part.fitting}), configuration)
+        tune(network, trunk, part, configuration, run / name)
+        return shown_features(trunk, everybody, configuration)
 
     def embed(images: NDArray[np.float32]) -> Embeddings:
         return embedded(network, reader.predict_on_batch(images)) if integers else embedder(network)(images)
@@ -99,6 +115,7 @@ def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights
     tracks, sizes = [], []
     for number in range(FOLDS):
         fold = Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
+        shown = shown_to(fold, f"fold {number + 1} of {FOLDS}")
         set_discriminant(network, trunk, shown.of({row.subject for row in fold.fitting}), configuration)
         cohort = _cohort(network, shown, cohort_paths(fold.fitting, configuration))
         scored = judge(*_part(fold, network, shown), cohort)
@@ -108,6 +125,7 @@ def fit_discriminant(data: Data, configuration: IdentifierConfiguration, weights
             scored += judge(visits, visits.embeddings(embed), cohort)
         tracks += [replace(track, track=f"{track.track}, fold {number + 1} of {FOLDS}") for track in scored]
         sizes.append(len(cohort))
+    shown = shown_to(everybody, "everybody")
     set_discriminant(network, trunk, shown, configuration)
     # the nearest of more strangers are nearer: what the calibration knows are cohorts of the folds' size
     cohort = _cohort(network, shown, cohort_paths(data.rows, configuration, min(sizes)))

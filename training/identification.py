@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.models.contracts import NETWORK_SIZE
 from training.configuration import IdentifierConfiguration
 from training.datasets.batches import IdentityBatches
+from training.datasets.manifest import Row
 from training.datasets.parts import Data
 from training.losses import CosineSoftmax, batch_hard_triplet
 from training.optimiser import TwoSpeedAdamW
@@ -97,9 +99,7 @@ def _learn(
     run: Path,
 ) -> None:
     start = network.get_weights()
-    batches = _batches(data, configuration)
-    learner = IdentityLearner(network, len(batches.subjects) * batches.versions, configuration)
-    _start_from_class_means(learner, batches, data, configuration)
+    learner, batches = start_learner(network, data, configuration)
     finished = run / "finished"
     if not finished.is_file():
         _fit(learner, trunk, batches, BestByValidation(network, validation, run / "best.weights.h5"), run)
@@ -125,6 +125,36 @@ def _pull_towards(start: Sequence[NDArray[np.float32]], network: keras.Model, va
     print(f"kept {share:.0%} of the training: " + ", ".join(f"{s:.0%} {v:.3f}" for s, v in scores.items()))  # noqa: T201
 
 
+def start_learner(
+    network: keras.Model, data: Data, configuration: IdentifierConfiguration, *, most: int | None = None
+) -> tuple[IdentityLearner, IdentityBatches]:
+    """What learns from `data.fitting`, and the batches it learns from.
+
+    Class directions start as the mean embedding of their pictures (of the first `most` of each subject), so that the
+    first steps do not tear the trunk.
+    """
+    batches = _batches(data, configuration)
+    learner = IdentityLearner(network, len(batches.subjects) * batches.versions, configuration)
+    _start_from_class_means(learner, batches, data, configuration, most)
+    return learner, batches
+
+
+def optimiser(configuration: IdentifierConfiguration, slow: keras.Model) -> TwoSpeedAdamW:
+    """Its learning rate rises and falls once over all steps; that of `slow` is a part of it."""
+    steps = configuration.steps * configuration.epochs
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        round((1 - WARM_UP) * steps),
+        warmup_target=configuration.learning_rate,
+        warmup_steps=round(WARM_UP * steps),
+        alpha=0.01,
+    )
+    averaged = {"use_ema": True, "ema_momentum": configuration.ema} if configuration.ema else {}
+    return TwoSpeedAdamW(
+        schedule, slow, configuration.trunk_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0, **averaged
+    )
+
+
 def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatches:
     return IdentityBatches(
         data.fitting,
@@ -141,44 +171,47 @@ def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatc
 
 
 def _start_from_class_means(
-    learner: IdentityLearner, batches: IdentityBatches, data: Data, configuration: IdentifierConfiguration
+    learner: IdentityLearner,
+    batches: IdentityBatches,
+    data: Data,
+    configuration: IdentifierConfiguration,
+    most: int | None,
 ) -> None:
-    """Class directions start as the mean embedding of their pictures, so that the first steps do not tear the trunk."""
     index = {subject: i for i, subject in enumerate(batches.subjects)}
+    shown = _first(data.fitting, most)
     means = np.zeros((len(index), batches.versions, EMBEDDING_DIMENSION), np.float32)
     preprocess = at_size(data.recipe, configuration.size)
     mirror = not configuration.augmentation.flip_horizontal
     for version in range(batches.versions):
-        shown = (deform(data.pictures[row.path], row.subject, version, mirror=mirror) for row in data.fitting)
-        embeddings = in_batches(learner.network, shown, preprocess)
-        np.add.at(means[:, version], [index[row.subject] for row in data.fitting], embeddings)
+        pictures = (deform(data.pictures[row.path], row.subject, version, mirror=mirror) for row in shown)
+        embeddings = in_batches(learner.network, pictures, preprocess)
+        np.add.at(means[:, version], [index[row.subject] for row in shown], embeddings)
     learner.head.directions.assign(means.reshape(-1, EMBEDDING_DIMENSION))
+
+
+def _first(rows: Sequence[Row], most: int | None) -> list[Row]:
+    """At most so many rows of each subject."""
+    seen = Counter[str]()
+    kept = []
+    for row in rows:
+        if most is None or seen[row.subject] < most:
+            kept.append(row)
+        seen[row.subject] += 1
+    return kept
 
 
 def _fit(
     learner: IdentityLearner, trunk: keras.Model, batches: IdentityBatches, best: BestByValidation, run: Path
 ) -> None:
     configuration = learner.configuration
-    steps = configuration.steps * configuration.epochs
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        round((1 - WARM_UP) * steps),
-        warmup_target=configuration.learning_rate,
-        warmup_steps=round(WARM_UP * steps),
-        alpha=0.01,
-    )
-    averaged = {"use_ema": True, "ema_momentum": configuration.ema} if configuration.ema else {}
-    optimiser = TwoSpeedAdamW(
-        schedule, trunk, configuration.trunk_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0, **averaged
-    )
-    learner.compile(optimizer=optimiser)
+    learner.compile(optimizer=optimiser(configuration, trunk))
     learner.fit(
         batches,
         epochs=configuration.epochs,
         verbose=2,
         callbacks=[
             # first, so that what follows sees the averaged weights
-            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
+            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if configuration.ema else []),
             best,
             keras.callbacks.EarlyStopping("val_map", mode="max", patience=configuration.patience),
             keras.callbacks.CSVLogger(run / "log.csv", append=True),

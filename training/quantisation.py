@@ -59,7 +59,7 @@ def compare(name: str, bundle: Bundle, runs: Path, layers: Sequence[str] = ()) -
     ways = [
         _trained(data, configuration, runs / name, int8=int8)
         if configuration.epochs
-        else _fitted(data, configuration.model_copy(update={"int8": int8}), bundle.weights)
+        else _fitted(data, configuration.model_copy(update={"int8": int8, "tuning": None}), bundle.weights, runs / name)
         for int8 in ((), tuple(layers or configuration.trunk.split("+")))
     ]
     for a, b in zip(*(way.scores for way in ways), strict=True):
@@ -70,9 +70,9 @@ def compare(name: str, bundle: Bundle, runs: Path, layers: Sequence[str] = ()) -
         )
 
 
-def _fitted(data: Data, configuration: IdentifierConfiguration, weights: Path | None) -> Way:
+def _fitted(data: Data, configuration: IdentifierConfiguration, weights: Path | None, run: Path) -> Way:
     """A head fitted to what the trunk says that way, judged by folds, which count as one track."""
-    fitted = fit_discriminant(data, configuration, weights, lambda part, embeddings, _: part.scored(embeddings))
+    fitted = fit_discriminant(data, configuration, weights, lambda part, embeddings, _: part.scored(embeddings), run)
     rebuilt, _ = build_network(configuration, NETWORK_SIZE, weights)
     network = at_network_size(fitted.network, rebuilt)
     folds: dict[str, list[Score]] = {}

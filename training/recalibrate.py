@@ -13,24 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.identification.cohort import Cohort
-from shared.images.recipes import build_recipe
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.parts import Data
-from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.frozen import Judge, cohort_paths, fit_discriminant
 from training.points import choose_points
-from training.runs import Bundle, calibrate, cohort_of, identified_rows, judge_of, judged_by
+from training.runs import Bundle, calibrate, cohort_of, judge_of, judged_by, load_data
 from training.validation import Embed, Embeddings, Scored
 
 REPOSITORY = Path(__file__).parent.parent
 
 
-def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
-    """The manifest with the new calibration, written; ValueError where the folder holds no identifier."""
+def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
+    """The manifest with the new calibration, written; ValueError where the folder holds no identifier.
+
+    `run` is the folder of the training's checkpoints: trunks that were tuned for the folds are read there, or tuned
+    again.
+    """
     manifest, configuration = read_manifest(folder, calibrated=False), read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
         raise ValueError(f"{folder.name}/ holds no identification model")
@@ -39,16 +41,14 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
         raise ValueError(
             f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
         )
-    rows = identified_rows(manifest.name, bundle, configuration)
-    pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
-    data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
+    data = load_data(modality, bundle, configuration)
     session = open_session(folder)
 
     def embed(images: NDArray[np.float32]) -> Embeddings:
         return session.run(images.astype(np.uint8))
 
     judge = judge_of(modality, configuration)
-    cohort, tracks = _judged(data, configuration, bundle.weights, judge, embed)
+    cohort, tracks = _judged(data, configuration, bundle.weights, judge, embed, run)
     calibration = calibrate(tracks, data, configuration, modality, embed)
     points = choose_points(tracks, calibration)
     fitted = manifest.model_copy(
@@ -64,7 +64,7 @@ def recalibrate(folder: Path, bundle: Bundle) -> ModelManifest:
 
 
 def _judged(
-    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge, embed: Embed
+    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge, embed: Embed, run: Path
 ) -> tuple[Cohort, list[Scored]]:
     """The cohort, and the tracks of the validation subjects.
 
@@ -77,7 +77,7 @@ def _judged(
         return cohort, judged_by(embed, cohort, data, configuration, judge)
     if weights is None:
         raise ValueError("a trunk that stayed as it is needs its ImageNet weights: name their folder (--weights)")
-    fitted = fit_discriminant(data, configuration, weights, judge)
+    fitted = fit_discriminant(data, configuration, weights, judge, run)
     return cohort_of(embed, data, cohort_paths(data.rows, configuration, len(fitted.cohort))), fitted.tracks
 
 
@@ -87,11 +87,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--modality", required=True, action="append")
     parser.add_argument("--weights", type=Path, help="folder with ImageNet weights (default: weights/ beside the data)")
+    parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs", help="checkpoints of the training")
     options = parser.parse_args(arguments)
     weights = options.weights or options.data.parent / "weights"
     bundle = Bundle(options.data, read_rows(options.data), weights if weights.is_dir() else None)
     for name in options.modality:
-        manifest = recalibrate(REPOSITORY / f"{name}-service", bundle)
+        manifest = recalibrate(REPOSITORY / f"{name}-service", bundle, options.runs / name)
         print(name, manifest.calibration, manifest.operating_points)  # noqa: T201
 
 

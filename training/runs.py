@@ -78,10 +78,8 @@ def train_modality(
     name: str, bundle: Bundle, configuration: IdentifierConfiguration, folder: Path, run: Path
 ) -> ModelManifest:
     """Train, export and describe the identification model of one modality; ValueError where the data is too little."""
-    rows = identified_rows(name, bundle, configuration)
     modality = load_registry()[name]
-    pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
-    data = Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
+    data = load_data(modality, bundle, configuration)
     judge = judge_of(modality, configuration)
     if configuration.epochs:
         trained = train_identifier(data, configuration, bundle.weights, run)
@@ -89,7 +87,7 @@ def train_modality(
         tracks = judged_by(embedder(trained), cohort, data, configuration, judge)
         fitted = Fitted(trained, cohort, tracks, embedder(trained), None)
     else:
-        fitted = fit_discriminant(data, configuration, bundle.weights, judge)
+        fitted = fit_discriminant(data, configuration, bundle.weights, judge, run)
     tracks = fitted.tracks
     network = at_network_size(fitted.network, _rebuilt_identifier(configuration, bundle.weights))
     calibration = calibrate(tracks, data, configuration, modality, fitted.embed)
@@ -105,7 +103,9 @@ def train_modality(
     def answer(images: Pixels) -> Embeddings:
         return fitted.embed(images.astype(np.float32))
 
-    trained_network = Trained(name, network, configuration, rows, _figures(tracks), described, answer, fitted.integers)
+    trained_network = Trained(
+        name, network, configuration, data.rows, _figures(tracks), described, answer, fitted.integers
+    )
     return _ship(trained_network, folder, run)
 
 
@@ -207,6 +207,13 @@ def drawn_pictures(bundle: Bundle, configuration: ClassifierConfiguration) -> La
     pictures = load_pictures(bundle.root, data.rows)
     foreign = ForeignPictures(data.foreign_pictures(pictures) | load_collections())
     return LabelledPictures(data, pictures, foreign, configuration)
+
+
+def load_data(modality: Modality, bundle: Bundle, configuration: IdentifierConfiguration) -> Data:
+    """What a modality's network is made of, decoded; ValueError where that is too little."""
+    rows = identified_rows(modality.name, bundle, configuration)
+    pictures = load_pictures(bundle.root, rows, max(CACHE_SIDE, modality.recipe.size))
+    return Data(rows, pictures, build_recipe(modality.recipe), configuration.validation_share)
 
 
 def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 
 LITE0_FILE = "efficientnet_lite0_imagenet_notop.keras"
 BOTTLENECKS = {
     "mobilenet_v2": ("block_12_add", "block_16_project_BN"),
-    "efficientnet_lite0": ("add_14", "lite0_blocks.15._bn2"),
+    "efficientnet_lite0": ("add_14", "lite0_blocks_15__bn2"),
 }
 """Layers with the last narrow maps of two resolutions, a 16th and a 32nd of the picture's: few numbers a place."""
 MOBILENET_V2_FILE = "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
@@ -120,13 +122,15 @@ def _mobilenet_v2(size: int | None, weights: Path | None) -> keras.Model:
 def _efficientnet_lite0(size: int | None, weights: Path | None) -> keras.Model:
     if weights is None or not (weights / LITE0_FILE).is_file():
         raise ValueError(f"efficientnet_lite0 needs {LITE0_FILE} in the weights folder (--weights)")
-    stored = keras.models.load_model(weights / LITE0_FILE, compile=False)
-    # SavedModel, the way to LiteRT, takes no names that begin with an underscore
-    config = json.loads(re.sub(r'"_(?=conv|bn|blocks)', '"lite0_', json.dumps(stored.get_config())))
-    config["layers"][0]["config"]["batch_shape"] = (None, size, size, 3)
-    resized = keras.Model.from_config(config)
-    resized.set_weights(stored.get_weights())
-    return _scaled(keras.Model(resized.input, _last_map(resized), name="efficientnet_lite0"), size, 1 / 128, -127 / 128)
+    with zipfile.ZipFile(weights / LITE0_FILE) as archive, TemporaryDirectory() as folder:
+        # SavedModel, the way to LiteRT, takes no names that begin with an underscore, and PyTorch none with dots
+        names = re.compile(r'"_((?:conv|bn|blocks)[^"]*)"')
+        text = names.sub(lambda name: f'"lite0_{name[1].replace(".", "_")}"', archive.read("config.json").decode())
+        config = json.loads(text)["config"]
+        config["layers"][0]["config"]["batch_shape"] = (None, size, size, 3)
+        network = keras.Model.from_config(config)
+        network.load_weights(archive.extract("model.weights.h5", folder))
+    return _scaled(keras.Model(network.input, _last_map(network), name="efficientnet_lite0"), size, 1 / 128, -127 / 128)
 
 
 def _last_map(network: keras.Model) -> keras.KerasTensor:

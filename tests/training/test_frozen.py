@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -53,9 +54,9 @@ def sliced(data: Data) -> Data:
 
 
 @pytest.fixture(scope="module")
-def fitted(data: Data) -> tuple[Fitted, Witness]:
+def fitted(data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Witness]:
     witness = Witness()
-    return fit_discriminant(data, COPIED, None, witness), witness
+    return fit_discriminant(data, COPIED, None, witness, tmp_path_factory.mktemp("run")), witness
 
 
 def fold(data: Data, number: int) -> Fold:
@@ -126,10 +127,10 @@ def test_people_who_were_not_seen_are_found(fitted: tuple[Fitted, Witness]) -> N
 
 
 @pytest.mark.parametrize("size", [64, 224])
-def test_where_there_is_one_visit_a_later_one_is_made_of_every_subject(sliced: Data, size: int) -> None:
+def test_where_there_is_one_visit_a_later_one_is_made_of_every_subject(sliced: Data, size: int, tmp_path: Path) -> None:
     witness = Witness()
     configuration = CONFIGURATION.model_copy(update={"neighbours": True, "size": size})
-    tracks = fit_discriminant(sliced, configuration, None, witness).tracks
+    tracks = fit_discriminant(sliced, configuration, None, witness, tmp_path).tracks
     assert len(witness.cases) == 2 * FOLDS
     for number in range(FOLDS):
         ours, later = witness.subjects()[2 * number : 2 * number + 2]

@@ -55,9 +55,15 @@ def seen(data: Data) -> list[Pixels]:
 
 
 @pytest.fixture(scope="module")
-def fitted(data: Data) -> Fitted:
+def fitted(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     keras.utils.set_random_seed(1)
-    return fit_discriminant(data, INTEGERS, None, lambda part, embeddings, cohort: part.scored(embeddings, cohort))
+    return fit_discriminant(
+        data,
+        INTEGERS,
+        None,
+        lambda part, embeddings, cohort: part.scored(embeddings, cohort),
+        tmp_path_factory.mktemp("run"),
+    )
 
 
 def test_integers_say_nearly_what_floats_do(seen: list[Pixels]) -> None:

@@ -64,7 +64,7 @@ def strangers(manifest: ModelManifest) -> int:
 
 def test_the_strict_threshold_comes_with_the_calibration(folder: Path, data: Bundle) -> None:
     before = read_manifest(folder)
-    recalibrate(folder, data)
+    recalibrate(folder, data, folder)
     after = read_manifest(folder)
     assert after.strict_threshold is not None
     assert 0 < after.strict_threshold <= 1
@@ -73,7 +73,7 @@ def test_the_strict_threshold_comes_with_the_calibration(folder: Path, data: Bun
 
 
 def test_the_cohort_comes_with_it_too(folder: Path, data: Bundle) -> None:
-    manifest = recalibrate(folder, data)
+    manifest = recalibrate(folder, data, folder)
     cohort = read_cohort(folder, manifest)
     fitting = [row for row in data.rows if not is_validation(row.subject, read_configuration(folder).validation_share)]
     assert cohort is not None
@@ -85,7 +85,7 @@ def test_the_cohort_comes_with_it_too(folder: Path, data: Bundle) -> None:
 def test_every_question_about_a_validation_subject_stands_behind_it(folder: Path, data: Bundle) -> None:
     share = read_configuration(folder).validation_share
     held_out = {row.subject for row in data.rows if is_validation(row.subject, share)}
-    assert strangers(recalibrate(folder, data)) == len(held_out) * (PICTURES - 1)
+    assert strangers(recalibrate(folder, data, folder)) == len(held_out) * (PICTURES - 1)
 
 
 @pytest.mark.parametrize(("singles", "further"), [("true", 1), ("false", 0)])
@@ -97,13 +97,13 @@ def test_who_has_a_single_picture_is_asked_as_a_stranger(
     single, *others = sorted({row.subject for row in data.rows if is_validation(row.subject, share)})
     rows = [row for row in data.rows if row.subject != single]
     rows.append(next(row for row in data.rows if row.subject == single))
-    assert strangers(recalibrate(folder, replace(data, rows=rows))) == len(others) * (PICTURES - 1) + further
+    assert strangers(recalibrate(folder, replace(data, rows=rows), folder)) == len(others) * (PICTURES - 1) + further
 
 
 def test_a_second_time_changes_nothing(folder: Path, data: Bundle) -> None:
-    recalibrate(folder, data)
+    recalibrate(folder, data, folder)
     first = (folder / MANIFEST_FILE).read_bytes()
-    recalibrate(folder, data)
+    recalibrate(folder, data, folder)
     assert (folder / MANIFEST_FILE).read_bytes() == first
 
 
@@ -112,7 +112,7 @@ def test_a_trunk_that_stayed_as_it_is_is_judged_on_everybody(folder: Path, data:
     network = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
     network.save_weights(tmp_path / MOBILENET_V2_FILE)
     freeze(folder)
-    manifest = recalibrate(folder, replace(data, weights=tmp_path))
+    manifest = recalibrate(folder, replace(data, weights=tmp_path), folder)
     assert strangers(manifest) == SUBJECTS * (PICTURES - 1)
     # of the network that ships, which is not the one that was fitted to these pictures
     cohort, recipe = np.load(folder / COHORT_FILE), build_recipe(load_registry()["skin"].recipe)
@@ -125,7 +125,7 @@ def test_without_its_weights_such_a_trunk_is_left_alone(folder: Path, data: Bund
     freeze(folder)
     before = (folder / MANIFEST_FILE).read_bytes()
     with pytest.raises(ValueError, match="needs its ImageNet weights"):
-        recalibrate(folder, data)
+        recalibrate(folder, data, folder)
     assert (folder / MANIFEST_FILE).read_bytes() == before
 
 
