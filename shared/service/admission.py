@@ -25,6 +25,9 @@ SPARING_S = 1.0
 PATIENCE_S = 2.0
 """How long one waits at the door for a place. It bridges a moment in which the machine is slow."""
 
+HASTE_S = 0.025
+"""How long one waits in a rush: a refusal still comes at once, and a place that comes free is soon taken."""
+
 STALL_S = 0.3
 """Without an answer for so long, everything stands still, as while a disk does not take what must be written."""
 
@@ -73,6 +76,7 @@ class _Caller:
     held: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
     asked_at: float = 0.0
+    lined_up_at: float = 0.0
     refused_at: float = -CALM_S
     overdrawn_at: float = -CALM_S
 
@@ -88,11 +92,13 @@ class _Caller:
 class Door:
     """The places of everybody who brings a body; they are taken before it is read. For one event loop.
 
-    As long as a caller had not to be refused, as many of its requests as there are places may wait for one, and many
-    more while nothing is answered at all: a busy machine stalls now and then, and what has gathered meanwhile is soon
-    done. Who waits in vain, or finds its waiting full, is refused, and that is a rush: half of the places are closed
-    then, and the caller's requests do not wait, since a line that never empties only makes everybody late. (B. Maurer,
-    "Fail at Scale", ACM Queue 13(8), 2015: patience after an empty queue, hardly any otherwise.)
+    As long as a caller had not to be refused, as many of its requests as there are places may wait for one, as many
+    more with each second that they wait, and many more at once while nothing is answered at all: a busy machine is
+    slow for seconds now and then, and what has gathered meanwhile is soon done, while a line that grows faster is one
+    of requests that nobody can serve. Who waits in vain, or finds the line full, is refused, and that is a rush: half
+    of the places are closed then, and half as many requests may wait, for a moment that keeps the places taken, since
+    a line that never empties only makes everybody late. (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015: patience
+    after an empty queue, hardly any otherwise.)
 
     As long as others ask, nobody takes more than half of the places, and a free one goes to the caller who has fewest.
     Callers who have been refused lately, here or by what is behind the door, then share an eighth of the places, and
@@ -101,7 +107,7 @@ class Door:
     """
 
     def __init__(self, most: int, metrics: Metrics) -> None:
-        self._most, self._metrics, self._taken = most, metrics, 0
+        self._most, self._half, self._metrics, self._taken = most, (most + 1) // 2, metrics, 0
         self._callers: dict[str, _Caller] = {}
         self._stalled_at, self._moved_at = -RECOVERY_S, 0.0
         self._spared_at = -SPARING_S
@@ -117,10 +123,10 @@ class Door:
             if not self._taken:
                 self._moved_at = now
             self._take(caller, now)
-        elif caller.rushes(now) or len(caller.waiting) >= self._room(now):
+        elif len(caller.waiting) >= self._room(caller, now):
             raise self._refusal(caller)
         else:
-            await self._wait(who, caller)
+            await self._wait(who, caller, HASTE_S if caller.rushes(now) else PATIENCE_S)
 
     def leave(self, who: str = "", *, refused: bool = False) -> None:
         """Give a place of the caller to whoever waits and has fewest, unless there are fewer places by now.
@@ -149,11 +155,13 @@ class Door:
         if caller.greedy(now):
             self._spared_at = now
 
-    async def _wait(self, who: str, caller: _Caller) -> None:
+    async def _wait(self, who: str, caller: _Caller, patience_s: float) -> None:
         place = asyncio.get_running_loop().create_future()
+        if not caller.waiting:
+            caller.lined_up_at = caller.asked_at
         caller.waiting.append(place)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 await place
         except BaseException as end:
             if place.done() and not place.cancelled():  # it came in the same moment
@@ -166,24 +174,28 @@ class Door:
 
     def _fits(self, caller: _Caller, now: float) -> bool:
         """Whether the caller may take one more place."""
-        half = (self._most + 1) // 2
         greedy = [one for one in self._callers.values() if one.greedy(now)]
         modest = [one for one in self._callers.values() if one not in greedy]
-        if self._taken >= (half if any(one.rushes(now) for one in greedy) else self._most):
+        if self._taken >= (self._half if any(one.rushes(now) for one in greedy) else self._most):
             return False
         if not any(now - one.asked_at < CALM_S for one in modest if one is not caller):
             return True
         if caller in modest:
-            return caller.held < half
+            return caller.held < self._half
         if any(one.held for one in modest) and now - self._spared_at < SPARING_S:
             return False
         return sum(one.held for one in greedy) < max(1, self._most // 8)
 
-    def _room(self, now: float) -> int:
-        """How many of a caller's requests may wait."""
+    def _room(self, caller: _Caller, now: float) -> int:
+        """How many of the caller's requests may wait."""
         if now - self._moved_at > STALL_S:
             self._stalled_at = now
-        return self._most * CROWD if now - self._stalled_at < RECOVERY_S else self._most
+        if caller.rushes(now):
+            return self._half
+        if now - self._stalled_at < RECOVERY_S:
+            return self._most * CROWD
+        lined_up_s = now - caller.lined_up_at if caller.waiting else 0.0
+        return int(self._most * min(1.0 + lined_up_s, CROWD))
 
     def _refusal(self, caller: _Caller) -> QueueFull:
         caller.refused_at = time.monotonic()

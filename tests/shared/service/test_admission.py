@@ -104,7 +104,8 @@ async def test_a_moments_rush_waits_at_the_door_and_is_let_in_by_turns() -> None
     assert metrics.registry.get_sample_value("medreid_queue_rejected_total") == 0
 
 
-async def test_where_the_waiting_is_full_nobody_waits_until_the_rush_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_the_line_is_full_few_wait_until_the_rush_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "HASTE_S", 0.05)
     door = Door(4, Metrics())
     tasks = await enter(door, 9)
     assert states(tasks) == "iiiiwwwwr"
@@ -112,9 +113,59 @@ async def test_where_the_waiting_is_full_nobody_waits_until_the_rush_is_over(mon
         door.leave()
         await asyncio.sleep(0)
     assert states(tasks) == "iiiiiiiir"
-    assert states(await enter(door, 5)) == "iirrr"
+    rush = await enter(door, 5)
+    assert states(rush) == "iiwwr"
+    await asyncio.sleep(0.1)
+    assert states(rush) == "iirrr"  # after a moment
     monkeypatch.setattr(admission, "CALM_S", 0.0)
     assert states(await enter(door, 3)) == "iiw"
+
+
+async def test_in_a_rush_a_place_that_comes_free_is_taken_by_one_who_waits() -> None:
+    door = Door(4, Metrics())
+    await enter(door, 9)
+    for _ in range(8):
+        door.leave()
+        await asyncio.sleep(0)
+    rush = await enter(door, 4)
+    assert states(rush) == "iiww"
+    door.leave()
+    await asyncio.sleep(0)
+    assert states(rush) == "iiiw"
+
+
+class Clock:
+    """Time that goes on when it is told to, in place of the module `time`."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(admission, "time", clock)
+    return clock
+
+
+async def test_a_line_may_grow_as_slowly_as_by_the_number_of_places_a_second(clock: Clock) -> None:
+    door = Door(4, Metrics())
+    assert states(await enter(door, 8)) == "iiiiwwww"
+    clock.now += 0.25
+    assert states(await enter(door, 2)) == "wr"
+
+
+async def test_how_long_a_line_may_be_is_counted_anew_when_nobody_waited(clock: Clock) -> None:
+    door = Door(4, Metrics())
+    tasks = await enter(door, 8)
+    clock.now += 0.25
+    for _ in range(4):
+        door.leave()
+        await asyncio.sleep(0)
+    assert states(tasks) == "iiiiiiii"
+    assert states(await enter(door, 5)) == "wwwwr"
 
 
 async def test_while_nothing_is_answered_many_more_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,4 +338,4 @@ async def test_whoever_was_refused_after_a_long_wait_is_not_forgotten_at_once(mo
     await door.enter("ward")
     with pytest.raises(QueueFull):
         await door.enter("flood")
-    assert states(await enter(door, 1, "flood")) == "r"
+    assert states(await enter(door, 2, "flood")) == "wr"  # in a rush fewer may wait
