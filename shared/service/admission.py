@@ -35,7 +35,7 @@ RECOVERY_S = 5.0
 """How long after a stall what has gathered may be waiting."""
 
 CROWD = 8
-"""Times as many as there are places may wait then."""
+"""Times as many as there are places may wait at the most: after a stall, or in a line that grew slowly."""
 
 
 class Share:
