@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from shared.modalities import load_registry
+from training.checkpoints import claim
 from training.configuration import ClassifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest
 from training.foreign.fetch import fetch_collections
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.restart:
             _forget(run)
         run.mkdir(parents=True, exist_ok=True)
+        claim(run, configuration, bundle.training_rows(options.modality))
         if isinstance(configuration, ClassifierConfiguration):
             fetch_collections()
             train_compa(bundle, configuration, folder, run)

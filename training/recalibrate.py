@@ -16,6 +16,7 @@ from shared.identification.cohort import Cohort
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
+from training.checkpoints import claim
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.parts import Data
@@ -41,6 +42,8 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
         raise ValueError(
             f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
         )
+    if configuration.tuning:
+        claim(run, configuration, bundle.training_rows(manifest.name))
     data = load_data(modality, bundle, configuration)
     session = open_session(folder)
 

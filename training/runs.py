@@ -53,9 +53,9 @@ class Bundle:
     rows: Sequence[Row]
     weights: Path | None
 
-    def training_rows(self) -> list[Row]:
-        """Everything that may be learned from."""
-        return [row for row in self.rows if row.split == "train"]
+    def training_rows(self, name: str = COMPA) -> list[Row]:
+        """Everything that one modality's network, or COMPA, may learn from."""
+        return [row for row in self.rows if row.split == "train" and name in (COMPA, row.modality)]
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def load_data(modality: Modality, bundle: Bundle, configuration: IdentifierConfi
 
 def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
     """What a modality's network learns from; ValueError where that is too little."""
-    candidates = [row for row in bundle.training_rows() if row.modality == name]
+    candidates = bundle.training_rows(name)
     rows = [
         row
         for row in candidates
