@@ -12,18 +12,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.identification.cohort import Cohort
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
 from training.checkpoints import claim
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
-from training.datasets.parts import Data
-from training.frozen import Judge, cohort_paths, fit_discriminant
+from training.frozen import fit_discriminant
 from training.points import choose_points
-from training.runs import Bundle, calibrate, cohort_of, judge_of, judged_by, load_data
-from training.validation import Embed, Embeddings, Scored
+from training.runs import Bundle, calibrate, judge_of, judged_by, load_data, shipped_cohort
+from training.validation import Embeddings
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -51,7 +49,13 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
         return session.run(images.astype(np.uint8))
 
     judge = judge_of(modality, configuration)
-    cohort, tracks = _judged(data, configuration, bundle.weights, judge, embed, run)
+    if configuration.epochs:
+        cohort = shipped_cohort(session, data, configuration)
+        tracks = judged_by(embed, cohort, data, configuration, judge)
+    else:
+        # the network of all folds is not the shipped one, which has seen other pictures or views of them: that stays
+        again = fit_discriminant(data, configuration, _needed(bundle.weights), judge, run)
+        cohort, tracks = shipped_cohort(session, data, configuration, len(again.cohort)), again.tracks
     calibration = calibrate(tracks, data, configuration, modality, embed)
     points = choose_points(tracks, calibration)
     fitted = manifest.model_copy(
@@ -66,22 +70,10 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
     return fitted
 
 
-def _judged(
-    data: Data, configuration: IdentifierConfiguration, weights: Path | None, judge: Judge, embed: Embed, run: Path
-) -> tuple[Cohort, list[Scored]]:
-    """The cohort, and the tracks of the validation subjects.
-
-    Where the trunk stayed as it is, they are those of everybody, by folds, which needs the trunk's weights. The network
-    of all folds is not the shipped one, which has seen other pictures or other views of them: it stays, and embeds the
-    cohort.
-    """
-    if configuration.epochs:
-        cohort = cohort_of(embed, data, cohort_paths(data.fitting, configuration))
-        return cohort, judged_by(embed, cohort, data, configuration, judge)
+def _needed(weights: Path | None) -> Path:
     if weights is None:
         raise ValueError("a trunk that stayed as it is needs its ImageNet weights: name their folder (--weights)")
-    fitted = fit_discriminant(data, configuration, weights, judge, run)
-    return cohort_of(embed, data, cohort_paths(data.rows, configuration, len(fitted.cohort))), fitted.tracks
+    return weights
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,8 +18,9 @@ from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
-from shared.models.contracts import NETWORK_SIZE, Pixels
+from shared.models.contracts import NETWORK_SIZE, ModelSession, Pixels
 from shared.models.folder import Calibration, ModelManifest, file_digest
+from shared.models.sessions import open_session
 from training.calibration import Limits, fit_calibration
 from training.cards import write_folder
 from training.classification import answers_of, train_classifier
@@ -31,7 +32,7 @@ from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.export import Integers, at_network_size, export_litert, golden
 from training.foreign import ForeignPictures
 from training.foreign.collections import collected_rows, load_collections
-from training.frozen import Fitted, Judge, cohort_paths, fit_discriminant
+from training.frozen import COHORT, Fitted, Judge, cohort_paths, fit_discriminant
 from training.identification import train_identifier
 from training.labelled import LabelledPictures, LabelledRows
 from training.networks import mirror_symmetric
@@ -60,14 +61,17 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished network and what is to be said of it; `described` holds further members of the manifest."""
+    """A finished network and what is to be said of it.
+
+    `described` gives further members of the manifest, once the network lies exported in the folder that it is given.
+    """
 
     name: str
     network: keras.Model
     configuration: Configuration
     rows: Sequence[Row]
     figures: Mapping[str, float | str]
-    described: Mapping[str, Any]
+    described: Callable[[Path], Mapping[str, Any]]
     answer: Callable[[Pixels], NDArray[np.float32]]
     """What it says of uint8 (n, 224, 224, 3), as it will be exported."""
     integers: Integers | None
@@ -92,13 +96,15 @@ def train_modality(
     network = at_network_size(fitted.network, _rebuilt_identifier(configuration, bundle.weights))
     calibration = calibrate(tracks, data, configuration, modality, fitted.embed)
     points = choose_points(tracks, calibration)
-    folder.mkdir(parents=True, exist_ok=True)
-    described = {
-        "recipe": modality.recipe,
-        "calibration": calibration,
-        "cohort": file_digest(fitted.cohort.write(folder)),
-        "operating_points": points,
-    }
+
+    def described(exported: Path) -> dict[str, Any]:
+        cohort = shipped_cohort(open_session(exported), data, configuration, len(fitted.cohort))
+        return {
+            "recipe": modality.recipe,
+            "calibration": calibration,
+            "cohort": file_digest(cohort.write(exported)),
+            "operating_points": points,
+        }
 
     def answer(images: Pixels) -> Embeddings:
         return fitted.embed(images.astype(np.float32))
@@ -144,6 +150,21 @@ def cohort_of(embed: Embed, data: Data, paths: Sequence[str]) -> Cohort:
     """These pictures, as a network embeds them."""
     pictures = tqdm((data.recipe(data.pictures[path]) for path in paths), desc="cohort", total=len(paths))
     return Cohort(np.concatenate([embed(network_view(view[np.newaxis]).astype(np.float32)) for view in pictures]))
+
+
+def shipped_cohort(
+    session: ModelSession, data: Data, configuration: IdentifierConfiguration, most: int = COHORT
+) -> Cohort:
+    """At most so many training pictures as the exported network embeds them: probes in service are embedded by it.
+
+    Where the trunk was trained they are of those whom it was fitted to, otherwise of everybody.
+    """
+
+    def embed(images: NDArray[np.float32]) -> Embeddings:
+        return session.run(images.astype(np.uint8))
+
+    rows = data.fitting if configuration.epochs else data.rows
+    return cohort_of(embed, data, cohort_paths(rows, configuration, most))
 
 
 def judged_by(
@@ -192,7 +213,7 @@ def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: 
             configuration,
             [*bundle.training_rows(), *collected_rows()],
             figures,
-            described,
+            lambda _: described,
             learned.answer,
             learned.integers,
         ),
@@ -253,7 +274,7 @@ def _ship(trained: Trained, folder: Path, run: Path) -> ModelManifest:
         trunk=trained.configuration.trunk,
         golden=golden(trained.answer),
         training={"seed": configuration["seed"], "configuration": configuration, "validation": dict(trained.figures)},
-        **trained.described,
+        **trained.described(folder),
     )
     write_folder(folder, manifest, trained.rows, trained.figures)
     return manifest

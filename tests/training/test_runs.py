@@ -6,11 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from shared.models.folder import golden_image, read_manifest
+from shared.images.recipes import build_recipe
+from shared.images.views import network_view
+from shared.modalities import load_registry
+from shared.models.folder import COHORT_FILE, golden_image, read_manifest
 from shared.models.sessions import open_session
 from tests.training.conftest import PICTURES, SUBJECTS
 from training.configuration import IdentifierConfiguration
 from training.datasets.manifest import read_manifest as read_rows
+from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.runs import Bundle, train_modality
 from training.trunks import MOBILENET_V2_FILE
 
@@ -58,3 +62,13 @@ def test_the_exported_network_gives_the_golden_embedding(trained: Path) -> None:
     answer = open_session(trained).run(golden_image())[0]
     np.testing.assert_allclose(np.linalg.norm(answer), 1.0, atol=1e-3)
     assert float(np.dot(answer, golden.output)) >= golden.minimum_cosine
+
+
+def test_the_cohort_is_what_the_exported_network_says(trained: Path, bundle: Path) -> None:
+    rows = Bundle(bundle, read_rows(bundle), None).training_rows("skin")
+    pictures, recipe = load_pictures(bundle, rows, CACHE_SIDE), build_recipe(load_registry()["skin"].recipe)
+    session = open_session(trained)
+    said = np.stack([session.run(network_view(recipe(picture)[np.newaxis]))[0] for picture in pictures.values()])
+    cohort = np.load(trained / COHORT_FILE).astype(np.float32)
+    distances = np.abs(cohort[:, np.newaxis] - said).max(axis=2).min(axis=1)
+    assert distances.max() < 1e-3
