@@ -38,13 +38,15 @@ Judge = Callable[[ValidationSet, Embeddings, Cohort | None], list[Scored]]
 
 @dataclass(frozen=True)
 class Fitted:
-    """The network fitted to all subjects, for pictures of the configuration's size, with its cohort.
+    """The network fitted to all subjects, for pictures of the configuration's size.
 
-    `tracks` are those of every fold, each judged by a network and a cohort that have not seen it.
+    `tracks` are those of every fold, each judged by a network and a cohort that have not seen it. `cohort_size` is how
+    many pictures the smallest of those cohorts had: the nearest of more strangers are nearer, and the calibration knows
+    cohorts of that size.
     """
 
     network: keras.Model
-    cohort: Cohort
+    cohort_size: int
     tracks: list[Scored]
     embed: Embed
     """The network as it will be exported: where its trunk is to be int8, with an integer trunk."""
@@ -127,9 +129,7 @@ def fit_discriminant(
         sizes.append(len(cohort))
     shown = shown_to(everybody, "everybody")
     set_discriminant(network, trunk, shown, configuration)
-    # the nearest of more strangers are nearer: what the calibration knows are cohorts of the folds' size
-    cohort = _cohort(network, shown, cohort_paths(data.rows, configuration, min(sizes)))
-    return Fitted(network, cohort, tracks, embed, integers)
+    return Fitted(network, min(sizes), tracks, embed, integers)
 
 
 def _cohort(network: keras.Model, shown: Shown, paths: Sequence[str]) -> Cohort:

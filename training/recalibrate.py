@@ -9,9 +9,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
@@ -20,8 +17,7 @@ from training.configuration import IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.frozen import fit_discriminant
 from training.points import choose_points
-from training.runs import Bundle, calibrate, judge_of, judged_by, load_data, shipped_cohort
-from training.validation import Embeddings
+from training.runs import Bundle, calibrate, embedder_of, judge_of, judged_by, load_data, shipped_cohort
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -44,10 +40,7 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
         claim(run, configuration, bundle.training_rows(manifest.name))
     data = load_data(modality, bundle, configuration)
     session = open_session(folder)
-
-    def embed(images: NDArray[np.float32]) -> Embeddings:
-        return session.run(images.astype(np.uint8))
-
+    embed = embedder_of(session)
     judge = judge_of(modality, configuration)
     if configuration.epochs:
         cohort = shipped_cohort(session, data, configuration)
@@ -55,7 +48,7 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
     else:
         # the network of all folds is not the shipped one, which has seen other pictures or views of them: that stays
         again = fit_discriminant(data, configuration, _needed(bundle.weights), judge, run)
-        cohort, tracks = shipped_cohort(session, data, configuration, len(again.cohort)), again.tracks
+        cohort, tracks = shipped_cohort(session, data, configuration, again.cohort_size), again.tracks
     calibration = calibrate(tracks, data, configuration, modality, embed)
     points = choose_points(tracks, calibration)
     fitted = manifest.model_copy(

@@ -89,7 +89,7 @@ def train_modality(
         trained = train_identifier(data, configuration, bundle.weights, run)
         cohort = cohort_of(embedder(trained), data, cohort_paths(data.fitting, configuration))
         tracks = judged_by(embedder(trained), cohort, data, configuration, judge)
-        fitted = Fitted(trained, cohort, tracks, embedder(trained), None)
+        fitted = Fitted(trained, len(cohort), tracks, embedder(trained), None)
     else:
         fitted = fit_discriminant(data, configuration, bundle.weights, judge, run)
     tracks = fitted.tracks
@@ -98,7 +98,7 @@ def train_modality(
     points = choose_points(tracks, calibration)
 
     def described(exported: Path) -> dict[str, Any]:
-        cohort = shipped_cohort(open_session(exported), data, configuration, len(fitted.cohort))
+        cohort = shipped_cohort(open_session(exported), data, configuration, fitted.cohort_size)
         return {
             "recipe": modality.recipe,
             "calibration": calibration,
@@ -152,6 +152,11 @@ def cohort_of(embed: Embed, data: Data, paths: Sequence[str]) -> Cohort:
     return Cohort(np.concatenate([embed(network_view(view[np.newaxis]).astype(np.float32)) for view in pictures]))
 
 
+def embedder_of(session: ModelSession) -> Embed:
+    """The exported network as a function of pictures, which it takes as whole numbers."""
+    return lambda images: session.run(images.astype(np.uint8))
+
+
 def shipped_cohort(
     session: ModelSession, data: Data, configuration: IdentifierConfiguration, most: int = COHORT
 ) -> Cohort:
@@ -159,12 +164,8 @@ def shipped_cohort(
 
     Where the trunk was trained they are of those whom it was fitted to, otherwise of everybody.
     """
-
-    def embed(images: NDArray[np.float32]) -> Embeddings:
-        return session.run(images.astype(np.uint8))
-
     rows = data.fitting if configuration.epochs else data.rows
-    return cohort_of(embed, data, cohort_paths(rows, configuration, most))
+    return cohort_of(embedder_of(session), data, cohort_paths(rows, configuration, most))
 
 
 def judged_by(

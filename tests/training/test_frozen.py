@@ -154,7 +154,7 @@ def test_the_cohort_of_a_fold_knows_nobody_who_is_judged(data: Data, fitted: tup
 
 
 def test_the_cohort_that_ships_is_as_large_as_the_smallest_of_the_folds(fitted: tuple[Fitted, Witness]) -> None:
-    assert len(fitted[0].cohort) == min(len(cohort) for cohort in fitted[1].cohorts)
+    assert fitted[0].cohort_size == min(len(cohort) for cohort in fitted[1].cohorts)
 
 
 def test_probes_are_judged_with_their_level_in_the_cohort(fitted: tuple[Fitted, Witness]) -> None:
