@@ -47,6 +47,12 @@ def wait_for_services(addresses: Mapping[str, str], supervisor: Supervisor, cons
         wait_until(all_ready, "the services", supervisor)
 
 
+def those_ready(addresses: Mapping[str, str]) -> set[str]:
+    """The names of the services that would serve at this moment."""
+    with httpx.Client(timeout=1.0, trust_env=False) as client:
+        return {name for name, address in addresses.items() if is_ready(client, address)}
+
+
 def is_ready(client: httpx.Client, address: str) -> bool:
     """Whether a service says that it would serve."""
     try:

@@ -14,7 +14,7 @@ from rich.table import Table
 from deploy.local.places import Places
 from deploy.local.processes import find, memory, stop_leftovers
 from deploy.local.programs import GATEWAY, MODELS, is_free, programs
-from deploy.local.readiness import wait_for_services, wait_until
+from deploy.local.readiness import those_ready, wait_for_services, wait_until
 from deploy.local.supervision import STOP_SECONDS, SupervisionError, Supervisor
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
@@ -26,7 +26,7 @@ LOG_LINES = 15
 
 
 class System:
-    """The six services and the database, with their state below `places.root`."""
+    """All services and the database, with their state below `places.root`."""
 
     def __init__(self, places: Places, console: Console) -> None:
         self.places = places
@@ -124,7 +124,10 @@ class System:
             time.sleep(0.1)
 
     def status(self) -> Table:
-        """Every process with its state and the memory it takes (proportional set size)."""
+        """Every process with its state and the memory it takes (proportional set size).
+
+        A service that would serve is `ready`; of everything else the supervisor knows the state.
+        """
         used: defaultdict[str, int] = defaultdict(int)
         for name, process in find(self.places):
             try:
@@ -132,8 +135,11 @@ class System:
             except (OSError, psutil.Error):
                 continue
         table = Table("process", "state", "pid", "PSS MB", caption=f"{sum(used.values()) / 1e6:.0f} MB in all")
-        for state in self.supervisor.states():
-            table.add_row(state.name, state.state.lower(), str(state.pid), f"{used.pop(state.name, 0) / 1e6:.0f}")
+        states = self.supervisor.states()
+        ready = those_ready(self.addresses) if states else set()
+        for state in states:
+            word = "ready" if state.name in ready else state.state.lower()
+            table.add_row(state.name, word, str(state.pid), f"{used.pop(state.name, 0) / 1e6:.0f}")
         for name, size in used.items():
             table.add_row(name, "", "", f"{size / 1e6:.0f}")
         return table

@@ -63,6 +63,12 @@ def test_being_up_already_is_said_and_changes_nothing(system: System, pid_of: Ca
     assert pid_of("gateway") == before
 
 
+def test_what_is_up_is_said_to_be_ready(system: System) -> None:
+    process, state = system.status().columns[:2]
+    said = dict(zip(process.cells, state.cells, strict=True))
+    assert {said[name] for name in system.addresses} == {"ready"}
+
+
 def test_key_logs_and_gallery_are_for_this_user_only(system: System) -> None:
     for path in (system.places.admin_key, system.places.logs, system.places.data):
         assert not path.stat().st_mode & 0o077
