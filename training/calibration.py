@@ -7,12 +7,14 @@ right answer (the patient, or unknown).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import bisect, minimize
+from scipy.stats import beta
 
 from shared.identification.calibration import evidence, normalised, rival_shift
 from shared.keypoints.verification import CANDIDATES
@@ -41,22 +43,40 @@ TRIALS, CAUTIOUS_TRIALS = 1000, 5000
 few, each is asked of more galleries, so that chance does not decide what is fitted."""
 MOST_CAUTION = 10.0
 """Log likelihood ratio by which caution may lower the offset."""
+SURE = 0.95
+"""How sure validation subjects make that new people keep to limits which are to be shown."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Shares that may reach a threshold (0-1) on any track of validation subjects, in galleries of any size.
 
-    `strangers` is of strangers, `wrong` of patients who are taken for somebody else: what is asked of new people.
+    `strangers` is of strangers, `wrong` of patients who are taken for somebody else: what is asked of new people. Where
+    it is to be `shown`, fewer may: so few that as many validation subjects make it 95 % sure.
     """
 
     threshold: float
     strangers: float = 0.02
     wrong: float = 0.01
+    shown: bool = False
 
     def halved(self) -> Limits:
         """With room for what validation subjects do not show."""
         return replace(self, strangers=self.strangers / 2, wrong=self.wrong / 2)
+
+    def allowed(self, most: float, people: int) -> float:
+        """The share of so many validation subjects that may be mistaken, where `most` of new people may.
+
+        The pictures of one person are not independent, so people count. Of the exact bound of a share (Clopper &
+        Pearson, Biometrika 1934); 0 where they are too few to show it, even if nobody is mistaken.
+        """
+        if not self.shown:
+            return most
+
+        def surplus(share: float) -> float:
+            return float(beta.ppf(SURE, share * people + 1, (1 - share) * people)) - most
+
+        return 0.0 if surplus(0.0) >= 0 else float(bisect(surplus, 0.0, most))
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,13 @@ def _asked_of(track: Scored, size: int, rng: np.random.Generator) -> tuple[Trial
         others = _as_often(track.outsiders, track, probes)
         strangers.append(_asked_as_strangers(track.outsiders, others, galleries(track.outsiders, others)))
     return _joined(*strangers), _asked(track, probes, enrolled, track.truth[probes])
+
+
+def _people(track: Scored) -> tuple[int, int]:
+    """How many are asked as strangers, and how many as patients."""
+    patients = set(track.truth.tolist())
+    outsiders = set(track.outsiders.truth.tolist()) if track.outsiders else set[int]()
+    return len(patients | outsiders), len(patients)
 
 
 def _repeated(track: Scored, trials: int) -> NDArray[np.intp]:
@@ -208,21 +235,26 @@ def _cautious(
 
     All folds of a track count together.
     """
-    questions: dict[tuple[str, int, float], list[Trials]] = {}
+    shares = {"strangers": limits.strangers, "wrong": limits.wrong}
+    questions: dict[tuple[str, str, int], list[Trials]] = {}
+    people: Counter[tuple[str, str]] = Counter()
     for track in tracks:
-        others = len(track.subjects) - 1
+        name, others = track.track.split(", fold ")[0], len(track.subjects) - 1
+        people.update({(name, who): count for who, count in zip(shares, _people(track), strict=True)})
         for size in [size for size in GALLERY_SIZES if size <= others] or [others] * (others > 0):
-            for most, trials in zip((limits.strangers, limits.wrong), _asked_of(track, size, rng), strict=True):
-                questions.setdefault((track.track.split(", fold ")[0], size, most), []).append(trials)
+            for who, trials in zip(shares, _asked_of(track, size, rng), strict=True):
+                questions.setdefault((name, who, size), []).append(trials)
+    allowed = {(name, who): limits.allowed(shares[who], count) for (name, who), count in people.items()}
 
     def lowered(caution: float) -> Calibration:
         return calibration.model_copy(update={"offset": calibration.offset - caution})
 
     def excess(caution: float) -> float:
-        shares = [
-            (_mistaken(asked, lowered(caution), limits.threshold), most) for (*_, most), asked in questions.items()
+        surplus = [
+            _mistaken(asked, lowered(caution), limits.threshold) - allowed[name, who]
+            for (name, who, _), asked in questions.items()
         ]
-        return max((share / most for share, most in shares), default=0.0) - 1
+        return max(surplus, default=0.0)
 
     if excess(0.0) <= 0:
         return calibration

@@ -84,6 +84,10 @@ class TuningConfiguration(BaseModel):
     augmentation: AugmentationConfig = AugmentationConfig()
 
 
+CALIBRATING = {"cohort_sources", "repeats", "neighbours", "cautious", "shown", "singles"}
+"""Members of an identifier's configuration that say how it is calibrated and not what it learns."""
+
+
 class IdentifierConfiguration(Configuration):
     """An identification network."""
 
@@ -148,6 +152,13 @@ class IdentifierConfiguration(Configuration):
         Field(
             description="lower confidence until only half as many validation strangers, and patients as somebody else,"
             " reach the registry's threshold as may: for data that shows less of what makes people alike than life does"
+        ),
+    ] = False
+    shown: Annotated[
+        bool,
+        Field(
+            description="lower confidence until the people of the data make it 95 % sure that no more strangers, and"
+            " patients as somebody else, reach the registry's threshold than may; where they are too few, nobody does"
         ),
     ] = False
     singles: Annotated[

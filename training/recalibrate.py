@@ -7,13 +7,15 @@ does not: `model.json` is rewritten, the network and its digest stay, so nobody 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from shared.modalities import load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.sessions import open_session
 from training.checkpoints import claim
-from training.configuration import IdentifierConfiguration, read_configuration
+from training.configuration import CALIBRATING, IdentifierConfiguration, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.frozen import fit_discriminant
 from training.points import choose_points
@@ -57,10 +59,16 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path) -> ModelManifest:
             "cohort": file_digest(cohort.write(folder)),
             "operating_points": points,
             "recipe": modality.recipe,
+            "training": manifest.training | {"configuration": _as_fitted(manifest.training, configuration)},
         }
     )
     (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return fitted
+
+
+def _as_fitted(training: Mapping[str, Any], configuration: IdentifierConfiguration) -> dict[str, Any]:
+    """The configuration that the manifest tells of, with what the calibration has now been fitted by."""
+    return {**training["configuration"], **configuration.model_dump(mode="json", include=CALIBRATING)}
 
 
 def _needed(weights: Path | None) -> Path:

@@ -191,7 +191,7 @@ def calibrate(
         part = repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed)
         made = judged(build_verifier(modality), part, part.embeddings(embed))
     real = [track if track.agreeing is None else track.drawn(FITTED) for track in tracks]
-    limits = Limits(modality.threshold)
+    limits = Limits(modality.threshold, shown=configuration.shown)
     return fit_calibration(real, configuration.seed, made, limits.halved() if configuration.cautious else limits)
 
 

@@ -107,6 +107,24 @@ def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -
     assert _cautious(tracks, timid, HALF, np.random.default_rng(1)) == timid
 
 
+@pytest.mark.parametrize(
+    ("people", "most", "mistaken"), [(59, 0.05, 0), (93, 0.05, 1), (124, 0.05, 2), (149, 0.02, 0), (236, 0.02, 1)]
+)
+def test_limits_that_are_shown_are_exact_bounds(people: int, most: float, mistaken: int) -> None:
+    """Of tables of Clopper and Pearson's one-sided bound: so many people are needed with so many of them mistaken."""
+    limits = Limits(0.75, shown=True)
+    assert mistaken <= people * limits.allowed(most, people) < mistaken + 0.05
+    assert (people - 1) * limits.allowed(most, people - 1) < max(mistaken, 1e-9)
+    assert Limits(0.75).allowed(most, people) == most
+
+
+def test_few_people_show_little() -> None:
+    track, bold = normal_scores(60, np.random.default_rng(0)), Calibration(scale=50.0, offset=-22.5)
+    assert _cautious([track], bold, HALF, np.random.default_rng(1)) == bold
+    shown = _cautious([track], bold, Limits(0.75, shown=True), np.random.default_rng(1))
+    assert shown.offset < bold.offset - 1
+
+
 def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:
     rng = np.random.default_rng(0)
     made = normal_scores(40, rng)

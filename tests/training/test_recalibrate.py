@@ -69,7 +69,16 @@ def test_the_strict_threshold_comes_with_the_calibration(folder: Path, data: Bun
     assert after.strict_threshold is not None
     assert 0 < after.strict_threshold <= 1
     assert after.calibration != before.calibration
-    assert (after.digest, after.golden, after.training) == (before.digest, before.golden, before.training)
+    assert (after.digest, after.golden) == (before.digest, before.golden)
+
+
+def test_the_manifest_says_by_what_it_has_been_calibrated_and_how_it_was_trained(folder: Path, data: Bundle) -> None:
+    before = read_manifest(folder).training
+    (folder / CONFIGURATION_FILE).write_text(f"{TRAINED}epochs = 3\nshown = true\nsingles = false\n")
+    after = recalibrate(folder, data, folder).training
+    fitted = {"shown": True, "singles": False, "cautious": False, "neighbours": False, "repeats": False}
+    configuration = before["configuration"] | fitted | {"cohort_sources": []}
+    assert after == before | {"configuration": configuration}
 
 
 def test_the_cohort_comes_with_it_too(folder: Path, data: Bundle) -> None:
