@@ -22,9 +22,12 @@ MARGIN = 16
 """Pixels of the black around the anatomy that are looked at, too."""
 GRID = 16
 """Black is cut off in steps of so many pixels, so that coarse layers of the pyramid look at the same places."""
-NO_DESCRIPTORS = np.empty((0, 128), np.float32)
 UNIT = 512.0
 """Length of a stored descriptor. Entries over half of it, which do not occur on real pictures, are cut at 255."""
+
+Described = tuple[Sequence[cv2.KeyPoint], NDArray[np.float32]]
+"""Keypoints, strongest first, and their descriptors as SIFT gives them, float32 (n, 128)."""
+NOTHING: Described = ([], np.empty((0, 128), np.float32))
 
 
 @dataclass(frozen=True)
@@ -56,30 +59,25 @@ def extract_keypoints(view: Image, *, upright: bool) -> Keypoints:
     """
     left, top, grey = _without_black(np.asarray(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), np.uint8))
     kept, descriptors = _found_upright(grey) if upright else _found(grey)
-    if not kept:
-        return Keypoints(np.empty((0, 2), np.float32), NO_DESCRIPTORS.astype(np.uint8), upright)
-    positions = np.array([point.pt for point in kept], np.float32) + np.array([left, top], np.float32)
+    positions = np.array([point.pt for point in kept], np.float32).reshape(-1, 2) + np.array([left, top], np.float32)
     return Keypoints(positions, _rooted(descriptors), upright)
-
-
-Described = tuple[Sequence[cv2.KeyPoint], NDArray[np.float32]]
-"""Keypoints, strongest first, and their descriptors, float32 (n, 128)."""
 
 
 def _found(grey: NDArray[np.uint8]) -> Described:
     """In one call, which builds the pyramid once."""
     points, descriptors = cv2.SIFT.create(nfeatures=MOST, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
+    if not points:
+        return NOTHING
     order = sorted(range(len(points)), key=lambda i: -points[i].response)[:MOST]  # equally strong ones may be more
-    return [points[i] for i in order], np.asarray(descriptors, np.float32)[order] if order else NO_DESCRIPTORS
+    return [points[i] for i in order], np.asarray(descriptors, np.float32)[order]
 
 
 def _found_upright(grey: NDArray[np.uint8]) -> Described:
     """Described at another angle than found, so in two calls."""
     sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
-    found: list[cv2.KeyPoint] = sorted(sift.detect(grey), key=lambda point: -point.response)
-    kept = _one_per_place(found)[:MOST]
+    kept = _one_per_place(sorted(sift.detect(grey), key=lambda point: -point.response))[:MOST]
     if not kept:
-        return [], NO_DESCRIPTORS
+        return NOTHING
     described, descriptors = sift.compute(grey, kept)
     return described, np.asarray(descriptors, np.float32)
 

@@ -1,6 +1,8 @@
+import cv2
 import numpy as np
+import pytest
 
-from shared.keypoints.extraction import MOST, UNIT, extract_keypoints
+from shared.keypoints.extraction import CONTRAST, MOST, UNIT, extract_keypoints
 from tests.shared.keypoints.surfaces import surface, turned
 
 
@@ -14,8 +16,21 @@ def test_descriptors_have_unit_length_and_positions_lie_in_the_view() -> None:
     np.testing.assert_allclose(lengths, 1.0, atol=0.02)
 
 
-def test_a_blank_view_has_none() -> None:
-    assert len(extract_keypoints(np.full((224, 224, 3), 90, np.uint8), upright=True)) == 0
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_blank_view_has_none(upright: bool) -> None:
+    keypoints = extract_keypoints(np.full((224, 224, 3), 90, np.uint8), upright=upright)
+    assert len(keypoints) == 0
+    assert keypoints.positions.shape == (0, 2)
+    assert keypoints.directions.shape == (0, 128)
+
+
+def test_those_of_a_picture_that_may_be_turned_are_the_strongest_of_sift() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    found = cv2.SIFT.create(contrastThreshold=CONTRAST).detect(cv2.cvtColor(noise, cv2.COLOR_RGB2GRAY))
+    strongest = sorted(found, key=lambda point: -point.response)[:MOST]
+    assert len(found) > 1.5 * MOST
+    keypoints = extract_keypoints(noise, upright=False)
+    np.testing.assert_array_equal(keypoints.positions, np.array([point.pt for point in strongest], np.float32))
 
 
 def test_black_around_the_anatomy_changes_no_keypoint() -> None:
