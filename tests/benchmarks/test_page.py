@@ -72,6 +72,27 @@ def test_results_take_the_place_between_the_markers(tmp_path: Path, results: dic
     assert "### The lines" in text
 
 
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [("sizing", "Processor time of one identification"), ("soak", "soak: requests that failed")],
+)
+def test_a_page_does_not_lose_what_was_not_measured_again(
+    tmp_path: Path, results: dict[str, Any], capsys: pytest.CaptureFixture[str], missing: str, told: str
+) -> None:
+    for name, found in results.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
+    there = tmp_path / "page.md"
+    there.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    arguments = [str(tmp_path), "--into", str(there)]
+    assert main(arguments) == 0
+    before = there.read_text(encoding="utf-8")
+    assert main(arguments) == 0
+    (tmp_path / f"{missing}.json").unlink()
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+    assert there.read_text(encoding="utf-8") == before
+
+
 def test_a_page_without_markers_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = tmp_path / "page.md"
     there.write_text("nothing\n", encoding="utf-8")
