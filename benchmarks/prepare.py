@@ -43,7 +43,9 @@ def prepare(data: Path | None, patients: int, progress: Progress) -> Workload:
     cv2.setNumThreads(1)
     registry = load_registry()
     found = {name: source for name, source in sources(data).items() if name in registry.names and source.sent}
-    key = hashlib.sha256(json.dumps([str(data), patients, _digests(["compa", *found])]).encode()).hexdigest()[:12]
+    entries = [registry[name].model_dump_json() for name in found]
+    known = [str(data), patients, _digests(["compa", *found]), entries]
+    key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
     gallery, listing = ROOT / f"gallery-{key}.npz", ROOT / f"pictures-{key}.json"
     if not (gallery.is_file() and listing.is_file()):
         networks = litert_networks()

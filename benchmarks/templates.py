@@ -42,7 +42,7 @@ class Templates:
 
 def make_templates(modality: Modality, session: ModelSession, images: Iterable[Image]) -> Templates:
     """One template per decoded image, local part included."""
-    recipe, verifier = build_recipe(modality.recipe), LocalVerifier(upright=modality.upright)
+    recipe, verifier = build_recipe(modality.recipe), LocalVerifier.of(modality)
     embeddings, local = [], []
     for image in images:
         view = recipe(image)

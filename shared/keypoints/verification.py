@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from shared.gallery.contracts import LEADERS
 from shared.images.views import Image
-from shared.keypoints.extraction import Keypoints, extract_keypoints
+from shared.keypoints.extraction import Beside, Keypoints, at_once, extract_keypoints
 from shared.keypoints.geometry import Agreement, agreement
 from shared.keypoints.packing import pack, unpack
 from shared.modalities import Modality
@@ -37,25 +38,33 @@ class Round:
 
 
 class LocalVerifier:
-    """The local part of one modality's templates; `upright` as in `extract_keypoints`.
+    """The local part of one modality's templates; `upright` and `size` as in `extract_keypoints`.
 
     `rounds` says who is compared: the leaders first, who come with most of their images; the other `CANDIDATES` unless
     one of those is clearly the person; `further` ones where nobody was found until then.
     """
 
-    def __init__(self, *, upright: bool, further: int = 0) -> None:
-        self._upright = upright
+    def __init__(self, *, upright: bool, further: int = 0, size: int | None = None) -> None:
+        self._extract = partial(extract_keypoints, upright=upright, size=size)
         last = (Round(CANDIDATES, FOUND), Round(CANDIDATES + further)) if further else (Round(CANDIDATES),)
         self.rounds = (Round(LEADERS, CLEAR), *last)
 
+    @classmethod
+    def of(cls, modality: Modality) -> LocalVerifier:
+        """The one that the registry describes, whether it is switched on or not."""
+        return cls(upright=modality.upright, further=modality.further_candidates, size=modality.keypoint_size)
+
     def template(self, view: Image) -> bytes:
         """The local part of a template, of an uint8 (h, w, 3) view: at most 40 kB."""
-        return pack(extract_keypoints(view, upright=self._upright))
+        return pack(self._extract(view))
 
-    def probe(self, views: Sequence[Image]) -> list[Keypoints]:
-        """The keypoints of a probe's images, of `PROBE_IMAGES` evenly spread ones where there are more."""
+    def probe(self, views: Sequence[Image], beside: Beside = at_once) -> list[Keypoints]:
+        """The keypoints of a probe's images, of `PROBE_IMAGES` evenly spread ones where there are more.
+
+        `beside` as in `extract_keypoints`.
+        """
         spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
-        return [extract_keypoints(views[i], upright=self._upright) for i in spread.tolist()]
+        return [self._extract(views[i], beside=beside) for i in spread.tolist()]
 
     def agreements(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[Agreement | None]:
         """Per candidate, the weightiest agreement of one of its images with one of the probe's.
@@ -72,6 +81,4 @@ class LocalVerifier:
 
 def build_verifier(modality: Modality) -> LocalVerifier | None:
     """What the registry asks for: None where local verification is off."""
-    if not modality.local_verification:
-        return None
-    return LocalVerifier(upright=modality.upright, further=modality.further_candidates)
+    return LocalVerifier.of(modality) if modality.local_verification else None

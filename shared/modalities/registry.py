@@ -57,6 +57,7 @@ class Modality(BaseModel):
     dicom_modalities: tuple[str, ...] = ()
     local_verification: bool = False
     upright: bool = False
+    keypoint_size: Annotated[int, Field(ge=64, le=512)] | None = None
     further_candidates: Annotated[int, Field(ge=0, le=80)] = 0
     recipe: RecipeSpec
 

@@ -55,3 +55,12 @@ def test_the_registry_switches_it_per_modality() -> None:
     modality = load_registry()["skin"]
     assert build_verifier(modality) is not None
     assert build_verifier(modality.model_copy(update={"local_verification": False})) is None
+
+
+def test_keypoints_are_looked_for_in_views_as_large_as_the_registry_says() -> None:
+    entry = load_registry()["ct"].model_copy(update={"keypoint_size": 160, "local_verification": True})
+    verifier = build_verifier(entry)
+    assert verifier is not None
+    expected = extract_keypoints(surface(1), upright=entry.upright, size=160)
+    assert verifier.template(surface(1)) == pack(expected)
+    np.testing.assert_array_equal(verifier.probe([surface(1)])[0].descriptors, expected.descriptors)
