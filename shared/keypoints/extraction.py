@@ -74,7 +74,7 @@ def extract_keypoints(view: Image, *, upright: bool, size: int | None = None, be
     left, top, grey = _without_black(looked_at)
     kept, descriptors = _found_upright(grey, beside) if upright else _found(grey)
     places = np.array([point.pt for point in kept], np.float32).reshape(-1, 2) + np.array([left, top], np.float32)
-    positions = np.asarray((places + 0.5) * scale - 0.5, np.float32)  # pixels are counted from their middles
+    positions = np.asarray(places * scale + (scale - 1.0) / 2.0, np.float32)  # pixels are counted from their middles
     return Keypoints(positions, _rooted(descriptors), upright)
 
 

@@ -75,7 +75,7 @@ def test_upright_descriptors_belong_to_their_keypoints() -> None:
     keypoints = extract_keypoints(surface(1), upright=True)
     grey = cv2.cvtColor(surface(1), cv2.COLOR_RGB2GRAY)
     sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
-    known = {point.pt: cv2.KeyPoint(*point.pt, point.size, 0.0, 1.0, point.octave) for point in sift.detect(grey)}
+    known = {point.pt: cv2.KeyPoint(point.pt[0], point.pt[1], point.size, 0.0, 1.0, point.octave) for point in sift.detect(grey)}
     points = [known[tuple(position)] for position in keypoints.positions.tolist()]
     described = np.sqrt(sift.compute(grey, points)[1])  # in one call
     described /= np.linalg.norm(described, axis=1, keepdims=True)
@@ -84,7 +84,7 @@ def test_upright_descriptors_belong_to_their_keypoints() -> None:
 
 @pytest.mark.parametrize("upright", [True, False])
 def test_a_smaller_view_has_keypoints_at_the_places_of_the_whole_one(upright: bool) -> None:
-    view = cv2.resize(surface(1), (384, 384), interpolation=cv2.INTER_CUBIC)
+    view = np.asarray(cv2.resize(surface(1), (384, 384), interpolation=cv2.INTER_CUBIC), np.uint8)
     whole, smaller = (extract_keypoints(view, upright=upright, size=size) for size in (None, 256))
     assert not np.array_equal(whole.positions, smaller.positions)
     cosine = smaller.directions @ whole.directions.T

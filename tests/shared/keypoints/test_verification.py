@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from shared.keypoints.extraction import extract_keypoints
+from shared.keypoints.packing import pack
 from shared.keypoints.verification import CANDIDATES, PROBE_IMAGES, LocalVerifier, Round, build_verifier
 from shared.modalities import load_registry
 from tests.shared.keypoints.surfaces import darker, surface, turned
