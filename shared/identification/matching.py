@@ -133,7 +133,7 @@ class Matcher:
         embedded: asyncio.Future[Embedding] = loop.create_future()
 
         def make(session: ModelSession) -> Probe:
-            keypoints = queue.beside(partial(verifier.probe, list(images), queue.beside)) if verifier else None
+            keypoints = queue.beside(partial(verifier.probe, list(images))) if verifier else None
             embedding = pool(session.run(network_view(images)))
             loop.call_soon_threadsafe(_tell, embedded, embedding)
             return Probe(embedding, keypoints.result() if keypoints else ())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -29,10 +28,6 @@ UNIT = 512.0
 Described = tuple[Sequence[cv2.KeyPoint], NDArray[np.float32]]
 """Keypoints, strongest first, and their descriptors as SIFT gives them, float32 (n, 128)."""
 NOTHING: Described = ([], np.empty((0, 128), np.float32))
-Describing = Callable[[], NDArray[np.float32]]
-"""A part of the work that another thread can do; it answers with descriptors."""
-Beside = Callable[[Describing], "Future[NDArray[np.float32]]"]
-"""Has a part done by another thread, and says when it is."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +51,16 @@ class Keypoints:
         return self.descriptors.astype(np.float32) / UNIT
 
 
-def at_once(describing: Describing) -> Future[NDArray[np.float32]]:
-    """Has nothing done beside: the calling thread does it."""
-    done: Future[NDArray[np.float32]] = Future()
-    done.set_result(describing())
-    return done
-
-
-def extract_keypoints(view: Image, *, upright: bool, size: int | None = None, beside: Beside = at_once) -> Keypoints:
+def extract_keypoints(view: Image, *, upright: bool, size: int | None = None) -> Keypoints:
     """At most `MOST` keypoints of an uint8 (h, w, 3) RGB view; none of a blank one.
 
     `upright` is for pictures that are always taken the same way up: descriptors that need not be indifferent to
     rotation tell more apart. With `size` they are looked for in a view that is no higher than so many pixels; positions
-    are those of the whole one. With `beside` another thread describes a part of them.
+    are those of the whole one.
     """
     scale, looked_at = _reduced(np.asarray(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), np.uint8), size)
     left, top, grey = _without_black(looked_at)
-    kept, descriptors = _found_upright(grey, beside) if upright else _found(grey)
+    kept, descriptors = _found_upright(grey) if upright else _found(grey)
     places = np.array([point.pt for point in kept], np.float32).reshape(-1, 2) + np.array([left, top], np.float32)
     positions = np.asarray(places * scale + (scale - 1.0) / 2.0, np.float32)  # pixels are counted from their middles
     return Keypoints(positions, _rooted(descriptors), upright)
@@ -87,26 +75,14 @@ def _found(grey: NDArray[np.uint8]) -> Described:
     return [points[i] for i in order], np.asarray(descriptors, np.float32)[order]
 
 
-def _found_upright(grey: NDArray[np.uint8], beside: Beside) -> Described:
-    """Described at another angle than found, so in calls of their own; large ones need no pyramid of twice the size."""
+def _found_upright(grey: NDArray[np.uint8]) -> Described:
+    """Described at another angle than found, so in two calls."""
     sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
     kept = _one_per_place(sorted(sift.detect(grey), key=lambda point: -point.response))[:MOST]
-    small = np.array([_of_twice_the_size(point) for point in kept], bool)
-    large = beside(partial(_described, sift, grey, [kept[i] for i in np.flatnonzero(~small)]))
-    descriptors = np.empty((len(kept), 128), np.float32)
-    descriptors[small] = _described(sift, grey, [kept[i] for i in np.flatnonzero(small)])
-    descriptors[~small] = large.result()
-    return kept, descriptors
-
-
-def _of_twice_the_size(point: cv2.KeyPoint) -> bool:
-    """Whether it was found in the picture at twice its size: octave -1, which OpenCV keeps in the lowest byte."""
-    return point.octave & 0xFF == 0xFF
-
-
-def _described(sift: cv2.SIFT, grey: NDArray[np.uint8], points: Sequence[cv2.KeyPoint]) -> NDArray[np.float32]:
-    """float32 (n, 128), by a pyramid that begins where the smallest of the points were found."""
-    return np.asarray(sift.compute(grey, points)[1], np.float32) if points else NOTHING[1]
+    if not kept:
+        return NOTHING
+    described, descriptors = sift.compute(grey, kept)
+    return described, np.asarray(descriptors, np.float32)
 
 
 def _reduced(grey: NDArray[np.uint8], size: int | None) -> tuple[float, NDArray[np.uint8]]:

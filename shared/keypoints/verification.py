@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.gallery.contracts import LEADERS
 from shared.images.views import Image
-from shared.keypoints.extraction import Beside, Keypoints, at_once, extract_keypoints
+from shared.keypoints.extraction import Keypoints, extract_keypoints
 from shared.keypoints.geometry import Agreement, agreement
 from shared.keypoints.packing import pack, unpack
 from shared.modalities import Modality
@@ -58,13 +58,10 @@ class LocalVerifier:
         """The local part of a template, of an uint8 (h, w, 3) view: at most 40 kB."""
         return pack(self._extract(view))
 
-    def probe(self, views: Sequence[Image], beside: Beside = at_once) -> list[Keypoints]:
-        """The keypoints of a probe's images, of `PROBE_IMAGES` evenly spread ones where there are more.
-
-        `beside` as in `extract_keypoints`.
-        """
+    def probe(self, views: Sequence[Image]) -> list[Keypoints]:
+        """The keypoints of a probe's images, of `PROBE_IMAGES` evenly spread ones where there are more."""
         spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
-        return [self._extract(views[i], beside=beside) for i in spread.tolist()]
+        return [self._extract(views[i]) for i in spread.tolist()]
 
     def agreements(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[Agreement | None]:
         """Per candidate, the weightiest agreement of one of its images with one of the probe's.

@@ -45,7 +45,7 @@ class InferenceQueue(Generic[Resource]):
         self._free = list(resources)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(len(resources), "inference", _yield_to_others, (yields,))
-        self._helpers = ThreadPoolExecutor(2 * len(resources), "helper", _yield_to_others, (yields,))
+        self._helpers = ThreadPoolExecutor(len(resources), "helper", _yield_to_others, (yields,))
         self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
         self._closed = False
         self._rest: asyncio.TimerHandle | None = None
@@ -76,8 +76,7 @@ class InferenceQueue(Generic[Resource]):
     def beside(self, function: Callable[[], Result]) -> Future[Result]:
         """For functions that `run` calls: have a part done meanwhile, by another core where one is free.
 
-        Every resource has two helpers, so it begins at once, and so does what it has done beside itself, one thing at a
-        time. Wait for the result before the function ends.
+        Every resource has a helper, so it begins at once; wait for its result before the function ends.
         """
         return self._helpers.submit(function)
 

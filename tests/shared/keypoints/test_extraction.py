@@ -1,10 +1,8 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 import pytest
 
-from shared.keypoints.extraction import CONTRAST, LOOKED_AT, MOST, UNIT, extract_keypoints
+from shared.keypoints.extraction import CONTRAST, MOST, UNIT, extract_keypoints
 from tests.shared.keypoints.surfaces import surface, turned
 
 
@@ -61,25 +59,6 @@ def test_upright_descriptors_change_when_the_picture_is_turned() -> None:
         return float((a @ b.T).max(axis=1).mean())
 
     assert mean_best(upright=False) > mean_best(upright=True) + 0.05
-
-
-def test_a_second_thread_that_describes_a_part_changes_nothing() -> None:
-    with ThreadPoolExecutor(1) as other:
-        shared = extract_keypoints(surface(1), upright=True, beside=other.submit)
-    alone = extract_keypoints(surface(1), upright=True)
-    np.testing.assert_array_equal(shared.positions, alone.positions)
-    np.testing.assert_array_equal(shared.descriptors, alone.descriptors)
-
-
-def test_upright_descriptors_belong_to_their_keypoints() -> None:
-    keypoints = extract_keypoints(surface(1), upright=True)
-    grey = cv2.cvtColor(surface(1), cv2.COLOR_RGB2GRAY)
-    sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
-    known = {point.pt: cv2.KeyPoint(point.pt[0], point.pt[1], point.size, 0.0, 1.0, point.octave) for point in sift.detect(grey)}
-    points = [known[tuple(position)] for position in keypoints.positions.tolist()]
-    described = np.sqrt(sift.compute(grey, points)[1])  # in one call
-    described /= np.linalg.norm(described, axis=1, keepdims=True)
-    assert (described * keypoints.directions).sum(axis=1).min() > 0.97
 
 
 @pytest.mark.parametrize("upright", [True, False])

@@ -142,16 +142,6 @@ async def test_a_part_of_the_work_is_done_beside_it() -> None:
         assert (await queue.run(work, later())).value
 
 
-async def test_what_is_done_beside_may_have_a_part_done_beside_itself() -> None:
-    async with opened(["a", "b"]) as queue:
-
-        def helping() -> str:
-            return queue.beside(lambda: "helped").result(20)
-
-        both = await asyncio.gather(*[queue.run(lambda _: queue.beside(helping).result(20), later()) for _ in "ab"])
-        assert [one.value for one in both] == ["helped", "helped"]
-
-
 async def test_closing_finishes_what_was_taken_on_and_takes_nothing_more() -> None:
     async with opened(["session"]) as queue:
         tasks = [queue.blocked("a"), queue.blocked("b")]
