@@ -61,6 +61,14 @@ class Modality(BaseModel):
     further_candidates: Annotated[int, Field(ge=0, le=80)] = 0
     recipe: RecipeSpec
 
+    @model_validator(mode="after")
+    def _keypoints_have_room(self) -> Modality:
+        if self.keypoint_size is not None and self.keypoint_size > self.recipe.size:
+            raise ValueError(
+                f"keypoint_size must be at most recipe.size, {self.recipe.size}: a view is not made larger"
+            )
+        return self
+
     @property
     def default_url(self) -> str:
         """Where the service answers in a container network, unless a setting says otherwise."""

@@ -72,6 +72,13 @@ def test_a_wrong_registry_is_refused(text: str, tmp_path: Path) -> None:
         _registry(tmp_path, text)
 
 
+def test_keypoints_are_not_looked_for_in_a_larger_view_than_the_recipe_makes(tmp_path: Path) -> None:
+    entry = _ENTRY.format(name="ct") + "recipe.size = 256\n"
+    assert _registry(tmp_path, entry + "keypoint_size = 256\n")["ct"].keypoint_size == 256
+    with pytest.raises(ValidationError, match=r"keypoint_size must be at most recipe\.size, 256"):
+        _registry(tmp_path, entry + "keypoint_size = 257\n")
+
+
 def test_every_further_key_of_a_step_is_a_parameter() -> None:
     step = StepSpec.model_validate({"name": "clahe", "clip_limit": 2.0, "tiles": 8})
 
