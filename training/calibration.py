@@ -34,10 +34,12 @@ patients are all told apart, the likelihood alone would make them worth any amou
 WORTH, CHANCE = 3.0, 8.0
 START = Calibration(scale=20.0, offset=-8.0, size_exponent=1.0, keypoint_worth=WORTH, keypoint_chance=CHANCE)
 GLOBAL, LOCAL = ("scale", "offset", "size_exponent"), ("keypoint_worth", "keypoint_chance")
-LOGARITHMIC = ("scale", *LOCAL)
+LOGARITHMIC = ("scale", "similarity_limit", *LOCAL)
 """Parameters that are positive, and are searched for by their logarithm."""
 NORMALISATION = 0.2
 """Where the weights of cohort and rivals start."""
+LIMIT = 12.0
+"""Where the limit of what cosines say starts: a cosine of 0.6 at the scale where that starts."""
 TRIALS, CAUTIOUS_TRIALS = 1000, 5000
 """Questions that are drawn of a track, for the likelihood and for caution in galleries of one size; where probes are
 few, each is asked of more galleries, so that chance does not decide what is fitted."""
@@ -196,7 +198,12 @@ def _nearest(similarities: NDArray[np.float64], count: int) -> NDArray[np.bool_]
 
 
 def fit_calibration(
-    tracks: Sequence[Scored], seed: int, made: Sequence[Scored] = (), limits: Limits | None = None
+    tracks: Sequence[Scored],
+    seed: int,
+    made: Sequence[Scored] = (),
+    limits: Limits | None = None,
+    *,
+    bounded: bool = False,
 ) -> Calibration:
     """The parameters with the greatest likelihood; every track counts the same, however large.
 
@@ -207,6 +214,8 @@ def fit_calibration(
     made picture is nearer to its source than a real one would be: where there are any, the part of the keypoints is
     fitted on them and on the strangers of the real tracks, as if embeddings were blind, and kept. Real pictures of a
     patient show another surface then, so the offset of that fit is what a repeat shot without keypoints is worth.
+
+    With `bounded`, what cosines say levels off towards a limit, which is fitted with the rest.
     """
     rng = np.random.default_rng(seed)
     groups = draw_trials(tracks, rng)
@@ -223,8 +232,11 @@ def fit_calibration(
         free.append("cohort_weight")
         start = fitted.model_copy(update={"cohort_weight": NORMALISATION, "cohort_level": float(np.mean(levels))})
         fitted = _fit(groups, start, free)
-    rivals = {"rival_weight": NORMALISATION, "rival_level": _level(groups, fitted)}
-    fitted = _fit(groups, fitted.model_copy(update=rivals), (*free, "rival_weight"))
+    free.append("rival_weight")
+    start = fitted.model_copy(update={"rival_weight": NORMALISATION, "rival_level": _level(groups, fitted)})
+    fitted = _fit(groups, start, free)
+    if bounded:
+        fitted = _fit(groups, fitted.model_copy(update={"similarity_limit": LIMIT}), (*free, "similarity_limit"))
     return fitted if limits is None else _cautious(tracks, fitted, limits, rng)
 
 

@@ -84,7 +84,7 @@ class TuningConfiguration(BaseModel):
     augmentation: AugmentationConfig = AugmentationConfig()
 
 
-CALIBRATING = {"cohort_sources", "repeats", "neighbours", "cautious", "shown", "singles"}
+CALIBRATING = {"cohort_sources", "repeats", "neighbours", "bounded", "cautious", "shown", "singles"}
 """Members of an identifier's configuration that say how it is calibrated and not what it learns."""
 
 
@@ -146,6 +146,13 @@ class IdentifierConfiguration(Configuration):
     repeats: Annotated[bool, Field(description="calibrate on made repeat shots too: the data has no real ones")] = False
     neighbours: Annotated[
         bool, Field(description="calibrate on neighbouring slices as of a later visit: the data has one per subject")
+    ] = False
+    bounded: Annotated[
+        bool,
+        Field(
+            description="cosines say no more than a limit that is fitted as well, and keypoints the rest: where people"
+            " will be asked about from devices that training has not seen"
+        ),
     ] = False
     cautious: Annotated[
         bool,

@@ -192,7 +192,8 @@ def calibrate(
         made = judged(build_verifier(modality), part, part.embeddings(embed))
     real = [track if track.agreeing is None else track.drawn(FITTED) for track in tracks]
     limits = Limits(modality.threshold, shown=configuration.shown)
-    return fit_calibration(real, configuration.seed, made, limits.halved() if configuration.cautious else limits)
+    limits = limits.halved() if configuration.cautious else limits
+    return fit_calibration(real, configuration.seed, made, limits, bounded=configuration.bounded)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

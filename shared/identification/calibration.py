@@ -26,6 +26,15 @@ repeat shot agrees in nothing) and \rho the share of repeats, it is a mixture th
 
 so that a dozen keypoints which agree by chance, as happens to one eye in a few hundred, make nobody sure.
 
+Where cosines may tell less of the people who will be asked about than of those it was fitted on, as with a scanner
+that training has not seen, `similarity_limit` bounds what they say: scale * s levels off towards that limit,
+
+    -log(exp(-scale * s) + exp(-similarity_limit)),
+
+so that further evidence must come from keypoints. (Likelihood ratios beyond what data shows are extrapolations:
+Vergeer et al. 2016, "Numerical likelihood ratios outputted by LR systems are often based on extrapolation: when to stop
+extrapolating?", Science & Justice 56.)
+
 Some probes are near to everybody: a blurred picture, an ordinary anatomy. So scores are normalised, twice (adaptive
 score normalisation: Matějka et al., Interspeech 2017). Cosines, before anything else, by how near the probe is to the
 model's cohort of strangers (`shared.identification.cohort`),
@@ -78,7 +87,10 @@ def evidence(
     local = calibration.keypoint_worth * np.log1p(surplus)
     if calibration.repeat_offset is not None:
         local = np.logaddexp(np.log(1 - REPEATS), np.log(REPEATS) + local + calibration.repeat_offset)
-    return np.asarray(calibration.scale * np.asarray(similarities, np.float64) + local + calibration.offset)
+    told = calibration.scale * np.asarray(similarities, np.float64)
+    if calibration.similarity_limit is not None:
+        told = -np.logaddexp(-told, -calibration.similarity_limit)
+    return np.asarray(told + local + calibration.offset)
 
 
 def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibration) -> tuple[NDArray[np.float64], float]:

@@ -26,6 +26,10 @@ class Calibration(BaseModel):
 
     scale: Annotated[float, Field(gt=0, description="Inverse temperature: log likelihood ratio per unit of cosine.")]
     offset: Annotated[float, Field(description="Log likelihood ratio at cosine 0, the prior of a stranger included.")]
+    similarity_limit: Annotated[
+        float | None,
+        Field(gt=0, description="Log likelihood ratio that cosines cannot exceed, before the offset; None: no limit."),
+    ] = None
     size_exponent: Annotated[
         float, Field(ge=0, description="How the odds of a stranger grow with the number enrolled.")
     ] = 1.0

@@ -199,6 +199,25 @@ def test_made_shots_say_that_the_real_pictures_show_another_surface() -> None:
     assert taught.repeat_offset < 0  # a repeat shot in which nothing agrees speaks against it
 
 
+def with_doubles(queries: int, rng: np.random.Generator) -> Scored:
+    """For every fifth probe somebody else's cosine is as high as a patient's; keypoints tell them apart."""
+    track = normal_scores(queries, rng)
+    similarities = track.similarities.copy()
+    similarities[np.arange(queries), track.truth] = rng.normal(0.6, 0.12, queries)
+    fifth = np.arange(0, queries, 5)
+    similarities[fifth, (track.truth[fifth] + 1) % len(SUBJECTS)] = rng.normal(0.7, 0.1, len(fifth))
+    return with_agreeing(replace(track, similarities=similarities), 8.0, rng)
+
+
+def test_a_bounded_calibration_leaves_to_keypoints_what_cosines_do_not_tell() -> None:
+    track, fresh = (with_doubles(150, np.random.default_rng(seed)) for seed in (0, 1))
+    free, bounded = fit_calibration([track], seed=1), fit_calibration([track], seed=1, bounded=True)
+    assert free.similarity_limit is None
+    assert bounded.similarity_limit is not None
+    assert bounded.similarity_limit < bounded.scale * 0.6  # less than a patient's cosine would say
+    assert surprise(fresh, bounded) < 0.9 * surprise(fresh, free)
+
+
 def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> Scored:
     """Every probe is nearer to everybody, or farther from everybody, by a number of its own."""
     plain = normal_scores(queries, rng)
@@ -209,10 +228,11 @@ def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> Sc
 def surprise(track: Scored, calibration: Calibration) -> float:
     """Mean negative log probability of the right answers; every probe is asked as a patient and as a stranger."""
     losses = []
-    for scores, truth in zip(track.similarities, track.truth, strict=True):
-        strangers = np.delete(scores, truth)
-        patients, _ = posterior(evidence(scores, np.zeros(len(scores)), calibration), len(scores), calibration)
-        _, unknown = posterior(evidence(strangers, np.zeros(len(strangers)), calibration), len(strangers), calibration)
+    agreeing = np.zeros_like(track.similarities) if track.agreeing is None else track.agreeing
+    for scores, weights, truth in zip(track.similarities, agreeing, track.truth, strict=True):
+        ratios = evidence(scores, weights, calibration)
+        patients, _ = posterior(ratios, len(scores), calibration)
+        _, unknown = posterior(np.delete(ratios, truth), len(scores) - 1, calibration)
         losses += [-np.log(patients[truth] + 1e-12), -np.log(unknown + 1e-12)]
     return float(np.mean(losses))
 

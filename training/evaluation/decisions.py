@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.answers import Answers, Posterior, answer
 from training.calibration import STRANGER_PRIOR
-from training.evaluation.bootstrap import Array, Draws, Interval, joined, to_interval
+from training.evaluation.bootstrap import BOOTSTRAPS, Array, Draws, Interval, joined, to_interval
 from training.evaluation.metrics import Scores
 
 ECE_BINS = 15
@@ -22,6 +22,7 @@ class Decisions:
     `right_in_top3` counts every query, `..._where_not_identified` those that the rule did not identify. `ece` is of the
     queries alone; `ece_with_impostors` of all probes as they are; in `ece_as_calibrated` strangers have the weight that
     calibration gives them (None without strangers), which is the mixture that a confidence claims to be right on.
+    `ece_if_true` and `ece_as_calibrated_if_true` say what to hold them against (`errors_if_true`).
     """
 
     threshold: float
@@ -37,6 +38,8 @@ class Decisions:
     ece: Interval
     ece_with_impostors: Interval
     ece_as_calibrated: Interval | None
+    ece_if_true: Interval
+    ece_as_calibrated_if_true: Interval | None
     confidences: tuple[float, ...]
     correct: tuple[bool, ...]
 
@@ -53,6 +56,7 @@ def decisions(scores: Scores, method: Posterior, threshold: float, seed: int = 0
     confidences = np.append(asked.confidence, strangers.confidence)
     correct = np.append(right, np.zeros(len(scores.impostors), bool))
     weights = joined(drawn, drawn_strangers)
+    mixed = _mixed(weights, len(right)) if len(scores.impostors) else None
     return Decisions(
         threshold=threshold,
         identified_rightly=drawn.mean((outcome == "identified") & right),
@@ -64,9 +68,9 @@ def decisions(scores: Scores, method: Posterior, threshold: float, seed: int = 0
         **{f"impostors_{name}": share for name, share in _of_strangers(strangers, threshold, drawn_strangers).items()},
         ece=to_interval(calibration_errors(asked.confidence, right, drawn.weights)),
         ece_with_impostors=to_interval(calibration_errors(confidences, correct, weights)),
-        ece_as_calibrated=to_interval(calibration_errors(confidences, correct, _mixed(weights, len(right))))
-        if len(scores.impostors)
-        else None,
+        ece_as_calibrated=None if mixed is None else to_interval(calibration_errors(confidences, correct, mixed)),
+        ece_if_true=errors_if_true(asked.confidence, drawn.weights[0], seed),
+        ece_as_calibrated_if_true=None if mixed is None else errors_if_true(confidences, mixed[0], seed),
         confidences=tuple(asked.confidence.tolist()),
         correct=tuple(right.tolist()),
     )
@@ -98,6 +102,23 @@ def _of_strangers(strangers: Answers, threshold: float, drawn: Draws) -> dict[st
 
 def calibration_errors(confidences: Array, correct: NDArray[np.bool_], weights: Array) -> Array:
     """ECE with 15 equal bins (Guo et al., ICML 2017) under each row of weights, float (draws, probes)."""
-    bins = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
-    surplus = (confidences - correct)[:, np.newaxis] * (bins[:, np.newaxis] == np.arange(ECE_BINS))
+    surplus = (confidences - correct)[:, np.newaxis] * _binned(confidences)
     return np.asarray(np.abs(weights @ surplus).sum(axis=1) / weights.sum(axis=1))
+
+
+def errors_if_true(confidences: Array, weights: Array, seed: int) -> Interval:
+    """The ECE of so many probes if every confidence were true: on average, and in 95 of 100 cases.
+
+    Not 0: the fewer probes a bin has, the farther its share of right answers lies from what is to be expected. Outcomes
+    are drawn with the confidences themselves (consistency resampling: Bröcker & Smith, Weather and Forecasting 2007).
+    `weights` is float (probes,).
+    """
+    drawn = np.random.default_rng(seed).random((BOOTSTRAPS, len(confidences))) < confidences
+    errors = np.abs(((confidences - drawn) * weights) @ _binned(confidences)).sum(axis=1) / weights.sum()
+    return to_interval(np.append(errors.mean(), errors))
+
+
+def _binned(confidences: Array) -> NDArray[np.bool_]:
+    """Which of the bins each confidence is in, bool (probes, bins)."""
+    bins = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
+    return np.asarray(bins[:, np.newaxis] == np.arange(ECE_BINS))

@@ -98,7 +98,8 @@ def _decisions(d: Json) -> str:
     return (
         f"At the threshold {d['threshold']:g}: {percent(d['identified_rightly'])} % identified rightly,"
         f" {percent(d['identified_wrongly'])} % wrongly, {percent(d['candidates'])} % candidates,"
-        f" {percent(d['unknown'])} % unknown{among}.{strangers} ECE {decimal(d['ece'])} over the queries,"
+        f" {percent(d['unknown'])} % unknown{among}.{strangers} ECE {decimal(d['ece'])} over the queries"
+        f" ({decimal(d['ece_if_true'])} if confidence were true),"
         f" {decimal(d['ece_with_impostors'])} with the strangers among them,"
         f" {decimal(d['ece_as_calibrated'])} with every second probe a stranger.\n"
     )

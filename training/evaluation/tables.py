@@ -83,11 +83,12 @@ def decided(report: Json) -> str:
     """What the shipped threshold does."""
     header = ["track", "identified rightly, %", "wrongly, %", "candidates, %", "unknown, %"]
     header += ["in top 3 where not identified, %", "strangers identified, %", "strangers unknown, %", "ECE"]
-    header += ["ECE, every second probe a stranger"]
+    header += ["ECE if confidence were true", "ECE, every second probe a stranger", "if confidence were true"]
     names = ["identified_rightly", "identified_wrongly", "candidates", "unknown", "right_in_top3_where_not_identified"]
     names += ["impostors_identified", "impostors_unknown"]
+    errors = ["ece", "ece_if_true", "ece_as_calibrated", "ece_as_calibrated_if_true"]
     rows = [
-        [track["track"], *(percent(d[name]) for name in names), decimal(d["ece"]), decimal(d["ece_as_calibrated"])]
+        [track["track"], *(percent(d[name]) for name in names), *(decimal(d[name]) for name in errors)]
         for track in by_kind(report)
         if (d := ours_of(track)["decisions"])
     ]

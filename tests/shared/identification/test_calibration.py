@@ -28,6 +28,7 @@ calibrations = st.builds(
     Calibration,
     scale=st.floats(0.1, 200),
     offset=st.floats(-200, 200),
+    similarity_limit=st.none() | st.floats(0.1, 200),
     size_exponent=st.floats(0, 2),
     rival_weight=st.floats(0, 2),
     rival_level=st.floats(-200, 200),
@@ -99,6 +100,23 @@ def test_keypoints_can_put_the_second_nearest_first() -> None:
 def test_keypoints_verify_a_claim_that_the_embedding_leaves_open() -> None:
     assert verification_probability(0.5, 40, FUSED) > 0.99
     assert verification_probability(0.5, 0, FUSED) < 0.1
+
+
+LIMITED = FUSED.model_copy(update={"similarity_limit": 10.0})
+
+
+def test_cosines_say_no_more_than_their_limit() -> None:
+    """Far below it they say what they would without; at it, half as likely; beyond, hardly anything more."""
+    far, at_limit, beyond = evidence([0.1, 0.5, 1.0], [None] * 3, LIMITED)
+    assert far == pytest.approx(evidence([0.1], [None], FUSED)[0], abs=1e-3)
+    assert at_limit == pytest.approx(10.0 - np.log(2) + FUSED.offset)
+    assert beyond == pytest.approx(10.0 + FUSED.offset, abs=1e-3)
+
+
+def test_keypoints_decide_between_two_whose_cosines_are_beyond_the_limit() -> None:
+    scores = [0.9, 0.7], [8, 12]
+    assert np.argmax(evidence(*scores, FUSED)) == 0
+    assert np.argmax(evidence(*scores, LIMITED)) == 1
 
 
 @given(st.floats(-100, 100), calibrations)

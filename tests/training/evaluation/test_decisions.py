@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from shared.models.folder import Calibration
 from training.answers import CalibratedPosterior
 from training.evaluation.bootstrap import Array
-from training.evaluation.decisions import calibration_errors, decisions
+from training.evaluation.decisions import calibration_errors, decisions, errors_if_true
 from training.evaluation.metrics import Scores
 
 POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0))
@@ -65,6 +65,7 @@ def test_where_everybody_is_identified_and_nobody_strange_these_shares_are_absen
     assert absent == {
         "right_in_top3_where_not_identified",
         "ece_as_calibrated",
+        "ece_as_calibrated_if_true",
         "impostors_identified",
         "impostors_candidates",
         "impostors_unknown",
@@ -81,6 +82,28 @@ def test_confidence_that_comes_true_has_no_calibration_error() -> None:
 
 def test_the_calibration_error_weighs_bins_by_their_size() -> None:
     assert error([1.0, 1.0, 1.0, 0.0], [True, True, False, False]) == pytest.approx(3 / 4 * 1 / 3)
+
+
+def test_true_confidences_have_a_calibration_error_where_probes_are_few() -> None:
+    """Of four probes in a bin with 0.5, the share of right ones is 0, 1, 2, 3 or 4 quarters: 3/16 off on average."""
+    few, many = (errors_if_true(np.full(n, 0.5), np.ones(n), seed=0) for n in (4, 4000))
+    assert few.value == pytest.approx(3 / 16, abs=0.02)
+    assert (few.low, few.high) == (0.0, 0.5)
+    assert many.high < 0.02
+
+
+def test_an_error_that_true_confidences_would_have_too_lies_in_their_interval() -> None:
+    rng = np.random.default_rng(0)
+    confidences = rng.random(200)
+    true = errors_if_true(confidences, np.ones(200), seed=1)
+    assert true.low < error(confidences.tolist(), (rng.random(200) < confidences).tolist()) < true.high
+    assert error(confidences.tolist(), (rng.random(200) < confidences**3).tolist()) > true.high
+
+
+def test_probes_without_weight_do_not_count_among_true_confidences() -> None:
+    alone = errors_if_true(np.full(4, 0.5), np.ones(4), seed=0)
+    padded = errors_if_true(np.append(np.full(4, 0.5), np.full(50, 0.9)), np.append(np.ones(4), np.zeros(50)), seed=0)
+    assert padded.value == pytest.approx(alone.value, abs=0.02)
 
 
 def test_any_score_will_do_as_long_as_its_posterior_belongs_to_it() -> None:
