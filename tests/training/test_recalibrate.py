@@ -76,9 +76,17 @@ def test_the_manifest_says_by_what_it_has_been_calibrated_and_how_it_was_trained
     before = read_manifest(folder).training
     (folder / CONFIGURATION_FILE).write_text(f"{TRAINED}epochs = 3\nshown = true\nsingles = false\n")
     after = recalibrate(folder, data, folder).training
-    fitted = {"shown": True, "singles": False, "cautious": False, "neighbours": False, "repeats": False}
+    others = {"bounded": False, "cautious": False, "neighbours": False, "repeats": False}
+    fitted = {"shown": True, "singles": False} | others
     configuration = before["configuration"] | fitted | {"cohort_sources": []}
     assert after == before | {"configuration": configuration}
+
+
+def test_cosines_have_a_limit_where_the_configuration_asks_for_it(folder: Path, data: Bundle) -> None:
+    (folder / CONFIGURATION_FILE).write_text(f"{TRAINED}bounded = true\n")
+    calibration = recalibrate(folder, data, folder).calibration
+    assert calibration is not None
+    assert calibration.similarity_limit is not None
 
 
 def test_the_cohort_comes_with_it_too(folder: Path, data: Bundle) -> None:
