@@ -150,8 +150,8 @@ class IdentifierConfiguration(Configuration):
     bounded: Annotated[
         bool,
         Field(
-            description="cosines say no more than a limit that is fitted as well, and keypoints the rest: where people"
-            " will be asked about from devices that training has not seen"
+            description="cosines say no more than a limit that is fitted as well, and keypoints the rest (nothing where"
+            " none are compared): where people will be asked about from devices that training has not seen"
         ),
     ] = False
     cautious: Annotated[

@@ -193,7 +193,8 @@ def calibrate(
     real = [track if track.agreeing is None else track.drawn(FITTED) for track in tracks]
     limits = Limits(modality.threshold, shown=configuration.shown)
     limits = limits.halved() if configuration.cautious else limits
-    return fit_calibration(real, configuration.seed, made, limits, bounded=configuration.bounded)
+    bounded = configuration.bounded and modality.local_verification  # without keypoints nothing would say the rest
+    return fit_calibration(real, configuration.seed, made, limits, bounded=bounded)
 
 
 def train_compa(bundle: Bundle, configuration: ClassifierConfiguration, folder: Path, run: Path) -> ModelManifest:

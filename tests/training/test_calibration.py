@@ -5,8 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.identification.calibration import evidence, normalised, posterior
+from shared.images.recipes import build_recipe
+from shared.modalities import load_registry
 from shared.models.folder import Calibration
 from training.calibration import GLOBAL, START, STRANGER_PRIOR, Limits, _cautious, _fit, draw_trials, fit_calibration
+from training.configuration import IdentifierConfiguration
+from training.datasets.parts import Data
+from training.runs import calibrate
 from training.validation import Scored
 
 SUBJECTS = [f"p{i}" for i in range(200)]
@@ -216,6 +221,16 @@ def test_a_bounded_calibration_leaves_to_keypoints_what_cosines_do_not_tell() ->
     assert bounded.similarity_limit is not None
     assert bounded.similarity_limit < bounded.scale * 0.6  # less than a patient's cosine would say
     assert surprise(fresh, bounded) < 0.9 * surprise(fresh, free)
+
+
+@pytest.mark.parametrize("compared", [True, False])
+def test_cosines_have_a_limit_only_where_keypoints_are_compared(compared: bool) -> None:
+    track = with_doubles(40, np.random.default_rng(2))
+    configuration = IdentifierConfiguration(kind="identifier", trunk="mobilenet_v2", bounded=True)
+    modality = load_registry()["mri"].model_copy(update={"local_verification": compared})
+    nothing = Data([], {}, build_recipe(modality.recipe), 0.3)
+    calibration = calibrate([track], nothing, configuration, modality, lambda images: images)
+    assert (calibration.similarity_limit is not None) == compared
 
 
 def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> Scored:
