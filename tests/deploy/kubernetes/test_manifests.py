@@ -179,10 +179,29 @@ def test_the_database_url_is_where_the_settings_look_for_it(overlay: Rendered) -
 
 def test_who_is_not_named_is_not_let_in_or_out(overlay: Rendered) -> None:
     policies = overlay.of("NetworkPolicy")
-    assert policies["nothing-else"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    closed = policies["nothing-else"]["spec"]
+    assert set(closed) == {"podSelector", "policyTypes"}
+    assert set(closed["policyTypes"]) == {"Ingress", "Egress"}
+    for pod in overlay.workloads().values():
+        assert selects(closed["podSelector"], pod["metadata"]["labels"])
     ways_out = {name for name, policy in policies.items() if "egress" in policy["spec"]}
     assert ways_out == {"gateway-to-models", "names-and-database"}
     assert "classification" not in str(policies["names-and-database"]["spec"]["podSelector"])
+
+
+def test_production_lets_those_reach_the_database_who_use_it_and_its_operator() -> None:
+    policies, pods = render("production").of("NetworkPolicy"), render("production").workloads()
+    database = policies["database"]["spec"]
+    (cluster,) = database["podSelector"]["matchLabels"].items()
+    assert not selects(policies["nothing-else"]["spec"]["podSelector"], dict([cluster]))
+    ours, operator, _ = database["ingress"]
+    let_in = {
+        name
+        for name, pod in pods.items()
+        if any(selects(peer["podSelector"], pod["metadata"]["labels"]) for peer in ours["from"])
+    }
+    assert let_in == {name for name, pod in pods.items() if any("secret" in v for v in pod["spec"]["volumes"])}
+    assert {port["port"] for port in operator["ports"]} == {5432, 8000}
 
 
 def test_the_migration_is_of_this_version(overlay: Rendered) -> None:
