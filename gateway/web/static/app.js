@@ -16,9 +16,9 @@ const TITLES = {
   unknown: () => "Unknown: not enrolled",
 };
 
-async function ask(path, body) {
+async function ask(path, body, signal) {
   const headers = { authorization: `Bearer ${$("key").value.trim()}` };
-  const response = await fetch(path, { method: body ? "POST" : "GET", headers, body });
+  const response = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({ title: "The gateway does not answer", detail: "" }));
   throw Object.assign(new Error(problem.title), { problem });
@@ -31,26 +31,50 @@ function form(files) {
   return data;
 }
 
+let latest = new AbortController(); // of the question asked last; the next one ends it
+
 async function identify(files) {
   if (!files.length) return;
+  latest.abort();
+  latest = new AbortController();
+  const { signal } = latest;
   show("state", "Asking…");
+  hidePreview();
   try {
     const data = form(files);
     data.append("operating_point", $("point").value);
-    const answer = await (await ask("/v1/identify", data)).json();
+    const answer = await (await ask("/v1/identify", data, signal)).json();
+    if (signal.aborted) return;
     showAnswer(answer);
-    await showPreview(files[0]);
   } catch (error) {
-    showProblem(error.problem ?? { title: "The gateway cannot be reached", detail: "Is it running?" });
+    if (!signal.aborted) showProblem(problemOf(error));
+    return;
+  }
+  await showPreview(files[0], signal);
+}
+
+function problemOf(error) {
+  return error.problem ?? { title: "The gateway cannot be reached", detail: "Is it running?" };
+}
+
+async function showPreview(file, signal) {
+  try {
+    const picture = await (await ask("/v1/preview", form([file]), signal)).blob();
+    if (signal.aborted) return;
+    $("preview").querySelector("img").src = URL.createObjectURL(picture);
+    $("preview").hidden = false;
+  } catch (error) {
+    if (signal.aborted) return;
+    $("preview-problem").textContent = `No preview: ${problemOf(error).title}`;
+    $("preview-problem").hidden = false;
   }
 }
 
-async function showPreview(file) {
-  const picture = await (await ask("/v1/preview", form([file]))).blob();
+function hidePreview() {
   const image = $("preview").querySelector("img");
   URL.revokeObjectURL(image.src);
-  image.src = URL.createObjectURL(picture);
-  $("preview").hidden = false;
+  image.removeAttribute("src");
+  for (const id of ["preview", "preview-problem"]) $(id).hidden = true;
 }
 
 function show(id, text = "") {
