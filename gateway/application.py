@@ -11,9 +11,8 @@ from fastapi import FastAPI
 from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.dependencies import scope_check
+from gateway.auth.dependencies import scope_check, whose
 from gateway.auth.keys import KeyRepository
-from gateway.auth.remembered import RememberedCallers
 from gateway.auth.scopes import Scope
 from gateway.identify.endpoints import router as identify
 from gateway.modalities.endpoints import router as modalities
@@ -54,8 +53,7 @@ def create_app(
     settings = settings or GatewaySettings()
     database_settings = database_settings or DatabaseSettings()
     frame = ServiceFrame(settings)
-    callers = RememberedCallers()
-    frame.door, frame.whose = Door(settings.uploads_at_once, frame.metrics), callers.whose
+    frame.door, frame.whose = Door(settings.uploads_at_once, frame.metrics), whose
     checks: dict[str, Check] = {}
 
     @asynccontextmanager
@@ -77,7 +75,7 @@ def create_app(
                     audit=AuditTrail(database),
                     metrics=frame.metrics,
                 )
-                yield {"gateway": state, "authenticator": Authenticator(KeyRepository(database), settings, callers)}
+                yield {"gateway": state, "authenticator": Authenticator(KeyRepository(database), settings)}
         finally:
             await services.close()
             await threads.close()

@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import jwt
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.datastructures import Headers
 from throttled import RateLimiterType, Throttled, per_min
 from throttled.store import MemoryStore
 
@@ -24,11 +26,9 @@ class Authenticator:
     It holds per gateway process: with n replicas a caller gets up to n times as much.
     """
 
-    def __init__(
-        self, keys: KeyRepository, settings: GatewaySettings, remembered: RememberedCallers | None = None
-    ) -> None:
+    def __init__(self, keys: KeyRepository, settings: GatewaySettings) -> None:
         self._keys, self._settings = keys, settings
-        self._remembered = remembered or RememberedCallers()
+        self._remembered = RememberedCallers()
         self._public_key = _issuers_key(settings)
         per_minute = settings.requests_per_minute
         self._limiter = Throttled(
@@ -37,15 +37,27 @@ class Authenticator:
             store=MemoryStore(options={"MAX_SIZE": REMEMBERED_CALLERS}),
         )
 
+    async def whose(self, headers: Headers) -> str:
+        """The id of the caller, so that nobody else's body is read; raises Unauthenticated, or DatabaseUnavailable.
+
+        A credential that was good once is good enough here: `authenticate` checks it again before anything is done.
+        """
+        scheme, token = get_authorization_scheme_param(headers.get("authorization"))
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated
+        caller = self._remembered.known(token) or await self._look_up(token)
+        return caller.caller_id
+
     async def authenticate(self, token: str) -> Caller:
         """The caller behind a bearer token; Unauthenticated, RateLimited, or DatabaseUnavailable."""
-        caller = self._remembered.find(token)
-        if caller is None:
-            caller = await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
+        caller = self._remembered.find(token) or await self._look_up(token)
         counted = self._limiter.limit(caller.caller_id)
         if counted.limited:
             raise RateLimited(retry_after_s=math.ceil(counted.state.retry_after))
         return caller
+
+    async def _look_up(self, token: str) -> Caller:
+        return await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
 
     async def _by_key(self, key: str) -> Caller:
         caller = await self._keys.find(hash_key(key))
@@ -70,7 +82,7 @@ class Authenticator:
         except jwt.PyJWTError:
             raise Unauthenticated from None
         caller = Caller(f"jwt:{claims['sub']}", known_scopes(str(claims.get("scope", "")).split()))
-        self._remembered.keep(token, caller, claims["exp"] - time.time())
+        self._remembered.keep(token, caller, int(claims["exp"]) - time.time())  # PyJWT takes a number as text, too
         return caller
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
+from starlette.types import Scope as Connection
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.scopes import Caller, Scope
@@ -14,6 +16,12 @@ from shared.errors import DatabaseUnavailable, Forbidden, MedReIDError, RateLimi
 
 AUTH_ERRORS: tuple[type[MedReIDError], ...] = (Unauthenticated, Forbidden, RateLimited, DatabaseUnavailable)
 bearer = HTTPBearer(auto_error=False, description="An API key (`mrid_…`) or a JWT of the configured issuer.")
+
+
+async def whose(connection: Connection) -> str:
+    """The id of the caller of a request of which nothing is read yet; raises what `Authenticator.whose` raises."""
+    authenticator: Authenticator = connection["state"]["authenticator"]
+    return await authenticator.whose(Headers(scope=connection))
 
 
 async def any_caller(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from starlette.datastructures import Headers
-
 from gateway.auth.keys import hash_key
 from gateway.auth.scopes import Caller
 
@@ -35,11 +33,6 @@ class RememberedCallers:
         """Forget whose token it was: it is worth nothing any more."""
         self._callers.pop(hash_key(token), None)
 
-    def whose(self, headers: Headers) -> str:
-        """The id of the caller whose token this was when it was last checked, however long ago; "" for all others.
-
-        For sharing places before a request is read. It grants nothing.
-        """
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        _, caller = self._callers.get(hash_key(token), (0.0, None))
-        return caller.caller_id if caller is not None and scheme.lower() == "bearer" else ""
+    def known(self, token: str) -> Caller | None:
+        """Who was found behind this bearer token when it was last checked, however long ago; it grants nothing."""
+        return self._callers.get(hash_key(token), (0.0, None))[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 import structlog
@@ -12,7 +12,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contracts.internal import DEADLINE_HEADER, REQUEST_ID_HEADER, SERVICE_HEADER
-from shared.errors import InternalError, MedReIDError, PayloadTooLarge, Unavailable, WrongService
+from shared.errors import (
+    DeadlineExceeded,
+    InternalError,
+    MedReIDError,
+    PayloadTooLarge,
+    Unavailable,
+    WrongService,
+)
 from shared.service.admission import Door
 from shared.service.context import (
     Deadline,
@@ -32,23 +39,23 @@ METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"})
 UNKNOWN_ROUTE = "(no route)"
 """Label of requests that match no route: the raw path may hold anything and never becomes a label."""
 
-Whose = Callable[[Headers], str]
-"""Which caller's a request is, by what is known before it is read; all of whom nothing is known are one."""
+Whose = Callable[[Scope], Awaitable[str]]
+"""Which caller's a request is, by its headers alone; raises a MedReIDError where it is nobody's who may call."""
 
 log = structlog.get_logger()
 
 
-def nobodys(headers: Headers) -> str:
+async def nobodys(scope: Scope) -> str:
     """Every request is of the same caller."""
-    del headers
+    del scope
     return ""
 
 
 class Answer:
     """The sending side of one request: adds the frame's headers and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str, draining: Callable[[], bool]) -> None:
-        self._send, self._request_id, self._draining = send, request_id, draining
+    def __init__(self, send: Send, context: RequestContext, draining: Callable[[], bool]) -> None:
+        self._send, self.context, self._draining = send, context, draining
         self.status: int | None = None
         self.held = ExitStack()
         """What the request holds until its answer goes out."""
@@ -58,7 +65,7 @@ class Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID_HEADER] = self._request_id
+            headers[REQUEST_ID_HEADER] = self.context.request_id
             if self._draining():  # the caller's next request is for another instance
                 headers["connection"] = "close"
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -67,22 +74,32 @@ class Answer:
 
 
 class BoundedBody:
-    """The receiving side of one request: stops reading where the body grows past the limit.
+    """The receiving side of one request: stops reading where the body grows past the limit, or comes too slowly.
 
-    FastAPI turns what is raised while it reads a form into a 400 of its own, so the frame has to remember.
+    A body that never ends would keep its place for ever. FastAPI turns what is raised while it reads a form into a 400
+    of its own, so the frame has to remember.
     """
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._limit, self._received = receive, limit, 0
-        self.exceeded = False
+    def __init__(self, receive: Receive, limit: int, deadline: Deadline) -> None:
+        self._receive, self._limit, self._deadline = receive, limit, deadline
+        self._received, self._complete = 0, False
+        self.refusal: MedReIDError | None = None
 
     async def __call__(self) -> Message:
-        """The next part of the body; PayloadTooLarge past the limit."""
-        message = await self._receive()
+        """The next part of the body; PayloadTooLarge past the limit, DeadlineExceeded where it comes too late."""
+        if self._complete:  # what comes now is the caller's farewell
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._deadline.remaining_s):
+                message = await self._receive()
+        except TimeoutError:
+            self.refusal = DeadlineExceeded("The body of the request did not come in time. Send it again.")
+            raise self.refusal from None
         self._received += len(message.get("body", b""))
         if self._received > self._limit:
-            self.exceeded = True
-            raise _too_large(self._limit)
+            self.refusal = _too_large(self._limit)
+            raise self.refusal
+        self._complete = not message.get("more_body", False)
         return message
 
 
@@ -116,7 +133,7 @@ class RequestFrame:
         )
         token = current_request.set(context)
         try:
-            await self._timed(scope, receive, Answer(send, context.request_id, self._draining))
+            await self._timed(scope, receive, Answer(send, context, self._draining))
         finally:
             current_request.reset(token)
 
@@ -151,34 +168,36 @@ class RequestFrame:
             try:
                 self._check(scope)
                 if self._door is not None and scope["method"] == "POST":  # before anything is read
-                    who = self._whose(Headers(scope=scope))
+                    who = await self._whose(scope)
                     await self._door.enter(who)
-                    held.callback(self._leave, who)
+                    held.callback(self._leave, who, answer.context)
             except MedReIDError as refusal:
                 await problem_response(refusal)(scope, receive, answer)
             else:
                 await self._bounded(scope, receive, answer)
 
-    def _leave(self, who: str) -> None:
+    def _leave(self, who: str, context: RequestContext) -> None:
         """A service that is down is nobody's greed: only full queues count."""
-        context = current_request.get()
         if self._door is not None:
-            self._door.leave(who, refused=context is not None and context.queue_full)
+            self._door.leave(who, refused=context.queue_full)
 
     async def _bounded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
-        body = BoundedBody(receive, self._settings.max_request_bytes)
+        body = BoundedBody(receive, self._settings.max_request_bytes, answer.context.deadline)
 
-        async def unless_too_large(message: Message) -> None:
-            if not body.exceeded:
+        async def unless_refused(message: Message) -> None:
+            if body.refusal is None:
                 await answer(message)
 
         try:
-            await self._app(scope, body, unless_too_large)
+            await self._app(scope, body, unless_refused)
         except Exception:
-            if not body.exceeded or answer.status is not None:
+            if body.refusal is None or answer.status is not None:
                 raise
-        if body.exceeded and answer.status is None:
-            await problem_response(_too_large(self._settings.max_request_bytes))(scope, receive, answer)
+        if body.refusal is not None and answer.status is None:
+            response = problem_response(body.refusal)
+            if isinstance(body.refusal, DeadlineExceeded):
+                response.headers["connection"] = "close"  # nobody waits for the rest
+            await response(scope, receive, answer)
 
     def _check(self, scope: Scope) -> None:
         """Raise where the request is not for this instance, or too large by its own word."""

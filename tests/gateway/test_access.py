@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.gateway.conftest import System
@@ -38,6 +40,20 @@ async def test_no_route_answers_without_a_valid_key(system: System, header: str 
         answer = await system.client.request(method, path, headers=headers)
         assert answer.status_code == 401, path
         assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param({"files": {"file": b""}}, id="an empty file"),
+        pytest.param({"files": {"file": png(1)}, "data": {"unknown": "1"}}, id="a field that is not known"),
+        pytest.param({"content": b"x" * 100, "headers": {"content-type": "multipart/form-data"}}, id="no form"),
+    ],
+)
+async def test_without_a_key_nothing_else_is_said(system: System, form: dict[str, Any]) -> None:
+    for method, path, _ in ROUTES:
+        if method == "POST":
+            assert (await system.client.post(path, **form)).status_code == 401, path
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health/live", "/health/startup", "/assets/app.js"])

@@ -12,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from starlette.datastructures import Headers
 
 from gateway.auth import remembered
 from gateway.auth.authenticator import Authenticator
@@ -120,6 +121,38 @@ async def test_each_caller_has_a_limit_of_its_own(keys: KeyRepository) -> None:
 async def test_a_jwt_carries_the_scopes_that_are_known_here(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
     caller = await Authenticator(keys, jwt_settings).authenticate(token())
     assert (caller.caller_id, caller.scopes) == ("jwt:pacs", frozenset({Scope.IDENTIFY, Scope.VERIFY}))
+
+
+async def test_an_expiry_in_quotes_is_a_number_all_the_same(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:
+    quoted = token(exp=str(int(time.time()) + 60))
+    assert (await Authenticator(keys, jwt_settings).authenticate(quoted)).caller_id == "jwt:pacs"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+async def test_whose_a_request_is_stands_in_its_headers(keys: KeyRepository, scheme: str) -> None:
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    guard = Authenticator(keys, settings())
+    who = await guard.whose(Headers({"authorization": f"{scheme} {key}"}))
+    assert who == (await guard.authenticate(key)).caller_id
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer mrid_wrong", "Bearer a.b.c", "Basic dXNlcjpwYXNz"])
+async def test_a_request_of_nobody_is_refused_by_its_headers(keys: KeyRepository, header: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await Authenticator(keys, settings()).whose(Headers({"authorization": header}))
+
+
+async def test_whose_request_it_is_needs_no_database_once_the_key_was_good(
+    keys: KeyRepository, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "REMEMBERED_S", 0.0)
+    key = await keys.create("ward 3", [Scope.IDENTIFY])
+    guard = Authenticator(keys, settings())
+    who = (await guard.authenticate(key)).caller_id
+    await database.fetch("DELETE FROM api_keys")
+    assert await guard.whose(Headers({"authorization": f"Bearer {key}"})) == who
+    with pytest.raises(Unauthenticated):  # which grants nothing
+        await guard.authenticate(key)
 
 
 @pytest.mark.parametrize(

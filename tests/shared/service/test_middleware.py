@@ -1,9 +1,11 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import pytest
 from fastapi import APIRouter, File, Request, UploadFile
+from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -139,6 +141,37 @@ async def test_a_form_over_the_limit_is_refused_as_too_large_and_not_as_malforme
     content = in_parts(head, *[b"x" * 100] * 20, b"\r\n--B--\r\n")
     answer = await service.client.post("/form", content=content, headers=headers)
     assert answer.status_code == 413
+
+
+async def stalled() -> AsyncIterator[bytes]:
+    yield b"--B"
+    await asyncio.sleep(60)
+    yield b"--"
+
+
+@pytest.mark.parametrize("path", ["/body", "/form", "/puzzled"])
+async def test_a_body_that_does_not_come_keeps_nobody_waiting(start: Start, path: str) -> None:
+    service = await start(router, settings={"deadline_ms": 100})
+    headers = {"content-type": "multipart/form-data; boundary=B"}
+    answer = await asyncio.wait_for(service.client.post(path, content=stalled(), headers=headers), 10)
+    assert answer.status_code == 504
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_that_has_come_has_no_time_to_keep(start: Start) -> None:
+    late, listening = asyncio.Event(), APIRouter()
+
+    @listening.post("/listening")
+    async def listen(request: Request) -> str:
+        await request.body()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(request.receive(), 0.2)
+            late.set()
+        return "done"
+
+    service = await start(listening, settings={"deadline_ms": 50})
+    answer = await service.client.post("/listening", content=b"x")
+    assert (answer.json(), late.is_set()) == ("done", False)
 
 
 async def test_an_answer_that_has_begun_is_broken_off_where_the_body_grows_too_large(start: Start) -> None:
@@ -280,6 +313,9 @@ async def test_the_door_hears_of_full_queues_behind_it(problem: MedReIDError, le
     async def receive() -> Message:
         return {"type": "http.request", "body": b""}
 
+    async def by_authorization(scope: Scope) -> str:
+        return Headers(scope=scope)["authorization"]
+
     frame = RequestFrame(
         refusing,
         service="test-service",
@@ -287,7 +323,7 @@ async def test_the_door_hears_of_full_queues_behind_it(problem: MedReIDError, le
         metrics=metrics,
         draining=lambda: False,
         door=door,
-        whose=lambda headers: headers["authorization"],
+        whose=by_authorization,
     )
     headers = [(b"authorization", b"flood")]
     await frame({"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b""}, receive, send)
