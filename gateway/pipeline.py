@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -14,9 +14,9 @@ from gateway.services import Compa
 from shared.contracts.internal import Classification
 from shared.contracts.public import ModalityVerdict, Subtype
 from shared.errors import BlankImage, InvalidInput, UnsupportedModality
-from shared.images.decoding import DecodedImage, decode_image
+from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
-from shared.images.views import Image, standard_view
+from shared.images.views import Image, square_view, standard_view
 from shared.modalities import Modality, Registry
 from shared.service.npy import deadline_of_request
 from shared.service.queue import InferenceQueue
@@ -24,16 +24,32 @@ from shared.service.queue import InferenceQueue
 SURE = 0.9
 """From this probability on COMPA contradicts a DICOM header."""
 
+KEPT = 20_000_000
+"""Pixels of one request that are kept as they were sent, 3 bytes each; of further images only what recipes need."""
+
 Result = TypeVar("Result")
 Recipes = Mapping[str, Callable[[Image], Image]]
 """By modality, what makes an image the view that its service receives."""
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An upload, decoded: uint8 (h, w, 3) as it was sent, or, where that is None, by size what recipes begin with."""
+
+    dicom_modality: str | None
+    pixels: Image | None
+    squares: Mapping[int, Image]
+
+    def before_recipe(self, size: int) -> Image:
+        """Of which a recipe of that size makes what it makes of the image as it was sent."""
+        return self.squares[size] if self.pixels is None else self.pixels
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """Uploads as images. `views` are what COMPA sees of them: none where the caller has `named` the modality."""
 
-    images: Sequence[DecodedImage]
+    images: Sequence[OpenedImage]
     views: Sequence[Image]
     named: Modality | None
 
@@ -82,9 +98,16 @@ class Pipeline:
     async def open(self, uploads: Sequence[bytes], modality: str | None) -> Opened:
         """Every upload decoded; raises what `decode_image` raises, and InvalidInput for an unknown modality."""
         named = self._named(modality)
-        read = partial(_decoded, with_view=named is None)
-        opened = [await self._in_thread(partial(read, data)) for data in uploads]
-        return Opened([image for image, _ in opened], [view for _, view in opened if view is not None], named)
+        sizes = {entry.recipe.size for entry in ([named] if named else self._registry)}
+        images, views, room = [], [], KEPT
+        for data in uploads:
+            image, view = await self._in_thread(partial(_opened, data, sizes, room, with_view=named is None))
+            images.append(image)
+            if image.pixels is not None:
+                room -= _count(image.pixels)
+            if view is not None:
+                views.append(view)
+        return Opened(images, views, named)
 
     def declared(self, opened: Opened) -> str | None:
         """The modality that the headers of all images name, whatever COMPA will say; None where they do not."""
@@ -115,7 +138,9 @@ class Pipeline:
     async def _views(self, opened: Opened, labels: Sequence[str], recipes: Recipes) -> list[Image]:
         count = len(opened.images)
         return [
-            await self._in_thread(partial(_view, recipes[label], image.pixels, (number, count)))
+            await self._in_thread(
+                partial(_view, recipes[label], image.before_recipe(self._registry[label].recipe.size), (number, count))
+            )
             for number, (image, label) in enumerate(zip(opened.images, labels, strict=True), 1)
         ]
 
@@ -127,10 +152,10 @@ class Pipeline:
         except KeyError:
             raise InvalidInput(f"modality: must be one of {', '.join(self._registry.names)}.") from None
 
-    def _declared(self, image: DecodedImage) -> Modality | None:
+    def _declared(self, image: OpenedImage) -> Modality | None:
         return self._registry.for_dicom(image.dicom_modality) if image.dicom_modality else None
 
-    def _verdict(self, image: DecodedImage, answer: Classification, index: int) -> ModalityVerdict:
+    def _verdict(self, image: OpenedImage, answer: Classification, index: int) -> ModalityVerdict:
         probabilities = dict(zip(answer.labels, answer.probabilities[index], strict=True))
         likeliest = max(probabilities, key=lambda label: probabilities[label])
         subtype = answer.subtypes[index] if answer.subtypes else None
@@ -175,10 +200,21 @@ def _view(recipe: Callable[[Image], Image], image: Image, place: tuple[int, int]
     return view
 
 
-def _decoded(data: bytes, *, with_view: bool) -> tuple[DecodedImage, Image | None]:
-    """The image, and what COMPA sees of it where it will be asked: one wait for a thread, not two."""
-    image = decode_image(data)
-    return image, standard_view(image.pixels) if with_view else None
+def _opened(data: bytes, sizes: Set[int], room: int, *, with_view: bool) -> tuple[OpenedImage, Image | None]:
+    """The image, and what COMPA sees of it where it will be asked: one wait for a thread, not two.
+
+    It is kept whole where it has no more pixels than there is `room` for.
+    """
+    decoded = decode_image(data)
+    view = standard_view(decoded.pixels) if with_view else None
+    if _count(decoded.pixels) <= room:
+        return OpenedImage(decoded.dicom_modality, decoded.pixels, {}), view
+    squares = {size: square_view(decoded.pixels, size) for size in sizes}
+    return OpenedImage(decoded.dicom_modality, None, squares), view
+
+
+def _count(pixels: Image) -> int:
+    return pixels.size // 3
 
 
 def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:

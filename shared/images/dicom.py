@@ -27,7 +27,7 @@ from pydicom.uid import (
 from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
 from shared.images.limits import Limits
 from shared.images.presentation import present
-from shared.images.tones import grey_to_rgb, to_8_bit
+from shared.images.tones import grey_to_rgb, in_8_bits
 from shared.images.views import Image
 
 _PALETTE: Final = tuple(
@@ -117,7 +117,7 @@ def _colour_to_8_bit(colours: NDArray[Any], bits: int) -> Image:
         raise ValueError("a colour image has three samples per pixel")
     if bits == 8:
         return colours.astype(np.uint8)
-    return to_8_bit(np.clip(colours / np.float32(2**bits - 1), 0, 1))
+    return in_8_bits(colours, lambda block: np.clip(block / np.float32(2**bits - 1), 0, 1))
 
 
 def _modality(dataset: Dataset) -> str | None:

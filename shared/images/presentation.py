@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from shared.images.tones import Tones, stretch, to_8_bit
+from shared.images.tones import Tone, Tones, in_8_bits, inverse, sample, stretch
 
 _MAX_TABLE_BITS: Final = 16
 
 
 def present(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     """uint8 (h, w) of the stored values (h, w) of a MONOCHROME1 or MONOCHROME2 image; padding becomes black."""
+    if stored.ndim != 2:
+        raise ValueError("a grey image has one sample per pixel")
     padding = _padding(stored, dataset)
-    tones = _voi(_modality_values(stored, dataset), padding, dataset)
-    if _inverted(dataset):
-        tones = 1 - tones
-    grey = to_8_bit(tones)
+    tone = _tone(stored, padding, dataset)
+    grey = in_8_bits(stored, inverse(tone) if _inverted(dataset) else tone)
     if padding is not None:
         grey[padding] = 0
     return grey
@@ -52,18 +52,22 @@ def _modality_values(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     return stored.astype(np.result_type(stored.dtype, np.float32)) * slope + intercept
 
 
-def _voi(values: NDArray[Any], padding: NDArray[np.bool_] | None, dataset: Dataset) -> Tones:
+def _tone(stored: NDArray[Any], padding: NDArray[np.bool_] | None, dataset: Dataset) -> Tone:
     """VOI LUT, else the first window, else a stretch; where both are given either may be used (PS3.3 C.11.2.1)."""
+
+    def values(block: NDArray[Any]) -> NDArray[Any]:
+        return _modality_values(block, dataset)
+
     if table := dataset.get("VOILUTSequence"):
-        entries, bits = _look_up(np.rint(values), table[0], dataset)
-        return entries / np.float32(2**bits - 1)
+        return lambda block: _entries_as_tones(np.rint(values(block)), table[0], dataset)
     centre, width = _number(dataset, "WindowCenter"), _number(dataset, "WindowWidth")
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if centre is not None and width is not None and width >= (1 if function == "LINEAR" else math.ulp(0)):
-        return window(values, centre, width, function)
-    if values.dtype == np.uint8 and dataset.BitsStored == 8:
-        return values / np.float32(255)  # 8 bits without a window are ready to be seen
-    return stretch(values, None if padding is None else ~padding)
+        return lambda block: window(values(block), centre, width, function)
+    if values(stored[:1]).dtype == np.uint8 and dataset.BitsStored == 8:
+        return lambda block: values(block) / np.float32(255)  # 8 bits without a window are ready to be seen
+    stretched = stretch(values(sample(stored, None if padding is None else ~padding)))
+    return lambda block: stretched(values(block))
 
 
 def window(values: NDArray[Any], centre: float, width: float, function: str) -> Tones:
@@ -82,6 +86,11 @@ def _inverted(dataset: Dataset) -> bool:
     """Whether low values are white. MONOCHROME1 and the shape INVERSE say the same, so both together invert once."""
     low_is_white: bool = dataset.PhotometricInterpretation == "MONOCHROME1"
     return low_is_white or dataset.get("PresentationLUTShape") == "INVERSE"
+
+
+def _entries_as_tones(values: NDArray[Any], table: Dataset, dataset: Dataset) -> Tones:
+    entries, bits = _look_up(values, table, dataset)
+    return entries / np.float32(2**bits - 1)
 
 
 def _look_up(values: NDArray[Any], table: Dataset, dataset: Dataset) -> tuple[NDArray[np.uint16], int]:

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 from shared.errors import InvalidInput, PayloadTooLarge
 from shared.images.limits import Limits
 from shared.images.sniffing import Kind
-from shared.images.tones import grey_to_rgb, stretch, to_8_bit
+from shared.images.tones import grey_to_rgb, in_8_bits, inverse, sample, stretch
 from shared.images.views import Image
 
 _DEEP_GREY: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -57,14 +57,15 @@ def _has_more_frames(image: Pillow.Image) -> bool:
 
 def _to_rgb(image: Pillow.Image) -> Image:
     white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
-    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+    not_inverted = image.format == "JPEG" and "adobe" not in image.info
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "CMYK" and not_inverted:
         # Pillow takes every CMYK JPEG as Adobe writes it, inverted; without Adobe's marker it is not.
         image = ImageChops.invert(image)
-    else:
-        ImageOps.exif_transpose(image, in_place=True)
     if image.mode in _DEEP_GREY:
-        tones = stretch(np.asarray(image))
-        return grey_to_rgb(to_8_bit(1 - tones if white_is_zero else tones))
+        values = np.asarray(image)
+        tone = stretch(sample(values))
+        return grey_to_rgb(in_8_bits(values, inverse(tone) if white_is_zero else tone))
     if image.has_transparency_data:
         image = _over_black(image if image.mode == "RGBA" else image.convert("RGBA"))
     # Pillow copies on every conversion, which for 100 megapixels are 400 MB

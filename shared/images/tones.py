@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -10,36 +11,66 @@ from numpy.typing import NDArray
 from shared.images.views import Image
 
 Tones = NDArray[np.floating[Any]]
-"""float (h, w), 0 black to 1 white."""
+"""float, 0 black to 1 white."""
+Tone = Callable[[NDArray[Any]], Tones]
+"""The tones of values of any depth, each by itself; values and tones have the same shape."""
 
 PERCENTILES: Final = (0.5, 99.5)
 """What a stretch maps to black and white: a few dead or burnt-in pixels must not decide about all the others."""
 _SAMPLE: Final = 4_000_000
+_BLOCK: Final = 1_000_000
 
 
-def stretch(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Tones:
-    """Values of any depth, (h, w), to tones: the 0.5th percentile becomes black, the 99.5th white, linearly between.
+def sample(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+    """Those of the values (h, w) that are finite and `valid` (all by default), (n,): each, or evenly a part of many."""
+    if valid is None and values.dtype.kind in "iu":
+        counted = values.reshape(-1)
+    else:
+        counted = values[np.isfinite(values) if valid is None else valid & np.isfinite(values)]
+    return counted[:: 1 + counted.size // _SAMPLE].copy()
 
-    Only finite values that are `valid` (all by default) are counted. Where the percentiles coincide, the extremes take
-    their place, and where those do too, the image is flat and becomes black.
+
+def stretch(counted: NDArray[Any]) -> Tone:
+    """The 0.5th percentile of the values that count, (n,), becomes black, the 99.5th white, linearly between.
+
+    Where the percentiles coincide, the extremes take their place, and where those do too, the image is flat and becomes
+    black.
     """
-    counted = np.isfinite(values) if valid is None else valid & np.isfinite(values)
-    sample = values[counted]
-    sample = sample[:: 1 + sample.size // _SAMPLE]
-    if sample.size == 0:
-        return np.zeros(values.shape, dtype=np.float32)
-    low, high = (float(level) for level in np.percentile(sample, PERCENTILES))
+    if counted.size == 0:
+        return _black
+    low, high = (float(level) for level in np.percentile(counted, PERCENTILES))
     if low == high:
-        low, high = float(sample.min()), float(sample.max())
+        low, high = float(counted.min()), float(counted.max())
     if low == high:
-        return np.zeros(values.shape, dtype=np.float32)
-    exact = np.result_type(values.dtype, np.float32)
-    return np.asarray(np.clip((values.astype(exact) - low) / (high - low), 0, 1))
+        return _black
+
+    def tone(values: NDArray[Any]) -> Tones:
+        exact = np.result_type(values.dtype, np.float32)
+        return np.asarray(np.clip((values.astype(exact) - low) / (high - low), 0, 1))
+
+    return tone
 
 
-def to_8_bit(tones: Tones) -> NDArray[np.uint8]:
-    """Tones 0 to 1 as uint8 0 to 255, rounded; NaN becomes black."""
-    return np.asarray(np.rint(np.nan_to_num(tones) * 255), dtype=np.uint8)
+def inverse(tone: Tone) -> Tone:
+    """Low values are white."""
+    return lambda values: 1 - tone(values)
+
+
+def _black(values: NDArray[Any]) -> Tones:
+    return np.zeros(values.shape, dtype=np.float32)
+
+
+def in_8_bits(values: NDArray[Any], tone: Tone) -> NDArray[np.uint8]:
+    """uint8 of values (h, w) or (h, w, 3), 0 to 255, rounded; a tone that is NaN becomes black.
+
+    A few rows at a time, because tones take up to eight times as much memory as what becomes of them.
+    """
+    result = np.empty(values.shape, dtype=np.uint8)
+    rows = max(1, _BLOCK // max(1, values[0].size))
+    for first in range(0, len(values), rows):
+        block = slice(first, first + rows)
+        result[block] = np.rint(np.nan_to_num(tone(values[block])) * 255)
+    return result
 
 
 def grey_to_rgb(grey: NDArray[np.uint8]) -> Image:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image as Files
 
+from gateway import pipeline as pipelines
 from gateway.pipeline import Pipeline
 from gateway.services import Compa
 from shared.images.recipes import apply_recipe
@@ -59,6 +60,19 @@ async def test_another_probe_is_sent_as_the_network_sees_it(threads: InferenceQu
     whole = apply_recipe(PICTURE, CT.recipe)
     assert view.shape == (224, 224, 3) != whole.shape
     np.testing.assert_array_equal(view[np.newaxis], network_view(whole[np.newaxis]))
+
+
+@pytest.mark.parametrize("room", [0, PICTURE.shape[0] * PICTURE.shape[1], 10 * PICTURE.size])
+async def test_large_images_are_not_kept_and_sent_the_same(
+    threads: InferenceQueue[None], room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipelines, "KEPT", room)
+    one = pipeline(threads, local=True)
+    opened = await one.open([png()] * 3, "ct")
+    kept = [image.pixels is not None for image in opened.images]
+    assert kept == [place < room // (PICTURE.shape[0] * PICTURE.shape[1]) for place in range(3)]
+    for view in await one.probe_views(opened, "ct"):
+        np.testing.assert_array_equal(view, apply_recipe(PICTURE, CT.recipe))
 
 
 async def test_what_is_enrolled_is_sent_whole(threads: InferenceQueue[None]) -> None:

@@ -191,6 +191,12 @@ def test_colour_with_one_sample_is_unreadable(make_dicom: MakeDicom) -> None:
         decode_image(make_dicom(np.zeros((4, 4), dtype=np.uint8), PhotometricInterpretation="RGB"))
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_grey_with_three_samples_is_unreadable(photometric: str, photo: Image, make_dicom: MakeDicom) -> None:
+    with pytest.raises(UnreadableImage):
+        decode_image(make_dicom(photo, PhotometricInterpretation=photometric))
+
+
 def test_too_many_pixels_are_refused_by_the_header_alone(make_dicom: MakeDicom) -> None:
     data = make_dicom(np.zeros((2, 2), dtype=np.uint8), Rows=20_000, Columns=20_000)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import ExifTags
 from PIL import Image as Pillow
 
 from shared.errors import InvalidInput, PayloadTooLarge, UnreadableImage
@@ -169,6 +170,14 @@ def test_cmyk_jpeg_without_adobes_marker_is_not_inverted(save: Save) -> None:
     plain = _without_adobe_marker(save(Pillow.eval(_cyan_sheet(), lambda ink: 255 - ink), "JPEG", quality=95))
 
     assert np.abs(_pixels(plain).astype(int) - (0, 255, 255)).max() < 6
+
+
+def test_cmyk_jpeg_without_adobes_marker_is_turned_upright(save: Save) -> None:
+    exif = Pillow.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    sheet = Pillow.new("CMYK", (20, 10), (0, 255, 255, 255))
+
+    assert _pixels(_without_adobe_marker(save(sheet, "JPEG", exif=exif))).shape == (20, 10, 3)
 
 
 def test_the_main_picture_of_a_camera_file_with_a_preview_is_read(photo: Image, save: Save) -> None:
