@@ -70,8 +70,9 @@ class Asker:
         verdicts = await self._pipeline.verdicts(opened)
         watch.lap("classify")
         if self._in_work == 1:
-            for view in opened.views[:1]:  # none where the caller has named the modality; one tells of a whole probe
-                self._foresight.learn(view, verdicts.of_images[0].label)
+            first = verdicts.of_images[0]  # one tells of a whole probe
+            if first.source == "compa":
+                self._foresight.learn(opened.views[0], first.label)
         return verdicts
 
     async def _asked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from shared.database.connections import Database
@@ -27,6 +28,10 @@ class AuditTrail:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """What is done in the block and its event are stored together or not at all."""
+        return self._database.together()
 
     async def record(self, event: AuditEvent) -> None:
         """Store an event; raises DatabaseUnavailable."""

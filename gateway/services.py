@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from gateway.settings import GatewaySettings
-from shared.contracts.internal import Classification, Matches, ModelDescription, PatientMatch, Templates
+from shared.contracts.internal import (
+    EMBEDDING_DIMENSION,
+    Classification,
+    Matches,
+    ModelDescription,
+    PatientMatch,
+    Templates,
+)
 from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy
+from shared.images.views import Image
 from shared.modalities import Registry
 from shared.service.admission import Share
 from shared.service.balancing import Observe
@@ -21,7 +29,6 @@ from shared.service.client import ServiceClient, create_client
 from shared.service.metrics import Metrics
 
 Answer = TypeVar("Answer", bound=BaseModel)
-Image = NDArray[np.uint8]
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
 """From a service's name to how it is reached; None is the network. Tests hand applications in here."""
 
@@ -44,7 +51,10 @@ class Compa:
         """Probabilities of uint8 (224, 224, 3) views."""
         response = await self._client.post_npy("/v1/classify", npy.encode(_stacked(views)))
         answer = _parse(Classification, response)
-        if len(answer.probabilities) != len(views):
+        rows = [len(views), len(answer.accepted), len(answer.subtypes or views)]
+        if {len(answer.probabilities), *rows} != {len(views)}:
+            raise BadUpstream
+        if any(len(row) != len(answer.labels) for row in answer.probabilities):
             raise BadUpstream
         return answer
 
@@ -70,7 +80,8 @@ class Identifier:
     async def templates(self, views: Sequence[Image]) -> Templates:
         """One template per view."""
         answer = _parse(Templates, await self._post("/v1/templates", views))
-        if len(answer.templates) != len(views):
+        size = EMBEDDING_DIMENSION * np.dtype(np.float32).itemsize
+        if len(answer.templates) != len(views) or any(len(one.embedding) != size for one in answer.templates):
             raise BadUpstream
         return answer
 
@@ -95,6 +106,8 @@ class Services:
     def __init__(
         self, settings: GatewaySettings, registry: Registry, metrics: Metrics, transport: Transport = over_network
     ) -> None:
+        if strangers := set(settings.service_urls) - set(registry.names):
+            raise ValueError(f"MEDREID_SERVICE_URLS names what the registry does not: {', '.join(sorted(strangers))}")
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         self._clients = {
             name: create_client(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))

@@ -8,8 +8,7 @@ from typing import Annotated
 from fastapi import Depends, File, Request, UploadFile
 
 from shared.errors import InvalidInput
-
-MAX_FILES = 64
+from shared.service.npy import MAX_IMAGES
 
 
 def only_fields(*allowed: str) -> Callable[[Request], Awaitable[None]]:
@@ -29,8 +28,8 @@ async def _contents(
         list[UploadFile], File(description="1 to 64 images: PNG, JPEG, TIFF, WebP, BMP or single-frame DICOM.")
     ],
 ) -> Sequence[bytes]:
-    if len(file) > MAX_FILES:
-        raise InvalidInput(f"Send at most {MAX_FILES} parts named `file`.")
+    if len(file) > MAX_IMAGES:
+        raise InvalidInput(f"Send at most {MAX_IMAGES} parts named `file`.")
     contents = [await part.read() for part in file]
     if not all(contents):
         raise InvalidInput("A part named `file` is empty.")

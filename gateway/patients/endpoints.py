@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Header, Path, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.errors import STORE_ERRORS, UPLOAD_ERRORS
-from gateway.patients.enrolment import enrol, make_claim, prepare, to_enrolment
+from gateway.patients.enrolment import enrol, make_claim, to_enrolment
 from gateway.state import State
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.public import (
@@ -40,6 +42,26 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+FIRST_RADIOGRAPH = datetime(1895, 1, 1, tzinfo=UTC)
+
+
+def _date_and_time(value: Any) -> Any:
+    """Pydantic would take a number for seconds since 1970, and so a date as DICOM writes it for another one."""
+    if isinstance(value, str) and not DATE_AND_TIME.match(value):
+        raise ValueError("write it as RFC 3339, such as 2024-01-31T10:30:00Z")
+    return value
+
+
+def _possible(time: datetime) -> datetime:
+    """A day ahead is a clock that is wrong, or a zone that is."""
+    if not FIRST_RADIOGRAPH <= time <= datetime.now(UTC) + timedelta(days=1):
+        raise ValueError("must be after 1895 and not in the future")
+    return time
+
+
+AcquiredAt = Annotated[AwareDatetime, BeforeValidator(_date_and_time), AfterValidator(_possible)]
+
 
 @router.post(
     "/{patient_id}/images",
@@ -54,7 +76,7 @@ async def enrol_images(
     state: State,
     modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
     reference: Annotated[str | None, Form(max_length=200, description="Opaque: where the image can be found.")] = None,
-    acquired_at: Annotated[AwareDatetime | None, Form(description="When it was taken; RFC 3339 with a zone.")] = None,
+    acquired_at: Annotated[AcquiredAt | None, Form(description="When it was taken; RFC 3339 with a zone.")] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Enrolment:
     """Enrol images of one patient, who need not be known before; searchable when this returns. All or none."""
@@ -66,7 +88,7 @@ async def enrol_images(
     if stored is not None:
         answer = to_enrolment(patient_id, stored)
     else:
-        prepared = await prepare(state, file, modality)
+        prepared = await state.pipeline.prepare(file, modality)
         answer = await enrol(state, patient_id, prepared, _no_nul(reference), acquired_at, claim)
     # A replay is recorded too: the first request may have failed between its enrolment and its event.
     outcome = f"{len(answer.images)} images{' again' if stored is not None else ''}"
@@ -82,7 +104,7 @@ def _no_nul(text: str | None) -> str | None:
 
 @router.get("", responses=responses(*STORE_ERRORS))
 async def list_patients(
-    _caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)],
+    caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)],
     state: State,
     after: Annotated[PatientId | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -98,15 +120,18 @@ async def list_patients(
         )
         for line in lines[:limit]
     ]
+    await state.audit.record(AuditEvent(caller.caller_id, "list", f"{len(items)} patients"))
     return PatientPage(items=items, next=items[-1].patient_id if len(lines) > limit else None)
 
 
 @router.get("/{patient_id}", responses=responses(*STORE_ERRORS, NotFound))
 async def get_patient(
-    patient_id: PatientInPath, _caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)], state: State
+    patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)], state: State
 ) -> Patient:
     """One patient with the imaging history in time order."""
     record = await state.gallery.patient(patient_id)
+    outcome = f"{len(record.images)} images"
+    await state.audit.record(AuditEvent(caller.caller_id, "history", outcome, patient_id=patient_id))
     return Patient(
         patient_id=record.patient_id,
         created_at=record.created_at,
@@ -119,8 +144,9 @@ async def erase_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ERASE)], state: State
 ) -> ErasureReceipt:
     """Erase everything about a patient; the receipt is the only time that this erasure is named."""
-    erasure = await state.gallery.erase(patient_id)
-    await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))
+    async with state.audit.together():
+        erasure = await state.gallery.erase(patient_id)
+        await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))
     return ErasureReceipt(
         patient_id=patient_id,
         images_erased=erasure.images_erased,
@@ -137,8 +163,9 @@ async def erase_image(
     state: State,
 ) -> None:
     """Erase one image; the patient stays, even without images."""
-    await state.gallery.erase_image(patient_id, image_id)
-    await state.audit.record(AuditEvent(caller.caller_id, "erase", "1 image", patient_id=patient_id))
+    async with state.audit.together():
+        await state.gallery.erase_image(patient_id, image_id)
+        await state.audit.record(AuditEvent(caller.caller_id, "erase", "1 image", patient_id=patient_id))
 
 
 def _metadata(image: ImageRecord) -> ImageMetadata:

@@ -46,11 +46,6 @@ def to_enrolment(patient_id: str, images: Sequence[ImageRecord]) -> Enrolment:
     return Enrolment(patient_id=patient_id, images=enrolled)
 
 
-async def prepare(state: GatewayState, uploads: Sequence[bytes], modality: str | None) -> list[Prepared]:
-    """The uploads prepared; they may be of several modalities."""
-    return await state.pipeline.prepare(uploads, modality)
-
-
 async def _templates(state: GatewayState, prepared: Sequence[Prepared]) -> list[Template]:
     """In the order of the uploads."""
     groups: dict[str, list[int]] = defaultdict(list)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from numpy.typing import NDArray
 
 from shared.contracts.internal import Classification
@@ -18,19 +18,14 @@ from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE
 from shared.models.folder import ModelManifest, Rejection
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
-from shared.service.model import LoadedModel, ModelServiceSettings
+from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
 from shared.service.npy import MODEL_ERRORS, NPY_BODY, Images, deadline_of_request
 
 router = APIRouter(prefix="/v1", tags=["classification"])
 
 
-async def _model(request: Request) -> LoadedModel:
-    model: LoadedModel = request.state.model
-    return model
-
-
 @router.post("/classify", responses=responses(*MODEL_ERRORS), openapi_extra=NPY_BODY)
-async def classify(images: Images, model: Annotated[LoadedModel, Depends(_model)]) -> Classification:
+async def classify(images: Images, model: Annotated[LoadedModel, Depends(loaded_model)]) -> Classification:
     """Probabilities over the modalities and `other`, per image; `accepted` is false where it should be refused."""
     if images.shape[1:3] != (NETWORK_SIZE, NETWORK_SIZE):
         raise InvalidInput(f"Send images of {NETWORK_SIZE} x {NETWORK_SIZE} pixels.")

@@ -48,7 +48,7 @@ class ModalityVerdict(Message):
     probabilities: Annotated[
         dict[str, Probability], Field(description="COMPA's answer; empty where COMPA was not asked.")
     ]
-    conflict: Annotated[bool, Field(description="COMPA is sure that it is something else than caller or DICOM say.")]
+    conflict: Annotated[bool, Field(description="COMPA is sure of something else than the DICOM header says.")]
     subtype: Annotated[
         Subtype | None, Field(description="the likeliest, of an upright image; null where COMPA knows none")
     ] = None

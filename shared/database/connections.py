@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -38,6 +39,7 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
         self._migrated = True  # until a connection says otherwise
+        self._common: ContextVar[Connection | None] = ContextVar("common connection", default=None)
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.url,
@@ -66,7 +68,13 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """A connection on which every statement is a transaction of its own: no round trips for BEGIN and COMMIT."""
+        """A connection on which every statement is a transaction of its own: no round trips for BEGIN and COMMIT.
+
+        In a block of `together` it is the connection of that transaction.
+        """
+        if (common := self._common.get()) is not None:
+            yield common
+            return
         try:
             async with self._pool.connection() as connection:
                 with _cut_after(TRANSACTION_S, connection):
@@ -82,6 +90,16 @@ class Database:
         """A connection inside a transaction: committed at the end, rolled back where an exception leaves the block."""
         async with self.session() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Everything that this task asks the database in the block is one transaction, whoever asks it."""
+        async with self.connection() as connection:
+            token = self._common.set(connection)
+            try:
+                yield
+            finally:
+                self._common.reset(token)
 
     async def fetch(self, query: str, parameters: Any = None) -> list[TupleRow]:
         """All rows of one statement, in a transaction of its own."""

@@ -16,6 +16,9 @@ LEADERS, LEADING_IMAGES, LOCAL_IMAGES = 3, 12, 2
 """Of the `LEADERS` nearest patients a search returns the local parts of up to `LEADING_IMAGES` images each, since the
 slice at the probe's level need not be the one with the nearest embedding; of those behind them, of `LOCAL_IMAGES`."""
 
+IDEMPOTENCY_HOURS = 24
+"""How long a claim is remembered."""
+
 
 def local_images(rank: int) -> int:
     """How many images of the patient at `rank`, counted from 0, take part with their local parts."""

@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
+    IDEMPOTENCY_HOURS,
     LEADING_IMAGES,
     LOCAL_IMAGES,
     Embedding,
@@ -26,9 +28,6 @@ from shared.gallery.contracts import (
     local_images,
 )
 from shared.ulid import new_ulid
-
-IDEMPOTENCY = timedelta(hours=24)
-DIMENSIONS = 256
 
 
 @dataclass
@@ -111,8 +110,8 @@ class MemoryGallery:
         stored = await self.replay(idempotency) if idempotency is not None else None
         if stored is not None:
             return stored
-        if any(template.embedding.shape != (DIMENSIONS,) for template in templates):
-            raise ValueError(f"embeddings have {DIMENSIONS} dimensions")
+        if any(template.embedding.shape != (EMBEDDING_DIMENSION,) for template in templates):
+            raise ValueError(f"embeddings have {EMBEDDING_DIMENSION} dimensions")
         now = datetime.now(UTC)
         image_ids = sorted(new_ulid() for _ in templates)  # the history keeps the order of the uploads
         images = [
@@ -129,7 +128,7 @@ class MemoryGallery:
     async def replay(self, claim: IdempotencyClaim) -> Sequence[ImageRecord] | None:
         """What this claim stored in the last 24 hours."""
         claimed = self._claims.get((claim.caller, claim.key))
-        if claimed is None or claimed.at < datetime.now(UTC) - IDEMPOTENCY:
+        if claimed is None or claimed.at < datetime.now(UTC) - timedelta(hours=IDEMPOTENCY_HOURS):
             return None
         if claimed.fingerprint != claim.fingerprint:
             raise Conflict

@@ -13,6 +13,7 @@ from psycopg.sql import SQL
 from shared.database.connections import Connection, Database
 from shared.errors import Conflict, NotFound
 from shared.gallery.contracts import (
+    IDEMPOTENCY_HOURS,
     LEADING_IMAGES,
     LOCAL_IMAGES,
     Embedding,
@@ -46,7 +47,6 @@ SELECT patient_id, ARRAY(
 FROM patients WHERE patient_id = ANY(%(patients)s)
 """
 IMAGE_COLUMNS = "image_id, modality, model_digest, quality, reference, acquired_at, enrolled_at"
-IDEMPOTENCY_HOURS = 24
 REMEMBERED_S = 1.0
 
 

@@ -22,7 +22,7 @@ from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
 from shared.modalities.settings import RegistrySettings
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
-from shared.service.model import LoadedModel, ModelServiceSettings
+from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
 from shared.service.npy import (
     GALLERY_ERRORS,
     MODEL_ERRORS,
@@ -38,11 +38,6 @@ router = APIRouter(prefix="/v1", tags=["identification"])
 async def _matcher(request: Request) -> Matcher:
     matcher: Matcher = request.state.matcher
     return matcher
-
-
-async def _model(request: Request) -> LoadedModel:
-    model: LoadedModel = request.state.model
-    return model
 
 
 TheMatcher = Annotated[Matcher, Depends(_matcher)]
@@ -78,7 +73,7 @@ async def templates(images: Images, matcher: TheMatcher) -> Templates:
 
 
 @router.get("/model")
-async def model(loaded: Annotated[LoadedModel, Depends(_model)]) -> ModelDescription:
+async def model(loaded: Annotated[LoadedModel, Depends(loaded_model)]) -> ModelDescription:
     """Which model answers, and its threshold of the operating point `strict`."""
     manifest = loaded.manifest
     return ModelDescription(modality=manifest.name, model=manifest.digest, strict_threshold=manifest.strict_threshold)
@@ -89,7 +84,11 @@ def create_identification_app(
     settings: ModelServiceSettings | None = None,
     database_settings: DatabaseSettings | None = None,
 ) -> FastAPI:
-    """The application over a model folder; ValueError where the folder holds no calibrated identifier."""
+    """The application over a model folder.
+
+    ValueError where the folder holds no calibrated identifier, or one of another recipe than the registry's: templates
+    and probes would be of different pictures under one digest.
+    """
     settings = settings or ModelServiceSettings()
     frame = ServiceFrame(settings)
     loaded = LoadedModel(folder, frame, settings)
@@ -98,7 +97,10 @@ def create_identification_app(
     calibration = loaded.manifest.calibration
     if calibration is None:
         raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
-    verifier = build_verifier(load_registry(RegistrySettings().registry)[loaded.manifest.name])
+    entry, recipe = load_registry(RegistrySettings().registry)[loaded.manifest.name], loaded.manifest.recipe
+    if recipe is not None and not recipe.same_as(entry.recipe):
+        raise ValueError(f"{folder.name}/ was trained with another recipe than the registry's; train it again")
+    verifier = build_verifier(entry)
     cohort = read_cohort(folder, loaded.manifest)
     database_settings = database_settings or DatabaseSettings()
     checks: dict[str, Any] = {"model": loaded.check}

@@ -38,6 +38,11 @@ class RecipeSpec(BaseModel):
     size: Annotated[int, Field(ge=224, le=512)] = 224
     steps: tuple[StepSpec, ...] = ()
 
+    def same_as(self, other: RecipeSpec) -> bool:
+        """Whether both make the same of every image: steps that are off do not count."""
+        mine, theirs = ([step for step in recipe.steps if step.enabled] for recipe in (self, other))
+        return self.size == other.size and mine == theirs
+
     def only(self, *names: str) -> RecipeSpec:
         """The same recipe with the named steps switched on and all others off (ablations)."""
         return RecipeSpec(

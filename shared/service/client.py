@@ -114,8 +114,11 @@ def create_client(
 ) -> ServiceClient:
     """A client for all replicas of one service, which refuse it where `service` is not their name.
 
-    `transport` lets tests call an application without a network.
+    `transport` lets tests call an application without a network. ValueError where the address has a path, under which
+    nothing would be asked.
     """
+    if httpx.URL(base_url).path != "/":
+        raise ValueError(f"the address of {service or 'a service'} must have no path")
     balanced = transport or BalancedTransport(base_url, Connections, observe, headers=named(service))
     return ServiceClient(base_url, balanced, service)
 

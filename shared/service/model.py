@@ -10,6 +10,7 @@ from typing import Annotated
 
 import cv2
 import structlog
+from fastapi import Request
 from pydantic import Field
 
 from shared.errors import ServiceUnavailable
@@ -35,7 +36,14 @@ class ModelServiceSettings(ServiceSettings):
     runtime: Annotated[Runtime, Field(description="litert, or tensorflow for comparisons (extra `tensorflow`).")] = (
         "litert"
     )
+    workers: Annotated[int, Field(ge=1, le=64, description="Threads, each with its own session of the model.")] = 1
     threads: Annotated[int, Field(ge=1, le=64, description="Threads of one session inside one inference.")] = 1
+
+
+async def loaded_model(request: Request) -> LoadedModel:
+    """The model of the service, which its lifespan has put under `model`."""
+    model: LoadedModel = request.state.model
+    return model
 
 
 class LoadedModel:

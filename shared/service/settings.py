@@ -29,7 +29,6 @@ class ServiceSettings(BaseSettings):
         int, Field(gt=0, description="Time for one request where the caller states none, in milliseconds.")
     ] = 10_000
     queue_capacity: Annotated[int, Field(ge=1, description="Requests that may wait for the model; more get 503.")] = 32
-    workers: Annotated[int, Field(ge=1, le=64, description="Threads, each with its own session of the model.")] = 1
     drain_seconds: Annotated[
         float, Field(ge=0, description="Time for requests in flight after SIGTERM, in seconds.")
     ] = 10.0

@@ -15,7 +15,8 @@ from gateway.services import Compa, Identifier
 from gateway.stopwatch import Stopwatch
 from shared.contracts.internal import Classification, Matches, ServiceTimings
 from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
-from shared.images.views import Image
+from shared.images.decoding import decode_image
+from shared.images.views import Image, standard_view
 from shared.modalities import load_registry
 from shared.service.admission import Share
 from shared.service.client import create_client
@@ -202,6 +203,14 @@ async def test_nobody_guesses_while_another_probe_is_in_work(place: Place) -> No
     place.compa.may_answer.set()
     place.names = "skin"
     assert await first == await second == known("skin")
+
+
+async def test_what_headers_declare_teaches_nothing(place: Place) -> None:
+    place.names = "skin"
+    place.compa.may_answer.set()
+    for _ in range(40):
+        await place.ask(dicom("MR"))
+    assert place.asker._foresight.expect(standard_view(decode_image(dicom("MR")).pixels)) is None
 
 
 async def test_whoever_names_the_modality_does_not_ask_compa(place: Place) -> None:

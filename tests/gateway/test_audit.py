@@ -53,6 +53,27 @@ async def test_an_event_about_nobody_has_no_key(trail: AuditTrail, database: Dat
     assert await database.fetch("SELECT patient_key FROM audit_events") == [(None,)]
 
 
+async def test_nothing_is_erased_where_its_event_cannot_be_stored(system: System, database: Database) -> None:
+    image = (await system.enrol("P-1", png(1), modality="ct")).json()["images"][0]["image_id"]
+    await database.fetch("ALTER TABLE audit_events RENAME TO away")
+    try:
+        for path in (f"/v1/patients/P-1/images/{image}", "/v1/patients/P-1"):
+            assert (await system.delete(path)).status_code == 503
+    finally:
+        await database.fetch("ALTER TABLE away RENAME TO audit_events")
+    assert await database.fetch("SELECT 1 FROM erasures") == []
+    assert (await system.delete("/v1/patients/P-1")).json()["images_erased"] == 1
+
+
+async def test_who_looks_at_patients_or_asks_for_one_is_recorded(system: System, database: Database) -> None:
+    await system.enrol("P-1", png(1), modality="ct")
+    await system.get("/v1/patients")
+    await system.get("/v1/patients/P-1")
+    assert (await system.verify(png(1), modality="ct", patient_id="P-2")).status_code == 404
+    rows = await database.fetch("SELECT action, outcome FROM audit_events ORDER BY event_id OFFSET 1")
+    assert rows == [("list", "1 patients"), ("history", "1 images"), ("verify", "not enrolled")]
+
+
 async def test_an_enrolment_that_is_sent_again_is_recorded_again(system: System, database: Database) -> None:
     for _ in range(2):
         await system.enrol("P-1", png(1), modality="ct", idempotency="once")

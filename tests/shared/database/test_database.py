@@ -49,6 +49,22 @@ def test_without_a_url_the_settings_say_which_variable_to_set(monkeypatch: pytes
         DatabaseSettings()
 
 
+async def test_what_is_asked_together_is_one_transaction(database: Database) -> None:
+    async def begin_and_fail() -> None:
+        async with database.together():
+            await database.fetch("INSERT INTO patients (patient_id) VALUES ('P-1')")
+            async with database.connection() as connection:
+                await connection.execute("INSERT INTO patients (patient_id) VALUES ('P-2')")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await begin_and_fail()
+    assert await database.fetch("SELECT 1 FROM patients") == []
+    async with database.together():
+        await database.fetch("INSERT INTO patients (patient_id) VALUES ('P-3')")
+    assert await database.fetch("SELECT patient_id FROM patients") == [("P-3",)]
+
+
 def test_the_password_is_not_shown() -> None:
     assert "secret" not in repr(settings("postgresql://user:secret@db/medreid"))
 

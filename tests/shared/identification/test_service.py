@@ -4,6 +4,7 @@ import io
 import shutil
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
-from shared.modalities import load_registry
+from shared.modalities import RecipeSpec, StepSpec, load_registry
 from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
@@ -440,6 +441,25 @@ async def test_the_description_says_what_the_bodies_are(client: httpx.AsyncClien
 def test_a_classifier_is_no_identifier(classifier_folder: Path) -> None:
     with pytest.raises(ValueError, match="classifier/ holds no identification model"):
         create_identification_app(classifier_folder)
+
+
+@pytest.mark.parametrize(
+    ("size", "enabled", "taken"),
+    [
+        pytest.param(304, False, False, id="another size"),
+        pytest.param(288, True, False, id="one more step"),
+        pytest.param(288, False, True, id="one more step that is off"),
+    ],
+)
+def test_a_model_of_another_recipe_than_the_registrys_is_refused(
+    identifier_folder: Path, tmp_path: Path, database_settings: DatabaseSettings, size: int, enabled: bool, taken: bool
+) -> None:
+    copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
+    steps = (*load_registry()["ct"].recipe.steps, StepSpec(name="greyscale", enabled=enabled))
+    changed = read_manifest(copy).model_copy(update={"recipe": RecipeSpec(size=size, steps=steps)})
+    (copy / MANIFEST_FILE).write_text(changed.model_dump_json())
+    with nullcontext() if taken else pytest.raises(ValueError, match="another recipe than the registry's"):
+        create_identification_app(tmp_path, database_settings=database_settings)
 
 
 def test_a_model_without_a_calibration_is_refused(identifier_folder: Path, tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ def request_in_hand(milliseconds: int) -> Iterator[None]:
         current_request.reset(token)
 
 
+@pytest.mark.parametrize("address", ["http://service/prefix", "http://service:8000/v1/"])
+def test_an_address_has_no_path(address: str) -> None:
+    with pytest.raises(ValueError, match="the address of ct-service must have no path"):
+        create_client(address, httpx.MockTransport(lambda _: httpx.Response(200)), service="ct-service")
+
+
 async def test_an_array_is_posted_as_npy() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert (request.method, request.url.path, request.url.query) == ("POST", "/v1/identify", b"top_k=3")

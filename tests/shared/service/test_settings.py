@@ -15,7 +15,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("port", 70000), ("log_level", "loud"), ("workers", 0), ("max_request_bytes", 0)]
+    ("name", "value"), [("port", 70000), ("log_level", "loud"), ("queue_capacity", 0), ("max_request_bytes", 0)]
 )
 def test_a_setting_out_of_range_is_refused(name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):

@@ -1,0 +1,80 @@
+"""What a service may not answer, and what may not be configured."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from gateway.services import Compa, Identifier, Services
+from gateway.settings import GatewaySettings
+from shared.contracts.internal import EMBEDDING_DIMENSION
+from shared.errors import BadUpstream
+from shared.modalities import load_registry
+from shared.service.admission import Share
+from shared.service.client import ServiceClient, create_client
+from shared.service.metrics import Metrics
+
+DIGEST = "sha256:" + "0" * 64
+VIEW = np.zeros((224, 224, 3), np.uint8)
+VERDICT = {"model": DIGEST, "labels": ["ct", "other"], "probabilities": [[1, 0]], "accepted": [True], "subtypes": []}
+
+
+def answering(body: dict[str, Any]) -> ServiceClient:
+    return create_client("http://service", httpx.MockTransport(lambda _: httpx.Response(200, json=body)))
+
+
+def templates(*embeddings: bytes) -> dict[str, Any]:
+    made = [{"embedding": base64.b64encode(embedding).decode(), "quality": 1.0} for embedding in embeddings]
+    return {"model": DIGEST, "templates": made, "timings_ms": {"queue": 0, "inference": 0, "search": 0}}
+
+
+async def test_a_verdict_of_every_image_is_taken() -> None:
+    assert (await Compa(answering(VERDICT)).classify([VIEW])).accepted == [True]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"probabilities": []}, id="no image"),
+        pytest.param({"probabilities": [[1]]}, id="fewer probabilities than labels"),
+        pytest.param({"accepted": []}, id="not judged"),
+        pytest.param({"subtypes": [None, None]}, id="more sub-types than images"),
+    ],
+)
+async def test_a_verdict_of_another_shape_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadUpstream):
+        await Compa(answering(VERDICT | wrong)).classify([VIEW])
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "taken"),
+    [
+        pytest.param([bytes(4 * EMBEDDING_DIMENSION)], True, id="one for the image"),
+        pytest.param([], False, id="none"),
+        pytest.param([bytes(4 * EMBEDDING_DIMENSION)] * 2, False, id="two for one image"),
+        pytest.param([bytes(4)], False, id="too short"),
+    ],
+)
+async def test_templates_of_another_shape_are_refused(embeddings: list[bytes], taken: bool) -> None:
+    identifier = Identifier(answering(templates(*embeddings)), Share(1, Metrics()))
+    if taken:
+        assert len((await identifier.templates([VIEW])).templates) == 1
+        return
+    with pytest.raises(BadUpstream):
+        await identifier.templates([VIEW])
+
+
+@pytest.mark.parametrize(
+    ("urls", "complaint"),
+    [
+        pytest.param({"ctt": "http://ct"}, "MEDREID_SERVICE_URLS names what the registry does not: ctt", id="unknown"),
+        pytest.param({"ct": "http://ct/v2"}, "the address of ct-service must have no path", id="with a path"),
+    ],
+)
+def test_addresses_that_would_be_overlooked_are_mistakes(urls: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Services(GatewaySettings(service_urls=urls), load_registry(), Metrics())
