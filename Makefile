@@ -60,7 +60,7 @@ format: .venv/dev.stamp ## Format and sort imports
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-coverage: test ## Write the coverage of the last `make test` as pages to htmlcov/
+coverage: test ## Run the tests and write their coverage as pages to htmlcov/
 	@.venv/bin/coverage html
 
 schemathesis: .venv/dev.stamp ## The long run against the services' own OpenAPI: CASES=2000
@@ -84,8 +84,8 @@ evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT
 	@:$(data_needed)
 	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)"
 
-bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [SIZES="1000 10000"]
-	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(SIZES),--sizes $(SIZES)) \
+bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [MODALITY=fundus] [SIZES="1000 10000"]
+	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(MODALITY),--modality $(MODALITY)) $(if $(SIZES),--sizes $(SIZES)) \
 		$(if $(call on,$(FRESH)),--fresh)
 
 ##@ Measure the speed (results under .bench/results)
@@ -141,7 +141,7 @@ lock: .venv/dev.stamp ## Pin and hash the newest versions of everything: require
 
 clean: ## Remove .venv, .run and what tests and tools left
 	@[ ! -x $(python) ] || $(local) down
-	@rm -rf .venv .run .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	@rm -rf .venv .run .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
 
 .venv/%.stamp: requirements/%.lock
 	@deploy/install.sh $*

@@ -12,7 +12,8 @@ from samples.load import Sample, sample_set
 from shared.images.decoding import decode_image
 from shared.images.views import Image
 from shared.modalities import load_registry
-from training.datasets.manifest import Row, read_manifest
+from shared.models.folder import file_digest
+from training.datasets.manifest import MANIFEST_NAME, Row, read_manifest
 from training.evaluation.distractors import Persons, real_persons
 from training.evaluation.scorers import ShippedModel
 from training.virtual import deform
@@ -41,9 +42,9 @@ def modality_with_most_people(data: Path | None) -> str:
 
 
 def read_people(data: Path | None, modality: str, cache: Path) -> Persons:
-    """Float32 (people, pictures, d); kept in the folder `cache` for the model that made them."""
+    """Float32 (people, pictures, d); kept in the folder `cache` for the model that made them and the bundle's manifest."""
     model = ShippedModel(REPOSITORY / f"{modality}-service", load_registry()[modality], data or REPOSITORY)
-    source = "bundle" if data else "samples"
+    source = file_digest(data / MANIFEST_NAME)[-12:] if data else "samples"
     kept = cache / f"{modality}-{source}-{model.manifest.digest[-12:]}.npy"
     if not kept.is_file():
         persons = _of_bundle(model, data, modality) if data else _samples(model, modality)

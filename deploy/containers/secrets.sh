@@ -1,15 +1,19 @@
 #!/bin/sh
-# Make the secrets of compose.yaml under .secrets/ where they are missing: a random password, and the URL that holds it.
+# Make the secrets of compose.yaml under .secrets/ where they are missing: a random password for each of the two users of
+# the database, and the URL that holds it.
 set -eu
 cd "$(dirname "$0")/../.."
 umask 077
 mkdir -p .secrets
-if [ ! -s .secrets/database_password ]; then
+make_user() {
+    [ ! -s ".secrets/$2_password" ] || return 0
     password=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
-    printf %s "$password" >.secrets/database_password
-    printf 'postgresql://medreid:%s@db:5432/medreid\n' "$password" >.secrets/database_url
+    printf %s "$password" >".secrets/$2_password"
+    printf 'postgresql://%s:%s@db:5432/medreid\n' "$1" "$password" >".secrets/$2_url"
     # Compose mounts files with the owner they have here, and the containers run as another user than this one:
     # the files are readable, the folder around them is not.
-    chmod 444 .secrets/database_password .secrets/database_url
-    echo "Made .secrets/: a random database password."
-fi
+    chmod 444 ".secrets/$2_password" ".secrets/$2_url"
+    echo "Made .secrets/$2_password and .secrets/$2_url."
+}
+make_user medreid database
+make_user medreid_reader database_reader

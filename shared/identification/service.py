@@ -1,4 +1,4 @@
-"""ct-, mri-, fundus-, skin-service: whose image is it?"""
+"""The identification services: whose image is it?"""
 
 from __future__ import annotations
 

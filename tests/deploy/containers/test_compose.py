@@ -93,10 +93,18 @@ def test_a_container_is_not_stopped_before_it_has_drained(services: Services) ->
     assert all(float(services[name]["stop_grace_period"].removesuffix("s")) > drain for name in {"gateway", *MODELS})
 
 
+def test_services_of_a_modality_can_only_read_the_database(services: Services) -> None:
+    writers = {name for name, service in services.items() if "database_url" in service.get("secrets", [])}
+    reading = {"source": "database_reader_url", "target": "database_url"}
+    readers = {name for name, service in services.items() if reading in service.get("secrets", [])}
+    assert writers == {"gateway", "migrate"}
+    assert readers == MODELS - {"compa-service"}
+
+
 def test_secrets_are_files_and_no_value_is_in_the_compose_file(services: Services) -> None:
-    assert {secret["file"] for secret in load("compose.yaml")["secrets"].values()} == {
-        ".secrets/database_url",
-        ".secrets/database_password",
+    assert {name: secret["file"] for name, secret in load("compose.yaml")["secrets"].items()} == {
+        name: f".secrets/{name}"
+        for name in ("database_url", "database_password", "database_reader_url", "database_reader_password")
     }
     for service in services.values():
         assert not [key for key in service.get("environment", {}) if "PASSWORD" in key or key.endswith("_URL")]

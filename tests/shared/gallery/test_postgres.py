@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from shared.database.connections import Database, open_database
 from shared.database.embedded import EmbeddedServer
@@ -18,7 +20,7 @@ from shared.gallery import memory
 from shared.gallery.contracts import SearchResult
 from shared.gallery.memory import MemoryGallery
 from shared.gallery.postgres import PostgresGallery
-from tests.shared.gallery.making import DIGEST, claim, template, unit
+from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit
 
 
 async def content_of_all_tables(database: Database) -> str:
@@ -45,6 +47,39 @@ async def test_after_erasure_of_an_image_no_table_holds_its_id(gallery: Postgres
     after = await content_of_all_tables(database)
     assert gone.image_id not in after
     assert kept.image_id in after
+
+
+READER = Path(__file__).parents[3] / "deploy/database/reader.sql"
+
+
+@pytest.fixture
+def reader_settings(database_settings: DatabaseSettings) -> Iterator[DatabaseSettings]:
+    """Of the role that services of a modality have in containers."""
+    with psycopg.connect(database_settings.url, autocommit=True) as owner:
+        owner.execute(READER.read_text(encoding="utf-8").replace(":'password'", "'x'").encode())
+        url = make_conninfo(database_settings.url, user="medreid_reader")
+        yield DatabaseSettings.model_validate({"database_url": url})
+        owner.execute("DROP OWNED BY medreid_reader; DROP ROLE medreid_reader")
+
+
+async def test_a_role_that_only_reads_is_all_that_a_search_needs(
+    gallery: PostgresGallery, reader_settings: DatabaseSettings
+) -> None:
+    await gallery.enrol("P-1", [template(1)])
+    await gallery.enrol("P-2", [template(2, digest=OTHER_DIGEST)])  # in a table that is newer than the role
+    async with open_database(reader_settings) as database:
+        reader = PostgresGallery(database)
+        await reader.ping()
+        for patient_id, digest in (("P-1", DIGEST), ("P-2", OTHER_DIGEST)):
+            probe = template(int(patient_id[-1])).embedding
+            found = await reader.search("ct", digest, probe, 3, 3)
+            assert [neighbour.patient_id for neighbour in found.neighbours] == [patient_id]
+            assert len(await reader.local("ct", digest, probe, [patient_id])) == 1
+            assert await reader.find("ct", digest, probe, patient_id)
+        assert len(await reader.counts()) == 2
+        for statement in ("INSERT INTO patients (patient_id) VALUES ('P-3')", "DELETE FROM audit_events"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await database.fetch(statement)
 
 
 async def test_a_claim_is_forgotten_after_a_day(gallery: PostgresGallery, database: Database) -> None:
