@@ -42,7 +42,7 @@ def modality_with_most_people(data: Path | None) -> str:
 
 
 def read_people(data: Path | None, modality: str, cache: Path) -> Persons:
-    """Float32 (people, pictures, d); kept in the folder `cache` for the model that made them and the bundle's manifest."""
+    """Float32 (people, pictures, d); kept in the folder `cache` for the model and the manifest they come from."""
     model = ShippedModel(REPOSITORY / f"{modality}-service", load_registry()[modality], data or REPOSITORY)
     source = file_digest(data / MANIFEST_NAME)[-12:] if data else "samples"
     kept = cache / f"{modality}-{source}-{model.manifest.digest[-12:]}.npy"
