@@ -44,6 +44,8 @@ from training.validation import FITTED, Embed, Embeddings, Scored, ValidationSet
 from training.verdicts import rejection_figures, subtype_figures
 
 COMPA = "compa"
+LEAST = 4
+"""Subjects that a network may be made of."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def shipped_cohort(
 
 
 def judged_by(
-    embed: Embed, cohort: Cohort, data: Data, configuration: IdentifierConfiguration, judge: Judge
+    embed: Embed, cohort: Cohort | None, data: Data, configuration: IdentifierConfiguration, judge: Judge
 ) -> list[Scored]:
     """The tracks of the validation subjects, whom neither embedder nor cohort has seen."""
     seed = configuration.seed
@@ -180,17 +182,23 @@ def judged_by(
 
 
 def calibrate(
-    tracks: Sequence[Scored], data: Data, configuration: IdentifierConfiguration, modality: Modality, embed: Embed
+    tracks: Sequence[Scored],
+    data: Data,
+    configuration: IdentifierConfiguration,
+    modality: Modality,
+    embed: Embed,
+    most: int = FITTED,
 ) -> Calibration:
     """Fitted on the tracks of subjects that the network has not seen, with keypoints where the registry has them.
 
-    `data` and `embed` make the repeat shots that the configuration may ask for.
+    Where keypoints were compared, at most `most` probes of a track count. `data` and `embed` make the repeat shots that
+    the configuration may ask for.
     """
     made = list[Scored]()
     if configuration.repeats and modality.local_verification:
         part = repeat_shots(data.validation, data.pictures, data.recipe, configuration.seed)
         made = judged(build_verifier(modality), part, part.embeddings(embed))
-    real = [track if track.agreeing is None else track.drawn(FITTED) for track in tracks]
+    real = [track if track.agreeing is None else track.drawn(most) for track in tracks]
     limits = Limits(modality.threshold, shown=configuration.shown)
     limits = limits.halved() if configuration.cautious else limits
     bounded = configuration.bounded and modality.local_verification  # without keypoints nothing would say the rest
@@ -242,19 +250,36 @@ def load_data(modality: Modality, bundle: Bundle, configuration: IdentifierConfi
 
 def identified_rows(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
     """What a modality's network learns from; ValueError where that is too little."""
+    rows = _learned_from(name, bundle, configuration)
+    if _subjects(rows) < LEAST:
+        anywhere = _learned_from(name, bundle, configuration.model_copy(update={"sources": ()}))
+        if _subjects(anywhere) < LEAST:
+            raise ValueError(
+                f"the manifest has fewer than four subjects with modality {name}, split train and role train; "
+                "a network cannot learn to tell people apart from them"
+            )
+        raise ValueError(
+            f"`sources` of the configuration of {name} names {', '.join(configuration.sources)}, and fewer than four of"
+            f" the {_subjects(anywhere)} subjects with modality {name}, split train and role train are from there:"
+            " empty it, or name sources of the manifest"
+        )
+    return rows
+
+
+def _learned_from(name: str, bundle: Bundle, configuration: IdentifierConfiguration) -> list[Row]:
     candidates = bundle.training_rows(name)
     rows = [
         row
         for row in candidates
         if row.role == "train" and row.subject and (not configuration.sources or row.source in configuration.sources)
     ]
-    rows += [replace(r, subject=r.path, track="") for r in candidates if r.source in configuration.instance_sources]
-    if len({row.subject for row in rows}) < 4:
-        raise ValueError(
-            f"the manifest has fewer than four subjects with modality {name}, split train and role train; "
-            "a network cannot learn to tell people apart from them"
-        )
-    return rows
+    return rows + [
+        replace(r, subject=r.path, track="") for r in candidates if r.source in configuration.instance_sources
+    ]
+
+
+def _subjects(rows: Sequence[Row]) -> int:
+    return len({row.subject for row in rows})
 
 
 def _rebuilt_identifier(configuration: IdentifierConfiguration, weights: Path | None) -> keras.Model:

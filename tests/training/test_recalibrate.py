@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,17 +14,18 @@ from shared.images.recipes import build_recipe
 from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier
 from shared.modalities import load_registry
-from shared.models.folder import COHORT_FILE, MANIFEST_FILE, ModelManifest, read_manifest
+from shared.models.folder import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, ModelManifest, read_manifest
 from shared.models.sessions import open_session
 from tests.training.conftest import PICTURES, SUBJECTS
 from training.configuration import CONFIGURATION_FILE, read_configuration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.pictures import CACHE_SIDE, load_pictures
 from training.datasets.split import is_validation
-from training.recalibrate import recalibrate
-from training.runs import Bundle
+from training.points import ENOUGH
+from training.recalibrate import main, recalibrate
+from training.runs import Bundle, calibrate, embedder_of
 from training.trunks import MOBILENET_V2_FILE
-from training.validation import ValidationSet
+from training.validation import Scored, ValidationSet
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras on NumPy 2
@@ -144,6 +146,80 @@ def test_without_its_weights_such_a_trunk_is_left_alone(folder: Path, data: Bund
     with pytest.raises(ValueError, match="needs its ImageNet weights"):
         recalibrate(folder, data, folder)
     assert (folder / MANIFEST_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("configuration", [FROZEN, TRAINED], ids=["frozen", "trained"])
+def test_people_whom_the_network_has_not_seen_are_all_judged_by_what_ships(
+    folder: Path, data: Bundle, configuration: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / CONFIGURATION_FILE).write_text(configuration)
+    session, cohort = open_session(folder), read_cohort(folder, read_manifest(folder))
+    pictures, recipe = load_pictures(data.root, data.rows, CACHE_SIDE), build_recipe(load_registry()["skin"].recipe)
+    everybody = ValidationSet(data.rows, pictures, recipe)
+    (expected,) = everybody.scored(everybody.embeddings(embedder_of(session)), cohort)
+    judged: list[Scored] = []
+
+    def seen(tracks: list[Scored], *others: Any) -> Any:
+        judged.extend(tracks)
+        assert others[-1] == ENOUGH  # all of them say what the calibration is
+        return calibrate(tracks, *others)
+
+    monkeypatch.setattr("training.recalibrate.calibrate", seen)
+    recalibrate(folder, data, folder, unseen=True)
+    (track,) = judged
+    assert track.score.queries == SUBJECTS * (PICTURES - 1)
+    np.testing.assert_array_equal(track.truth, expected.truth)
+    np.testing.assert_allclose(track.similarities, expected.similarities, atol=1e-6)
+    assert track.levels is not None
+    assert expected.levels is not None
+    np.testing.assert_allclose(track.levels, expected.levels, atol=1e-6)
+
+
+def test_their_calibration_leaves_network_and_cohort_alone(folder: Path, data: Bundle) -> None:
+    (folder / CONFIGURATION_FILE).write_text(f'{FROZEN}shown = true\ncohort_sources = ["elsewhere"]\n')
+    before, files = read_manifest(folder), [folder / MODEL_FILE, folder / COHORT_FILE]
+    contents = [file.read_bytes() for file in files]
+    after = recalibrate(folder, data, folder, unseen=True)
+    assert [file.read_bytes() for file in files] == contents
+    assert after == read_manifest(folder)
+    assert (after.digest, after.golden, after.cohort) == (before.digest, before.golden, before.cohort)
+    assert after.calibration != before.calibration
+    assert strangers(after) == SUBJECTS * (PICTURES - 1)
+    assert after.training["configuration"]["shown"] is True
+    assert after.training["configuration"].get("cohort_sources", []) == []
+
+
+def test_they_may_come_from_any_source(folder: Path, data: Bundle) -> None:
+    (folder / CONFIGURATION_FILE).write_text(f'{FROZEN}sources = ["elsewhere"]\n')
+    assert strangers(recalibrate(folder, data, folder, unseen=True)) == SUBJECTS * (PICTURES - 1)
+
+
+def test_whose_pictures_are_in_the_cohort_cannot_pass_for_unseen(folder: Path, data: Bundle) -> None:
+    recalibrate(folder, data, folder)
+    before = (folder / MANIFEST_FILE).read_bytes()
+    with pytest.raises(ValueError, match=r"\d+% of the pictures are in cohort.npy"):
+        recalibrate(folder, data, folder, unseen=True)
+    assert (folder / MANIFEST_FILE).read_bytes() == before
+
+
+def test_without_a_cohort_they_are_judged_by_the_network_alone(folder: Path, data: Bundle) -> None:
+    write(folder, read_manifest(folder).model_copy(update={"cohort": None}))
+    (folder / COHORT_FILE).unlink()
+    manifest = recalibrate(folder, data, folder, unseen=True)
+    assert manifest.cohort is None
+    assert manifest.calibration is not None
+    assert manifest.calibration.cohort_weight == 0
+
+
+def test_the_command_says_who_is_unseen(
+    folder: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    freeze(folder)
+    cohort = (folder / COHORT_FILE).read_bytes()
+    monkeypatch.setattr("training.recalibrate.REPOSITORY", folder.parent)
+    main(["--data", str(bundle), "--modality", "skin", "--unseen"])
+    assert "strict=" in capsys.readouterr().out
+    assert (folder / COHORT_FILE).read_bytes() == cohort
 
 
 def test_probes_are_drawn_the_same_before_and_after_they_are_verified(bundle: Path) -> None:

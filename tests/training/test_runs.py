@@ -15,13 +15,30 @@ from tests.training.conftest import PICTURES, SUBJECTS
 from training.configuration import IdentifierConfiguration
 from training.datasets.manifest import read_manifest as read_rows
 from training.datasets.pictures import CACHE_SIDE, load_pictures
-from training.runs import Bundle, train_modality
+from training.runs import Bundle, identified_rows, train_modality
 from training.trunks import MOBILENET_V2_FILE
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras on NumPy 2
     pytest.mark.timeout(300),  # several networks are built
 ]
+
+
+def from_sources(*sources: str) -> IdentifierConfiguration:
+    return IdentifierConfiguration(kind="identifier", trunk="mobilenet_v2", sources=sources)
+
+
+def test_sources_that_leave_nobody_are_named(bundle: Path) -> None:
+    data = Bundle(bundle, read_rows(bundle), None)
+    assert identified_rows("skin", data, from_sources("generated", "elsewhere"))
+    with pytest.raises(ValueError, match=f"names elsewhere, other, and fewer than four of the {SUBJECTS} subjects"):
+        identified_rows("skin", data, from_sources("elsewhere", "other"))
+
+
+def test_sources_are_not_blamed_where_there_are_too_few_people_anyway(bundle: Path) -> None:
+    few = Bundle(bundle, [row for row in read_rows(bundle) if row.subject < "s03"], None)
+    with pytest.raises(ValueError, match="the manifest has fewer than four subjects with modality skin"):
+        identified_rows("skin", few, from_sources("elsewhere"))
 
 
 def random_trunk() -> keras.Model:
