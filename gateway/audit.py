@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from shared.database.connections import Database
-from shared.service.context import current_request
+from shared.service.context import id_of_request
 from shared.ulid import new_ulid
 
 
@@ -35,14 +35,13 @@ class AuditTrail:
 
     async def record(self, event: AuditEvent) -> None:
         """Store an event; raises DatabaseUnavailable."""
-        context = current_request.get()
         await self._database.fetch(
             "INSERT INTO audit_events"
             " (event_id, request_id, caller, action, outcome, modality, model_digest, confidence, patient_key)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, (SELECT patient_key FROM patients WHERE patient_id = %s))",
             [
                 new_ulid(),
-                context.request_id if context else "",
+                id_of_request(),
                 event.caller,
                 event.action,
                 event.outcome,

@@ -15,6 +15,7 @@ Which it is cannot be told from the pictures, since views may have changed since
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,8 +178,8 @@ def _needed(weights: Path | None) -> Path:
     return weights
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the new parameters and points."""
+def main(arguments: list[str] | None = None) -> int:
+    """Print the new parameters and points; exit status 0, or 2 where something is wrong, which is said."""
     parser = argparse.ArgumentParser(
         prog="python -m training.recalibrate",
         description=__doc__,
@@ -195,12 +196,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs", help="checkpoints of the training")
     options = parser.parse_args(arguments)
     weights = options.weights or options.data.parent / "weights"
-    bundle = Bundle(options.data, read_rows(options.data), weights if weights.is_dir() else None)
-    for name in options.modality:
-        folder, run = REPOSITORY / f"{name}-service", options.runs / name
-        manifest = recalibrate(folder, bundle, run, unseen=options.unseen)
-        print(name, manifest.calibration, manifest.operating_points)  # noqa: T201
+    try:
+        bundle = Bundle(options.data, read_rows(options.data), weights if weights.is_dir() else None)
+        for name in options.modality:
+            folder, run = REPOSITORY / f"{name}-service", options.runs / name
+            manifest = recalibrate(folder, bundle, run, unseen=options.unseen)
+            print(name, manifest.calibration, manifest.operating_points)  # noqa: T201
+    except ValueError as error:
+        print(f"recalibrate: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

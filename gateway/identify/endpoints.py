@@ -21,7 +21,7 @@ from shared.errors import InvalidInput, NoOperatingPoint, responses
 from shared.identification.decision import decide
 from shared.identification.points import NOBODY, point_threshold
 from shared.modalities import Modality
-from shared.service.context import current_request
+from shared.service.context import id_of_request
 
 router = APIRouter(prefix="/v1", tags=["identify"])
 
@@ -92,7 +92,6 @@ def _asked(entry: Modality, matches: Matches, threshold: float | None, point: Op
 
 
 def _answer(prepared: list[Prepared], matches: Matches, asked: _Asked, watch: Stopwatch) -> Identification:
-    context = current_request.get()
     candidates = [
         Candidate(
             patient_id=match.patient_id,
@@ -106,7 +105,7 @@ def _answer(prepared: list[Prepared], matches: Matches, asked: _Asked, watch: St
     top = candidates[0] if candidates else None
     decision = decide(top.confidence if top else None, matches.unknown_probability, asked.threshold)
     return Identification(
-        request_id=context.request_id if context else "",
+        request_id=id_of_request(),
         decision=decision,
         patient_id=top.patient_id if top and decision == "identified" else None,
         confidence=top.confidence if top else 0.0,

@@ -16,7 +16,7 @@ from gateway.stopwatch import Stopwatch
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.public import ModelDigests, PatientId, Probability, Verification
 from shared.errors import NotFound, responses
-from shared.service.context import current_request
+from shared.service.context import id_of_request
 
 router = APIRouter(prefix="/v1", tags=["verify"])
 
@@ -51,9 +51,8 @@ async def verify(
         caller.caller_id, "verify", outcome, entry.name, answer.model, answer.match.probability, patient_id
     )
     await state.audit.record(event)
-    context = current_request.get()
     return Verification(
-        request_id=context.request_id if context else "",
+        request_id=id_of_request(),
         match=match,
         patient_id=patient_id,
         confidence=answer.match.probability,

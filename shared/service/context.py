@@ -51,6 +51,12 @@ class RequestContext:
 current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
 
 
+def id_of_request() -> str:
+    """The id of the request in hand; empty outside of one."""
+    context = current_request.get()
+    return context.request_id if context else ""
+
+
 def valid_request_id(value: str | None) -> str:
     """The caller's request id where it is harmless, otherwise a new one."""
     return value if value and REQUEST_ID.fullmatch(value) else new_ulid()

@@ -217,9 +217,14 @@ def test_the_command_says_who_is_unseen(
     freeze(folder)
     cohort = (folder / COHORT_FILE).read_bytes()
     monkeypatch.setattr("training.recalibrate.REPOSITORY", folder.parent)
-    main(["--data", str(bundle), "--modality", "skin", "--unseen"])
+    assert main(["--data", str(bundle), "--modality", "skin", "--unseen"]) == 0
     assert "strict=" in capsys.readouterr().out
     assert (folder / COHORT_FILE).read_bytes() == cohort
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(tmp_path), "--modality", "skin"]) == 2
+    assert capsys.readouterr().err.startswith("recalibrate: there is no manifest.csv in the data folder")
 
 
 def test_probes_are_drawn_the_same_before_and_after_they_are_verified(bundle: Path) -> None:
