@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from shared.database.connections import Database
+from shared.errors import NotFound
 from shared.service.context import id_of_request
 from shared.ulid import new_ulid
 
@@ -32,6 +34,15 @@ class AuditTrail:
     def together(self) -> AbstractAsyncContextManager[None]:
         """What is done in the block and its event are stored together or not at all."""
         return self._database.together()
+
+    @asynccontextmanager
+    async def noticing(self, caller: str, action: str) -> AsyncIterator[None]:
+        """That somebody is not enrolled is an answer as well: where the block raises NotFound, it leaves an event."""
+        try:
+            yield
+        except NotFound:
+            await self.record(AuditEvent(caller, action, "not enrolled"))
+            raise
 
     async def record(self, event: AuditEvent) -> None:
         """Store an event; raises DatabaseUnavailable."""

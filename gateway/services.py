@@ -51,10 +51,8 @@ class Compa:
         """Probabilities of uint8 (224, 224, 3) views."""
         response = await self._client.post_npy("/v1/classify", npy.encode(_stacked(views)))
         answer = _parse(Classification, response)
-        rows = [len(views), len(answer.accepted), len(answer.subtypes or views)]
-        if {len(answer.probabilities), *rows} != {len(views)}:
-            raise BadUpstream
-        if any(len(row) != len(answer.labels) for row in answer.probabilities):
+        counts = {len(answer.probabilities), len(answer.accepted), len(answer.subtypes or views)}
+        if counts != {len(views)} or any(len(row) != len(answer.labels) for row in answer.probabilities):
             raise BadUpstream
         return answer
 

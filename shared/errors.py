@@ -227,7 +227,7 @@ class WrongService(Unavailable):
 
 
 class DeadlineExceeded(MedReIDError):
-    """A service answered too late."""
+    """A service answered too late, or the body of the request did not come in time."""
 
     status = 504
     slug = "deadline-exceeded"

@@ -84,7 +84,7 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path, *, unseen: bool = False
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
         raise ValueError(f"{folder.name}/ holds no identification model")
     modality = load_registry()[manifest.name]
-    if modality.recipe.steps != manifest.recipe.steps:
+    if not modality.recipe.same_as(manifest.recipe.model_copy(update={"size": modality.recipe.size})):
         raise ValueError(
             f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
         )
@@ -102,7 +102,11 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path, *, unseen: bool = False
             "cohort": file_digest(judged.cohort.write(folder)) if judged.cohort else manifest.cohort,
             "operating_points": points,
             "recipe": modality.recipe,
-            "training": manifest.training | {"configuration": _as_fitted(manifest.training, configuration, judged)},
+            "training": manifest.training
+            | {
+                "configuration": _as_fitted(manifest.training, configuration, judged),
+                "calibrated": {"unseen": unseen, "subjects": len({row.subject for row in judged.data.validation})},
+            },
         }
     )
     (folder / MANIFEST_FILE).write_text(fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -57,12 +57,15 @@ class Authenticator:
         return caller
 
     async def _look_up(self, token: str) -> Caller:
-        return await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
+        try:
+            return await self._by_key(token) if token.startswith(PREFIX) else self._by_jwt(token)
+        except Unauthenticated:
+            self._remembered.drop(token)
+            raise
 
     async def _by_key(self, key: str) -> Caller:
         caller = await self._keys.find(hash_key(key))
         if caller is None:
-            self._remembered.drop(key)
             raise Unauthenticated
         self._remembered.keep(key, caller)
         return caller

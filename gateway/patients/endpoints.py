@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Header, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
@@ -49,14 +50,14 @@ FIRST_RADIOGRAPH = datetime(1895, 1, 1, tzinfo=UTC)
 def _date_and_time(value: Any) -> Any:
     """Pydantic would take a number for seconds since 1970, and so a date as DICOM writes it for another one."""
     if isinstance(value, str) and not DATE_AND_TIME.match(value):
-        raise ValueError("write it as RFC 3339, such as 2024-01-31T10:30:00Z")
+        raise PydanticCustomError("datetime_form", "should be as RFC 3339 has it, such as 2024-01-31T10:30:00Z")
     return value
 
 
 def _possible(time: datetime) -> datetime:
     """A day ahead is a clock that is wrong, or a zone that is."""
     if not FIRST_RADIOGRAPH <= time <= datetime.now(UTC) + timedelta(days=1):
-        raise ValueError("must be after 1895 and not in the future")
+        raise PydanticCustomError("datetime_range", "should be from 1895 on, and not in the future")
     return time
 
 
@@ -129,7 +130,8 @@ async def get_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)], state: State
 ) -> Patient:
     """One patient with the imaging history in time order."""
-    record = await state.gallery.patient(patient_id)
+    async with state.audit.noticing(caller.caller_id, "history"):
+        record = await state.gallery.patient(patient_id)
     outcome = f"{len(record.images)} images"
     await state.audit.record(AuditEvent(caller.caller_id, "history", outcome, patient_id=patient_id))
     return Patient(
@@ -144,7 +146,7 @@ async def erase_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ERASE)], state: State
 ) -> ErasureReceipt:
     """Erase everything about a patient; the receipt is the only time that this erasure is named."""
-    async with state.audit.together():
+    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.together():
         erasure = await state.gallery.erase(patient_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))
     return ErasureReceipt(
@@ -163,7 +165,7 @@ async def erase_image(
     state: State,
 ) -> None:
     """Erase one image; the patient stays, even without images."""
-    async with state.audit.together():
+    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.together():
         await state.gallery.erase_image(patient_id, image_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", "1 image", patient_id=patient_id))
 

@@ -36,13 +36,10 @@ async def verify(
 ) -> Verification:
     """Whether the image shows the patient that the chart says; all parts named `file` are one probe."""
     watch = Stopwatch()
-    try:
+    async with state.audit.noticing(caller.caller_id, "verify"):
         prepared, answer = await state.asker.ask(
             file, modality, lambda one, views: one.verify(views, patient_id), watch
         )
-    except NotFound:  # an answer as well: somebody has asked whether this patient is enrolled
-        await state.audit.record(AuditEvent(caller.caller_id, "verify", "not enrolled"))
-        raise
     entry = prepared[0].modality
     wanted = entry.verify_threshold if threshold is None else threshold
     match = answer.match.probability >= wanted

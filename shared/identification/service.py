@@ -99,7 +99,10 @@ def create_identification_app(
         raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
     entry, recipe = load_registry(RegistrySettings().registry)[loaded.manifest.name], loaded.manifest.recipe
     if recipe is not None and not recipe.same_as(entry.recipe):
-        raise ValueError(f"{folder.name}/ was trained with another recipe than the registry's; train it again")
+        raise ValueError(
+            f"{folder.name}/ is of another recipe than the registry's; train it again or, where views only have another"
+            " size, calibrate it again, and enrol everybody again"
+        )
     verifier = build_verifier(entry)
     cohort = read_cohort(folder, loaded.manifest)
     database_settings = database_settings or DatabaseSettings()

@@ -31,11 +31,12 @@ def sample(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDAr
 
 
 def stretch(counted: NDArray[Any]) -> Tone:
-    """The 0.5th percentile of the values that count, (n,), becomes black, the 99.5th white, linearly between.
+    """The 0.5th percentile of the finite values that count, (n,), becomes black, the 99.5th white, linearly between.
 
     Where the percentiles coincide, the extremes take their place, and where those do too, the image is flat and becomes
     black.
     """
+    counted = counted[np.isfinite(counted)]
     if counted.size == 0:
         return _black
     low, high = (float(level) for level in np.percentile(counted, PERCENTILES))

@@ -34,7 +34,7 @@ class ServiceFrame:
     door: Door | None = None
     """Bounds the requests in work that carry a body; None: the queues behind do."""
     whose: Whose = nobodys
-    """Tells the door the callers apart."""
+    """Tells the door the callers apart, and refuses whom nobody knows."""
     started: bool = False
     draining: bool = False
 

@@ -69,9 +69,20 @@ async def test_who_looks_at_patients_or_asks_for_one_is_recorded(system: System,
     await system.enrol("P-1", png(1), modality="ct")
     await system.get("/v1/patients")
     await system.get("/v1/patients/P-1")
-    assert (await system.verify(png(1), modality="ct", patient_id="P-2")).status_code == 404
     rows = await database.fetch("SELECT action, outcome FROM audit_events ORDER BY event_id OFFSET 1")
-    assert rows == [("list", "1 patients"), ("history", "1 images"), ("verify", "not enrolled")]
+    assert rows == [("list", "1 patients"), ("history", "1 images")]
+
+
+async def test_whoever_asks_for_somebody_who_is_not_enrolled_is_recorded(system: System, database: Database) -> None:
+    answers = [
+        await system.verify(png(1), modality="ct", patient_id="P-2"),
+        await system.get("/v1/patients/P-2"),
+        await system.delete("/v1/patients/P-2"),
+        await system.delete("/v1/patients/P-2/images/01JD3Q4M9T7V2X5Z8B1C6F0GHK"),
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    rows = await database.fetch("SELECT action, outcome, patient_key FROM audit_events ORDER BY event_id")
+    assert rows == [(action, "not enrolled", None) for action in ("verify", "history", "erase", "erase")]
 
 
 async def test_an_enrolment_that_is_sent_again_is_recorded_again(system: System, database: Database) -> None:

@@ -194,14 +194,15 @@ def test_production_lets_those_reach_the_database_who_use_it_and_its_operator() 
     database = policies["database"]["spec"]
     (cluster,) = database["podSelector"]["matchLabels"].items()
     assert not selects(policies["nothing-else"]["spec"]["podSelector"], dict([cluster]))
-    ours, operator, _ = database["ingress"]
+    ours, its_own, _ = database["ingress"]
     let_in = {
         name
         for name, pod in pods.items()
         if any(selects(peer["podSelector"], pod["metadata"]["labels"]) for peer in ours["from"])
     }
     assert let_in == {name for name, pod in pods.items() if any("secret" in v for v in pod["spec"]["volumes"])}
-    assert {port["port"] for port in operator["ports"]} == {5432, 8000}
+    assert {port["port"] for port in its_own["ports"]} == {5432, 8000}
+    assert {"podSelector": {"matchLabels": dict([cluster])}} in its_own["from"]
 
 
 def test_the_migration_is_of_this_version(overlay: Rendered) -> None:

@@ -181,6 +181,8 @@ async def test_a_remembered_jwt_is_worth_nothing_once_it_has_expired(
     await asyncio.sleep(1.1)
     with pytest.raises(Unauthenticated):
         await guard.authenticate(short)
+    with pytest.raises(Unauthenticated):  # nobody's body is read for it
+        await guard.whose(Headers({"authorization": f"Bearer {short}"}))
 
 
 async def test_an_unsigned_jwt_is_refused(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:

@@ -56,7 +56,8 @@ READER = Path(__file__).parents[3] / "deploy/database/reader.sql"
 def reader_settings(database_settings: DatabaseSettings) -> Iterator[DatabaseSettings]:
     """Of the role that services of a modality have in containers."""
     with psycopg.connect(database_settings.url, autocommit=True) as owner:
-        owner.execute(READER.read_text(encoding="utf-8").replace(":'password'", "'x'").encode())
+        statements = READER.read_text(encoding="utf-8").replace(":'password'", "'x'")
+        owner.execute(statements.replace(':"owner"', f'"{owner.info.user}"').encode())
         url = make_conninfo(database_settings.url, user="medreid_reader")
         yield DatabaseSettings.model_validate({"database_url": url})
         owner.execute("DROP OWNED BY medreid_reader; DROP ROLE medreid_reader")

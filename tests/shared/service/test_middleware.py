@@ -67,7 +67,7 @@ async def echo() -> Echo:
 async def puzzled(request: Request) -> int:
     try:
         return len(await request.body())
-    except PayloadTooLarge:
+    except MedReIDError:
         raise ValueError from None
 
 
