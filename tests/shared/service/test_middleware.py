@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from shared.errors import MedReIDError, PayloadTooLarge, QueueFull, ServiceUnavailable
+from shared.errors import MedReIDError, QueueFull, ServiceUnavailable
 from shared.service.admission import Door
 from shared.service.context import current_request
 from shared.service.metrics import Metrics
