@@ -81,7 +81,11 @@ def test_the_manifest_says_by_what_it_has_been_calibrated_and_how_it_was_trained
     others = {"bounded": False, "cautious": False, "neighbours": False, "repeats": False}
     fitted = {"shown": True, "singles": False} | others
     configuration = before["configuration"] | fitted | {"cohort_sources": []}
-    assert after == before | {"configuration": configuration}
+    asked = {
+        row.subject for row in data.rows if is_validation(row.subject, before["configuration"]["validation_share"])
+    }
+    calibrated = {"unseen": False, "subjects": len(asked)}
+    assert after == before | {"configuration": configuration, "calibrated": calibrated}
 
 
 def test_cosines_have_a_limit_where_the_configuration_asks_for_it(folder: Path, data: Bundle) -> None:
@@ -185,6 +189,7 @@ def test_their_calibration_leaves_network_and_cohort_alone(folder: Path, data: B
     assert (after.digest, after.golden, after.cohort) == (before.digest, before.golden, before.cohort)
     assert after.calibration != before.calibration
     assert strangers(after) == SUBJECTS * (PICTURES - 1)
+    assert after.training["calibrated"] == {"unseen": True, "subjects": SUBJECTS}
     assert after.training["configuration"]["shown"] is True
     assert after.training["configuration"].get("cohort_sources", []) == []
 
