@@ -37,11 +37,11 @@ class AuditTrail:
 
     @asynccontextmanager
     async def noticing(self, caller: str, action: str) -> AsyncIterator[None]:
-        """That somebody is not enrolled is an answer as well: where the block raises NotFound, it leaves an event."""
+        """That somebody is not there is an answer, too: where the block raises NotFound, it leaves an event."""
         try:
             yield
         except NotFound:
-            await self.record(AuditEvent(caller, action, "not enrolled"))
+            await self.record(AuditEvent(caller, action, "not found"))
             raise
 
     async def record(self, event: AuditEvent) -> None:

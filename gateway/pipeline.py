@@ -18,7 +18,7 @@ from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, square_view, standard_view
 from shared.modalities import Modality, Registry
-from shared.service.npy import deadline_of_request
+from shared.service.context import deadline_of_request
 from shared.service.queue import InferenceQueue
 
 SURE = 0.9

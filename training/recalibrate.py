@@ -90,7 +90,7 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path, *, unseen: bool = False
         )
     session = open_session(folder)
     if unseen:
-        judged = _newcomers(modality, bundle, configuration, session, folder, read_cohort(folder, manifest))
+        judged = _newcomers(modality, bundle, configuration, session, read_cohort(folder, manifest))
     else:
         judged = _trained_on(modality, bundle, configuration, session, run)
     embed = embedder_of(session)
@@ -135,7 +135,6 @@ def _newcomers(
     bundle: Bundle,
     configuration: IdentifierConfiguration,
     session: ModelSession,
-    folder: Path,
     cohort: Cohort | None,
 ) -> Judged:
     """Everybody of the bundle, judged by the network and the cohort that ship.
@@ -146,20 +145,18 @@ def _newcomers(
     everything = configuration.model_copy(update={"sources": (), "instance_sources": ()})
     known = load_data(modality, bundle, everything)
     data = Newcomers(known.rows, known.pictures, known.recipe, known.validation_share)
-    judge = judge_of(modality, configuration)
-    if cohort:
-        judge = _without_the_seen(judge, np.load(folder / COHORT_FILE, allow_pickle=False).astype(np.float32))
+    judge = _without_the_seen(judge_of(modality, configuration))
     return Judged(data, judged_by(embedder_of(session), cohort, data, configuration, judge), None, ENOUGH)
 
 
-def _without_the_seen(judge: Judge, members: Embeddings) -> Judge:
+def _without_the_seen(judge: Judge) -> Judge:
     """The judge; ValueError where what it is to judge is among the members of the cohort.
 
     Whom a network has learned from it tells apart better than anybody else, and their confidence would be too high.
     """
 
     def judged(part: ValidationSet, embeddings: Embeddings, cohort: Cohort | None) -> list[Scored]:
-        seen = float(np.mean((embeddings @ members.T).max(axis=1) >= SAME))
+        seen = float(np.mean(cohort.nearest(embeddings) >= SAME)) if cohort else 0.0
         if seen > FEW:
             raise ValueError(
                 f"{seen:.0%} of the pictures are in {COHORT_FILE}, so the network has learned from these people or was"

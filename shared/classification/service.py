@@ -18,8 +18,9 @@ from shared.modalities.registry import OTHER
 from shared.models.contracts import NETWORK_SIZE
 from shared.models.folder import ModelManifest, Rejection
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.context import deadline_of_request
 from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
-from shared.service.npy import MODEL_ERRORS, NPY_BODY, Images, deadline_of_request
+from shared.service.npy import MODEL_ERRORS, NPY_BODY, Images
 
 router = APIRouter(prefix="/v1", tags=["classification"])
 

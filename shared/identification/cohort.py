@@ -33,6 +33,10 @@ class Cohort:
         """How many embeddings there are."""
         return len(self._embeddings)
 
+    def nearest(self, probes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine of every probe with its nearest member, float (k,) in -1 to 1, for embeddings float (k, d)."""
+        return np.asarray((np.asarray(probes, np.float32) @ self._embeddings.T).max(axis=1), np.float32)
+
     def levels(self, probes: NDArray[np.float32]) -> NDArray[np.float32]:
         """The level of every probe, float (k,) in -1 to 1, for embeddings float (k, d)."""
         cosines = np.asarray(probes, np.float32) @ self._embeddings.T

@@ -22,13 +22,13 @@ from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
 from shared.modalities.settings import RegistrySettings
 from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.context import deadline_of_request
 from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
 from shared.service.npy import (
     GALLERY_ERRORS,
     MODEL_ERRORS,
     NPY_BODY,
     Images,
-    deadline_of_request,
     npy_response,
 )
 

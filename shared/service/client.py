@@ -13,7 +13,7 @@ import httpx
 from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER, SERVICE_HEADER
 from shared.errors import BadUpstream, DeadlineExceeded, InternalError, MedReIDError, ServiceUnavailable
 from shared.service.balancing import BalancedTransport, Connections, Observe
-from shared.service.context import Deadline, current_request
+from shared.service.context import current_request, deadline_of_request
 from shared.service.problems import problem_types
 
 CONNECT_S, WRITE_S, POOL_S = 1.0, 5.0, 2.0
@@ -49,8 +49,7 @@ class ServiceClient:
         headers: Mapping[str, str] | None = None,
         **rest: Any,
     ) -> httpx.Response:
-        context = current_request.get()
-        deadline = context.deadline if context else Deadline.after(10_000)
+        context, deadline = current_request.get(), deadline_of_request()
         deadline.check()
         remaining = min(deadline.remaining_s, timeout_s) if timeout_s else deadline.remaining_s
         passed = {DEADLINE_HEADER: str(max(1, round(1000 * remaining))), **(headers or {})}

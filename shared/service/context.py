@@ -57,6 +57,12 @@ def id_of_request() -> str:
     return context.request_id if context else ""
 
 
+def deadline_of_request() -> Deadline:
+    """The deadline that the frame set for the request in hand; ten seconds outside of one."""
+    context = current_request.get()
+    return context.deadline if context else Deadline.after(10_000)
+
+
 def valid_request_id(value: str | None) -> str:
     """The caller's request id where it is harmless, otherwise a new one."""
     return value if value and REQUEST_ID.fullmatch(value) else new_ulid()

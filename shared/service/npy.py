@@ -22,7 +22,6 @@ from shared.errors import (
     UnsupportedMediaType,
 )
 from shared.images import npy
-from shared.service.context import Deadline, RequestContext, current_request
 
 MAX_IMAGES = 64
 MAX_SIDE = 512
@@ -65,9 +64,3 @@ Images = Annotated[NDArray[np.uint8], Depends(_images)]
 def npy_response(array: NDArray[Any]) -> Response:
     """The array as a body."""
     return Response(npy.encode(array), media_type=NPY_MEDIA_TYPE)
-
-
-def deadline_of_request() -> Deadline:
-    """The deadline that the frame set for the request in hand."""
-    context: RequestContext | None = current_request.get()
-    return context.deadline if context else Deadline.after(10_000)

@@ -82,7 +82,7 @@ async def test_whoever_asks_for_somebody_who_is_not_enrolled_is_recorded(system:
     ]
     assert {answer.status_code for answer in answers} == {404}
     rows = await database.fetch("SELECT action, outcome, patient_key FROM audit_events ORDER BY event_id")
-    assert rows == [(action, "not enrolled", None) for action in ("verify", "history", "erase", "erase")]
+    assert rows == [(action, "not found", None) for action in ("verify", "history", "erase", "erase")]
 
 
 async def test_an_enrolment_that_is_sent_again_is_recorded_again(system: System, database: Database) -> None:
