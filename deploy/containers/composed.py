@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.containers.engine import REPOSITORY, Engine, Failed, eventually, expect, lines
-from deploy.containers.hardening import check_container
+from deploy.containers.hardening import check_container, check_reader
 from deploy.containers.images import check_images
 from deploy.containers.load import Load
 from deploy.containers.restoring import check_restore
@@ -66,6 +66,8 @@ class Composed:
         for service in services:
             (container,) = self._containers(service)
             check_container(self._engine, container, outside, public=service == "gateway")
+            if service not in {"gateway", "compa-service"}:
+                check_reader(self._engine, container)
         self._say("hardened", ", ".join(services))
 
     def check_restore(self) -> None:

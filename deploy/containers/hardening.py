@@ -33,6 +33,30 @@ print(json.dumps({
 }))
 """
 
+STATEMENTS = """
+import json, os, psycopg
+from pathlib import Path
+url = Path(os.environ["MEDREID_DATABASE_URL_FILE"]).read_text().strip()
+def allowed(statement):
+    try:
+        with psycopg.connect(url) as connection:
+            connection.execute(statement)
+            connection.rollback()
+        return True
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+writing = (
+    "INSERT INTO patients (patient_id) VALUES ('probe')",
+    "DELETE FROM templates",
+    "UPDATE audit_events SET caller = ''",
+    "CREATE TABLE probe ()",
+    "COPY patients TO PROGRAM 'true'",
+)
+print(json.dumps({
+    "reads": allowed("SELECT FROM templates"), "writes": [statement for statement in writing if allowed(statement)],
+}))
+"""
+
 
 def check_container(engine: Engine, container: str, outside: str, *, public: bool) -> None:
     """Failed where it runs as root, has a capability, can write, install, or reach out (unless public).
@@ -49,3 +73,10 @@ def check_container(engine: Engine, container: str, outside: str, *, public: boo
     leading_out = [name for name in attached if not engine.inspect(name)[0]["Internal"]]
     expect("is on a network that leads out", leading_out, holds=bool(leading_out) == public)
     expect("has tools that no service needs", seen, holds=not seen["tools"])
+
+
+def check_reader(engine: Engine, container: str) -> None:
+    """Failed where a service that may only read the database can change something there, or cannot read."""
+    seen = json.loads(engine.python(container, STATEMENTS))
+    expect("cannot read the gallery", seen, holds=seen["reads"])
+    expect("can change the database", seen, holds=not seen["writes"])
