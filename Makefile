@@ -117,8 +117,8 @@ bench-images: .venv/bench.stamp ## Build the images and tell their sizes (needs 
 bench-guard: .venv/bench.stamp ## Fail where a request has become 30 % dearer beside the floor; part of CI
 	@$(python) -m benchmarks.guard
 
-bench-page: .venv/bench.stamp ## Write what was measured last into docs/performance.md
-	@$(python) -m benchmarks.page "$(BENCH_OUT)" --into docs/performance.md
+bench-page: .venv/bench.stamp ## Write what was measured last into docs/notebook/performance.md
+	@$(python) -m benchmarks.page "$(BENCH_OUT)" --into docs/notebook/performance.md
 
 flamegraph: .venv/bench.stamp ## Flame graphs of the gateway and of a modality service under load, as SVG
 	@$(python) -m benchmarks.flames --out "$(BENCH_OUT)"

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.page FOLDER`: the tables of docs/performance.md out of what `make bench` and its kin wrote.
+"""`python -m benchmarks.page FOLDER`: print the results of `make bench` and its siblings as tables.
 
-With `--into docs/performance.md` they take the place of what stands between the two marker comments of that file.
+With `--into docs/notebook/performance.md` they replace the text between the two marker comments of that file.
 """
 
 from __future__ import annotations

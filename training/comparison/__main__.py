@@ -1,8 +1,8 @@
 """`python -m training.comparison --data BUNDLE`: settle what prior work claims, on validation subjects.
 
 Every row of `training.comparison.candidates` is trained under the same small budget and stored under `runs/comparison`
-as soon as it is finished; the same command goes on where it stopped. The table goes into docs/training.md, between the
-two marker comments. Nothing of `split=test` is read.
+as soon as it is finished; the same command continues where it stopped. The table goes into
+docs/notebook/prior-work.md, between the two marker comments. Nothing of `split=test` is read.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=Budget.seed)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "comparison", help="finished rows")
-    parser.add_argument("--into", type=Path, default=REPOSITORY / "docs" / "training.md", help="page with the markers")
+    parser.add_argument(
+        "--into", type=Path, default=REPOSITORY / "docs" / "notebook" / "prior-work.md", help="page with the markers"
+    )
     return parser
 
 

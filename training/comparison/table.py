@@ -1,4 +1,4 @@
-"""The table of docs/training.md, from the stored results, so that no figure is typed."""
+"""The table of docs/notebook/prior-work.md, from the stored results, so that no figure is typed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`python -m training.evaluation.page report.json`: the tables of docs/evaluation.md, so that no figure is typed.
+"""`python -m training.evaluation.page report.json`: print the report of `make evaluate` as tables.
 
-With `--into docs/evaluation.md` they take the place of what stands between the two marker comments of that file.
+With `--into docs/notebook/evaluation.md` they replace the text between the two marker comments of that file.
 """
 
 from __future__ import annotations
