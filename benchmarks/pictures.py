@@ -12,8 +12,8 @@ from samples import sample_set
 from shared.images.decoding import decode_image
 from shared.images.views import Image
 from shared.modalities.registry import OTHER
-from training.datasets.manifest import Row, read_manifest
-from training.virtual import deform
+from training.data.bundle_manifest import Row, read_manifest
+from training.data.synthetic_identities import deform
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def in_turn(sent: Sequence[Sequence[Path]]) -> list[Path]:
 def subjects(source: Source, patients: int) -> Iterator[Image]:
     """One decoded picture of each of `patients` people.
 
-    Where there are fewer, those who are there are bent into others (`training.virtual`), which have keypoints and
-    embeddings of their own: what a search and a comparison cost depends on nothing else.
+    If there are fewer, further people are made by deformation (`training.data.synthetic_identities`). They have
+    keypoints and embeddings of their own, and the cost of a search or a comparison depends on nothing else.
     """
     one_each = list(dict(source.enrolled).items())
     if not one_each:

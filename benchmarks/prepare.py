@@ -16,8 +16,8 @@ from benchmarks.pictures import Source, in_turn, sources, subjects
 from benchmarks.templates import Templates, load, make_templates, save
 from shared.images.decoding import decode_image
 from shared.modalities import load_registry
-from shared.models.contracts import ModelSession
-from shared.models.folder import read_manifest
+from shared.models.manifest import read_manifest
+from shared.models.protocols import ModelSession
 
 ROOT = REPOSITORY / ".bench"
 SENT = 20

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from shared.database.connections import open_database
 from shared.database.settings import DatabaseSettings
-from shared.gallery.contracts import Embedding, Template
+from shared.gallery.interface import Embedding, Template
 from shared.gallery.postgres import PostgresGallery
 from shared.images.recipes import build_recipe
 from shared.images.views import Image, network_view
 from shared.keypoints.verification import LocalVerifier
 from shared.modalities import Modality
-from shared.models.contracts import ModelSession
+from shared.models.protocols import ModelSession
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from shared.images.views import Image
 from shared.keypoints.verification import CANDIDATES, LocalVerifier
-from shared.models.folder import golden_image
+from shared.models.manifest import golden_image
 from shared.models.sessions import open_session
 
 SIDES = (224, 384)

@@ -30,9 +30,9 @@ from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 from shared.modalities import load_registry
 from shared.service.admission import Door
-from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.health import Check
-from shared.service.queue import InferenceQueue
+from shared.service.inference_queue import InferenceQueue
 
 DESCRIPTION = """\
 Whose medical image is it? Enrol images of patients, then ask whose another image is.

@@ -19,7 +19,7 @@ from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, square_view, standard_view
 from shared.modalities import Modality, Registry
 from shared.service.context import deadline_of_request
-from shared.service.queue import InferenceQueue
+from shared.service.inference_queue import InferenceQueue
 
 SURE = 0.9
 """From this probability on COMPA contradicts a DICOM header."""

@@ -20,13 +20,13 @@ from shared.contracts.internal import (
     Templates,
 )
 from shared.errors import BadUpstream, InternalError, MedReIDError
-from shared.images import npy
+from shared.images import npy_codec
 from shared.images.views import Image
 from shared.modalities import Registry
 from shared.service.admission import Share
 from shared.service.balancing import Observe
-from shared.service.client import ServiceClient, create_client
 from shared.service.metrics import Metrics
+from shared.service.service_client import ServiceClient, create_client
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
@@ -49,7 +49,7 @@ class Compa:
 
     async def classify(self, views: Sequence[Image]) -> Classification:
         """Probabilities of uint8 (224, 224, 3) views."""
-        response = await self._client.post_npy("/v1/classify", npy.encode(_stacked(views)))
+        response = await self._client.post_npy("/v1/classify", npy_codec.encode(_stacked(views)))
         answer = _parse(Classification, response)
         counts = {len(answer.probabilities), len(answer.accepted), len(answer.subtypes or views)}
         if counts != {len(views)} or any(len(row) != len(answer.labels) for row in answer.probabilities):
@@ -85,7 +85,7 @@ class Identifier:
 
     async def _post(self, path: str, views: Sequence[Image], params: Mapping[str, str] | None = None) -> httpx.Response:
         with self._places.taken():
-            return await self._client.post_npy(path, npy.encode(_stacked(views)), params)
+            return await self._client.post_npy(path, npy_codec.encode(_stacked(views)), params)
 
     async def model(self) -> ModelDescription | None:
         """Which model answers; None where the service is not ready."""

@@ -11,7 +11,7 @@ from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.pipeline import Pipeline
 from gateway.services import Services
-from shared.gallery.contracts import Gallery
+from shared.gallery.interface import Gallery
 from shared.modalities import Registry
 from shared.service.metrics import Metrics
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, File, Request, UploadFile
 
 from shared.errors import InvalidInput
-from shared.service.npy import MAX_IMAGES
+from shared.service.npy_body import MAX_IMAGES
 
 
 def only_fields(*allowed: str) -> Callable[[Request], Awaitable[None]]:

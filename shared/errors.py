@@ -91,7 +91,7 @@ class NoOperatingPoint(InvalidInput):
     title = "No such operating point"
     default_detail = (
         "The model of this modality has no strict threshold. Use another operating point or send `threshold`."
-        " `python -m training.recalibrate` gives the model one."
+        " `python -m training.calibration.recalibrate` gives the model one."
     )
 
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from shared.modalities import load_registry
-from training.checkpoints import claim
-from training.configuration import ClassifierConfiguration, read_configuration
-from training.datasets.manifest import read_manifest
-from training.foreign.fetch import fetch_collections
-from training.runs import COMPA, Bundle, train_compa, train_modality
+from training.data.bundle_manifest import read_manifest
+from training.data.out_of_domain.fetch import fetch_collections
+from training.engine.checkpoints import claim
+from training.engine.configuration import ClassifierConfiguration, read_configuration
+from training.engine.run import COMPA, Bundle, train_compa, train_modality
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from benchmarks.gallery.people import Population
 from shared.database.connections import Database
-from shared.gallery.contracts import Template
+from shared.gallery.interface import Template
 from shared.gallery.postgres import PostgresGallery
 from shared.ulid import new_ulid
 from training.evaluation.distractors import Persons

@@ -22,14 +22,14 @@ from benchmarks.gallery.people import Nearest, Population
 from benchmarks.gallery.real import MOST_PICTURES, REPOSITORY, read_people
 from shared.identification.matching import NEIGHBOURS
 from shared.modalities import Modality, load_registry
-from shared.models.folder import read_manifest as read_folder
-from training.answers import Posterior
-from training.datasets.manifest import read_manifest
+from shared.models.manifest import read_manifest as read_folder
+from training.calibration.posterior_eval import Posterior
+from training.data.bundle_manifest import read_manifest
 from training.evaluation.bootstrap import Array, Interval
 from training.evaluation.decisions import decisions
 from training.evaluation.growth import Gallery, enlarged
-from training.evaluation.metrics import Scores, identification
 from training.evaluation.protocol import Track, read_tracks
+from training.evaluation.recognition_metrics import Scores, identification
 from training.evaluation.scorers import ShippedModel
 from training.evaluation.shipped import Shipped, Unverified, shipped
 

@@ -12,11 +12,11 @@ from samples.load import Sample, sample_set
 from shared.images.decoding import decode_image
 from shared.images.views import Image
 from shared.modalities import load_registry
-from shared.models.folder import file_digest
-from training.datasets.manifest import MANIFEST_NAME, Row, read_manifest
+from shared.models.manifest import file_digest
+from training.data.bundle_manifest import MANIFEST_NAME, Row, read_manifest
+from training.data.synthetic_identities import deform
 from training.evaluation.distractors import Persons, real_persons
 from training.evaluation.scorers import ShippedModel
-from training.virtual import deform
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MOST_PICTURES = 4

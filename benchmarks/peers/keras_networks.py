@@ -15,10 +15,10 @@ from benchmarks.peers.lite0 import efficientnet_lite0
 from benchmarks.peers.pipeline import REPOSITORY, Network, Pipeline, gallery_of_environment, network_names
 from benchmarks.templates import Templates
 from shared.images.views import Image, standard_view
-from shared.models.contracts import NETWORK_SIZE, Pixels
-from shared.models.folder import ModelManifest, read_manifest
-from training.networks import build_identifier, mirror_symmetric
-from training.trunks import build_trunk
+from shared.models.manifest import ModelManifest, read_manifest
+from shared.models.protocols import NETWORK_SIZE, Pixels
+from training.networks.backbones import build_trunk
+from training.networks.layers import build_identifier, mirror_symmetric
 
 COMPA = "compa"
 
@@ -90,7 +90,7 @@ def _classifier(trunk: Any, dense: int, outputs: int) -> Any:
 
 
 def _trunk(name: str) -> Any:
-    """As `training.trunks`, which cannot build EfficientNet-Lite0 without its file of weights."""
+    """As `training.networks.backbones`, which cannot build EfficientNet-Lite0 without its file of weights."""
     inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), name="rgb")
     parts = [
         efficientnet_lite0(NETWORK_SIZE) if part == "efficientnet_lite0" else build_trunk(part, NETWORK_SIZE, None)

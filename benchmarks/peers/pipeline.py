@@ -24,8 +24,8 @@ from shared.images.views import Image, network_view, standard_view
 from shared.keypoints.geometry import Agreement
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, Registry, load_registry
-from shared.models.contracts import ModelSession, Pixels
-from shared.models.folder import ModelManifest, read_manifest
+from shared.models.manifest import ModelManifest, read_manifest
+from shared.models.protocols import ModelSession, Pixels
 from shared.models.sessions import open_session
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ from shared.contracts.internal import Matches
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
 from shared.errors import InvalidInput, NoOperatingPoint, responses
 from shared.identification.decision import decide
-from shared.identification.points import NOBODY, point_threshold
+from shared.identification.operating_points import NOBODY, point_threshold
 from shared.modalities import Modality
 from shared.service.context import id_of_request
 

@@ -15,8 +15,8 @@ from gateway.state import State
 from shared.contracts.internal import ModelDescription
 from shared.contracts.public import ModalityList, ModalityStatus
 from shared.errors import responses
-from shared.gallery.contracts import ModalityCount
-from shared.identification.points import point_thresholds
+from shared.gallery.interface import ModalityCount
+from shared.identification.operating_points import point_thresholds
 from shared.modalities import Modality
 
 router = APIRouter(prefix="/v1", tags=["modalities"])

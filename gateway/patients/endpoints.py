@@ -27,7 +27,7 @@ from shared.contracts.public import (
     PatientSummary,
 )
 from shared.errors import Conflict, NotFound, responses
-from shared.gallery.contracts import ImageRecord
+from shared.gallery.interface import ImageRecord
 
 router = APIRouter(prefix="/v1/patients", tags=["patients"])
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from gateway.pipeline import Prepared
 from gateway.state import GatewayState
 from shared.contracts.public import EnrolledImage, Enrolment
-from shared.gallery.contracts import IdempotencyClaim, ImageRecord, Template
+from shared.gallery.interface import IdempotencyClaim, ImageRecord, Template
 from shared.identification.matching import decode_embedding
 
 

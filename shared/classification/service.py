@@ -15,12 +15,12 @@ from shared.contracts.internal import Classification
 from shared.contracts.public import Subtype
 from shared.errors import InvalidInput, responses
 from shared.modalities.registry import OTHER
-from shared.models.contracts import NETWORK_SIZE
-from shared.models.folder import ModelManifest, Rejection
-from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.models.manifest import ModelManifest, Rejection
+from shared.models.protocols import NETWORK_SIZE
+from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.context import deadline_of_request
 from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
-from shared.service.npy import MODEL_ERRORS, NPY_BODY, Images
+from shared.service.npy_body import MODEL_ERRORS, NPY_BODY, Images
 
 router = APIRouter(prefix="/v1", tags=["classification"])
 

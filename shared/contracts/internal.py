@@ -1,4 +1,4 @@
-"""Messages between the gateway and the model services. Images travel as `application/x-npy` (see shared.images.npy)."""
+"""Messages between the gateway and the model services; images travel as `application/x-npy` (images/npy_codec)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.errors import Conflict, NotFound
-from shared.gallery.contracts import (
+from shared.gallery.interface import (
     IDEMPOTENCY_HOURS,
     LEADING_IMAGES,
     LOCAL_IMAGES,
@@ -45,7 +45,7 @@ class _Claimed:
 
 
 class MemoryGallery:
-    """Implements `shared.gallery.contracts.Gallery`.
+    """Implements `shared.gallery.interface.Gallery`.
 
     No method waits for anything, so each is a transaction. Strings sort by code points, which is the order of their
     bytes in UTF-8.

@@ -12,7 +12,7 @@ from psycopg.sql import SQL
 
 from shared.database.connections import Connection, Database
 from shared.errors import Conflict, NotFound
-from shared.gallery.contracts import (
+from shared.gallery.interface import (
     IDEMPOTENCY_HOURS,
     LEADING_IMAGES,
     LOCAL_IMAGES,
@@ -27,8 +27,8 @@ from shared.gallery.contracts import (
     SearchResult,
     Template,
 )
-from shared.gallery.nearest import Search, Space, find_space, search_space
-from shared.gallery.spaces import open_spaces
+from shared.gallery.partitions import open_spaces
+from shared.gallery.vector_search import Search, Space, find_space, search_space
 from shared.ulid import new_ulid
 
 FIND = """
@@ -51,7 +51,7 @@ REMEMBERED_S = 1.0
 
 
 class PostgresGallery:
-    """Implements `shared.gallery.contracts.Gallery`."""
+    """Implements `shared.gallery.interface.Gallery`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

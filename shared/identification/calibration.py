@@ -53,7 +53,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.models.folder import Calibration
+from shared.models.manifest import Calibration
 
 STEEPNESS = 4
 REPEATS = 0.5

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.folder import COHORT_FILE, ModelManifest
+from shared.models.manifest import COHORT_FILE, ModelManifest
 
 NEAREST = 5
 """Members that make the level."""

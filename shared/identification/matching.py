@@ -24,7 +24,7 @@ from shared.contracts.internal import (
     Templates,
 )
 from shared.errors import NotFound
-from shared.gallery.contracts import Embedding, Gallery, Neighbour
+from shared.gallery.interface import Embedding, Gallery, Neighbour
 from shared.identification.calibration import evidence, normalised, posterior, verification_probability
 from shared.identification.cohort import Cohort
 from shared.images.quality import quality
@@ -32,11 +32,11 @@ from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import Agreement
 from shared.keypoints.verification import LocalVerifier, Round
-from shared.models.contracts import ModelSession, Pixels
-from shared.models.folder import Calibration
+from shared.models.manifest import Calibration
+from shared.models.protocols import ModelSession, Pixels
 from shared.service.context import Deadline
+from shared.service.inference_queue import Timed
 from shared.service.model import LoadedModel
-from shared.service.queue import Timed
 
 NEIGHBOURS = 100
 """Patients that enter the posterior one by one; those farther away are taken as impossible."""

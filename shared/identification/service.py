@@ -21,10 +21,10 @@ from shared.identification.matching import Matcher
 from shared.keypoints.verification import build_verifier
 from shared.modalities import load_registry
 from shared.modalities.settings import RegistrySettings
-from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.context import deadline_of_request
 from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
-from shared.service.npy import (
+from shared.service.npy_body import (
     GALLERY_ERRORS,
     MODEL_ERRORS,
     NPY_BODY,

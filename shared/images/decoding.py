@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.errors import MedReIDError, UnreadableImage
+from shared.images.decoder_warnings import quiet
 from shared.images.dicom import read_dicom
+from shared.images.file_type import Kind, sniff
 from shared.images.limits import DEFAULT_LIMITS, Limits
-from shared.images.quiet import quiet
 from shared.images.raster import read_raster
-from shared.images.sniffing import Kind, sniff
 from shared.images.views import Image
 
 

@@ -25,9 +25,9 @@ from pydicom.uid import (
 )
 
 from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
+from shared.images.dicom_lut import present
+from shared.images.intensity import grey_to_rgb, in_8_bits
 from shared.images.limits import Limits
-from shared.images.presentation import present
-from shared.images.tones import grey_to_rgb, in_8_bits
 from shared.images.views import Image
 
 _PALETTE: Final = tuple(

@@ -11,9 +11,9 @@ from PIL import ImageChops, ImageOps
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from shared.errors import InvalidInput, PayloadTooLarge
+from shared.images.file_type import Kind
+from shared.images.intensity import grey_to_rgb, in_8_bits, inverse, sample, stretch
 from shared.images.limits import Limits
-from shared.images.sniffing import Kind
-from shared.images.tones import grey_to_rgb, in_8_bits, inverse, sample, stretch
 from shared.images.views import Image
 
 _DEEP_GREY: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})

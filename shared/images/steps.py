@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shared.images.anatomy import anatomy, without_marks
+from shared.images.foreground import anatomy, without_marks
 from shared.images.views import Image
 
 ClipLimit = Annotated[float, Field(gt=0, le=40)]
@@ -37,7 +37,7 @@ EDGE_COLOUR: Final = (255, 96, 0)
 
 
 def only_anatomy(image: Image, *, dark: Share = 0.08, thin: Share = 0.0, marks: bool = False) -> Image:
-    """What surrounds the anatomy becomes black, all of it where none is found; see `shared.images.anatomy`.
+    """What surrounds the anatomy becomes black, all of it where none is found; see `shared.images.foreground`.
 
     With `marks`, burned-in letters near the edge take the shade of what is around them.
     """

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.contracts import NETWORK_SIZE, Pixels
+from shared.models.protocols import NETWORK_SIZE, Pixels
 
 Image = NDArray[np.uint8]
 """uint8 (h, w, 3), RGB, 0-255."""

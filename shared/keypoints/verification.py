@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from shared.gallery.contracts import LEADERS
+from shared.gallery.interface import LEADERS
 from shared.images.views import Image
 from shared.keypoints.extraction import Keypoints, extract_keypoints
 from shared.keypoints.geometry import Agreement, agreement

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.contracts import Pixels
-from shared.models.folder import file_digest
+from shared.models.manifest import file_digest
+from shared.models.protocols import Pixels
 
 KERAS_FILE = "model.keras"
-LAYERS = "training.networks"
+LAYERS = "training.networks.layers"
 """Where the networks' own layers register themselves; named, not imported, because `shared` depends on nobody."""
 
 
 class KerasSession:
-    """Implements `shared.models.contracts.ModelSession` over `model.keras` (a run's folder holds one)."""
+    """Implements `shared.models.protocols.ModelSession` over `model.keras` (a run's folder holds one)."""
 
     def __init__(self, folder: Path) -> None:
         keras = importlib.import_module("keras")

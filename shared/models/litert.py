@@ -11,14 +11,14 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from shared.models.contracts import NETWORK_SIZE, Pixels
-from shared.models.folder import MODEL_FILE, file_digest
+from shared.models.manifest import MODEL_FILE, file_digest
+from shared.models.protocols import NETWORK_SIZE, Pixels
 
 INPUT_SHAPE = (1, NETWORK_SIZE, NETWORK_SIZE, 3)
 
 
 class LiteRTSession:
-    """Implements `shared.models.contracts.ModelSession` over `model.tflite` in a model folder."""
+    """Implements `shared.models.protocols.ModelSession` over `model.tflite` in a model folder."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         """ValueError where the file is no network of pixels; OSError or ValueError where it cannot be read."""

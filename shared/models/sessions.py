@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from shared.models.contracts import ModelSession
-from shared.models.folder import ModelManifest, golden_image
+from shared.models.manifest import ModelManifest, golden_image
+from shared.models.protocols import ModelSession
 
 Runtime = Literal["litert", "tensorflow"]
 

@@ -14,13 +14,13 @@ from fastapi import Request
 from pydantic import Field
 
 from shared.errors import ServiceUnavailable
-from shared.models.contracts import ModelSession
-from shared.models.folder import ModelManifest, read_manifest
+from shared.models.manifest import ModelManifest, read_manifest
+from shared.models.protocols import ModelSession
 from shared.models.sessions import Runtime, check_golden, open_session
-from shared.service.application import ServiceFrame
+from shared.service.allocator import give_back
+from shared.service.app_factory import ServiceFrame
+from shared.service.inference_queue import InferenceQueue
 from shared.service.logs import describe
-from shared.service.memory import give_back
-from shared.service.queue import InferenceQueue
 from shared.service.settings import ServiceSettings
 
 log = structlog.get_logger()

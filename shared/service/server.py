@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from shared.service.application import ServiceFrame
+from shared.service.app_factory import ServiceFrame
 from shared.service.logs import configure_logs
 
 

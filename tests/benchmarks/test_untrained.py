@@ -10,8 +10,8 @@ import pytest
 from benchmarks.peers.keras_networks import KerasNetwork, build_network
 from benchmarks.peers.lite0 import efficientnet_lite0
 from shared.modalities import load_registry
-from shared.models.contracts import NETWORK_SIZE
-from shared.models.folder import read_manifest
+from shared.models.manifest import read_manifest
+from shared.models.protocols import NETWORK_SIZE
 
 REPOSITORY = Path(__file__).parents[2]
 

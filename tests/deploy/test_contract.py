@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from deploy.local.system import System
 from shared.contracts.internal import NPY_MEDIA_TYPE
-from shared.images.npy import encode
+from shared.images.npy_codec import encode
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(3000)]
 

@@ -18,7 +18,7 @@ from deploy.local.processes import find, memory
 from deploy.local.programs import address, free_port, programs
 from deploy.local.supervision import SupervisionError
 from deploy.local.system import System
-from shared.images.npy import encode
+from shared.images.npy_codec import encode
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
 RECOVERY_S = 10.0

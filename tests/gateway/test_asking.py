@@ -19,9 +19,9 @@ from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
 from shared.modalities import load_registry
 from shared.service.admission import Share
-from shared.service.client import create_client
+from shared.service.inference_queue import InferenceQueue
 from shared.service.metrics import Metrics
-from shared.service.queue import InferenceQueue
+from shared.service.service_client import create_client
 from tests.gateway.pictures import dicom, png
 
 REGISTRY = load_registry()

@@ -17,7 +17,7 @@ from shared.contracts.public import OperatingPoint
 from shared.database.connections import Database
 from shared.database.settings import DatabaseSettings
 from shared.identification.service import create_identification_app
-from shared.models.folder import MANIFEST_FILE, OperatingPoints, read_manifest
+from shared.models.manifest import MANIFEST_FILE, OperatingPoints, read_manifest
 from shared.service.model import ModelServiceSettings
 from tests.gateway.conftest import Down, System, until_ready
 from tests.gateway.pictures import png

@@ -16,9 +16,9 @@ from gateway.services import Compa
 from shared.images.recipes import apply_recipe
 from shared.images.views import Image, network_view
 from shared.modalities import Registry, load_registry
-from shared.service.client import create_client
+from shared.service.inference_queue import InferenceQueue
 from shared.service.metrics import Metrics
-from shared.service.queue import InferenceQueue
+from shared.service.service_client import create_client
 
 PICTURE = np.random.default_rng(5).integers(0, 256, (300, 410, 3), dtype=np.uint8)
 CT = load_registry()["ct"]

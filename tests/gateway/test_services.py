@@ -15,8 +15,8 @@ from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.errors import BadUpstream
 from shared.modalities import load_registry
 from shared.service.admission import Share
-from shared.service.client import ServiceClient, create_client
 from shared.service.metrics import Metrics
+from shared.service.service_client import ServiceClient, create_client
 
 DIGEST = "sha256:" + "0" * 64
 VIEW = np.zeros((224, 224, 3), np.uint8)

@@ -11,9 +11,9 @@ import pytest
 
 from shared.images.recipes import build_recipe
 from shared.modalities import RecipeSpec
-from training.datasets.manifest import COLUMNS, read_manifest
-from training.datasets.parts import Data
-from training.datasets.pictures import load_pictures
+from training.data.bundle_manifest import COLUMNS, read_manifest
+from training.data.dataset import Data
+from training.data.images import load_pictures
 
 SUBJECTS = 24
 PICTURES = 3

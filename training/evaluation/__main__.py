@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.modalities import load_registry
-from shared.models.folder import MODEL_FILE
-from training.datasets.manifest import Row, read_manifest
-from training.evaluation.compa import evaluate_compa
+from shared.models.manifest import MODEL_FILE
+from training.data.bundle_manifest import Row, read_manifest
+from training.evaluation.classifier_evaluation import evaluate_compa
+from training.evaluation.evaluation_report import Report
 from training.evaluation.measure import ModalityEvaluation, Sources
 from training.evaluation.protocol import read_tracks
-from training.evaluation.report import Report
 
 REPOSITORY = Path(__file__).parent.parent.parent
 

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
-from training.datasets.manifest import Row
-from training.datasets.pictures import shrink
+from training.data.bundle_manifest import Row
+from training.data.images import shrink
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import EmbeddingScorer, Similarities
-from training.trunks import build_trunk
+from training.networks.backbones import build_trunk
 
 WHITENED = 128
 WHITENING_PICTURES = 1000

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from shared.images.anatomy import anatomy, marks
 from shared.images.decoding import decode_image
+from shared.images.foreground import anatomy, marks
 from shared.images.views import Image
 from shared.modalities import Modality
 from training.evaluation.protocol import Track
@@ -33,7 +33,7 @@ NOTHING_LEFT = 0.01
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How a modality's anatomy is told from what surrounds it; `dark` and `thin` as in `shared.images.anatomy`.
+    """How a modality's anatomy is told from what surrounds it; `dark` and `thin` as in `shared.images.foreground`.
 
     `marks` says that the anatomy fills the picture, with letters burned in upon it. Elsewhere letters are in the dark.
     """

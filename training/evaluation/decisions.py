@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.answers import Answers, Posterior, answer
-from training.calibration import STRANGER_PRIOR
+from training.calibration.posterior_eval import Answers, Posterior, answer
+from training.calibration.posterior_fit import STRANGER_PRIOR
 from training.evaluation.bootstrap import BOOTSTRAPS, Array, Draws, Interval, joined, to_interval
-from training.evaluation.metrics import Scores
+from training.evaluation.recognition_metrics import Scores
 
 ECE_BINS = 15
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.manifest import Row
+from training.data.bundle_manifest import Row
 from training.evaluation.scorers import EmbeddingScorer
 
 Persons = NDArray[np.float32]

@@ -10,9 +10,9 @@ from matplotlib import pyplot
 from numpy.typing import NDArray
 
 from shared.images.decoding import decode_image
-from training.datasets.manifest import Row
-from training.evaluation.metrics import Scores
+from training.data.bundle_manifest import Row
 from training.evaluation.protocol import Track
+from training.evaluation.recognition_metrics import Scores
 from training.evaluation.scorers import Similarities
 from training.evaluation.style import GREEN, SETTINGS, VERMILION
 

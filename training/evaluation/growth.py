@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.answers import Posterior
+from training.calibration.posterior_eval import Posterior
 from training.evaluation.bootstrap import Array, Interval
 from training.evaluation.decisions import decisions
-from training.evaluation.metrics import Scores, identification
+from training.evaluation.recognition_metrics import Scores, identification
 from training.evaluation.shipped import Compared, Unverified, count_nearer
 
 SIZES = (100, 1000, 10000)

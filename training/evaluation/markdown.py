@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.evaluation import tables
-from training.evaluation.tables import Json, decimal, pair_figure, percent
+from training.evaluation import report_tables
+from training.evaluation.report_tables import Json, decimal, pair_figure, percent
 
 PRIOR_WORK = """\
 ## Prior work
@@ -40,20 +40,20 @@ def report_text(report: Json) -> str:
         f"# Evaluation on `split={report['split']}`\n",
         INTRODUCTION,
         "![rank-1 of every track](overview.png)\n",
-        f"## Recognition (rank-1, %)\n\n{tables.recognition(report)}",
-        f"## Verification and strangers\n\n{tables.verification(report)}",
-        f"## What the threshold does\n\n{tables.decided(report)}",
-        f"## Controls\n\n{tables.controls(report)}",
+        f"## Recognition (rank-1, %)\n\n{report_tables.recognition(report)}",
+        f"## Verification and strangers\n\n{report_tables.verification(report)}",
+        f"## What the threshold does\n\n{report_tables.decided(report)}",
+        f"## Controls\n\n{report_tables.controls(report)}",
     ]
     if any(track["operating_points"] for track in report["tracks"]):
-        parts.append(f"{POINTS}\n{tables.thresholds(report)}\n{tables.operating_points(report)}")
+        parts.append(f"{POINTS}\n{report_tables.thresholds(report)}\n{report_tables.operating_points(report)}")
     if any(track["growth"] for track in report["tracks"]):
-        parts.append(f"{GROWTH}\n{tables.growth(report)}")
-    parts += [_track(track) for track in tables.by_kind(report)]
+        parts.append(f"{GROWTH}\n{report_tables.growth(report)}")
+    parts += [_track(track) for track in report_tables.by_kind(report)]
     if report["compa"]:
-        parts.append(f"## COMPA\n\n{tables.compa(report['compa'])}")
+        parts.append(f"## COMPA\n\n{report_tables.compa(report['compa'])}")
     if report["models"]:
-        parts.append(f"## Models\n\n{tables.models(report)}")
+        parts.append(f"## Models\n\n{report_tables.models(report)}")
     return "\n".join([*parts, PRIOR_WORK])
 
 
@@ -66,7 +66,7 @@ def _track(track: Json) -> str:
         parts.append(f"Not beaten at rank 1: {', '.join(track['not_beaten'])}.\n")
     if 0 < impostors < FEW:
         parts.append(f"Only {impostors} impostors stand behind the FNIR figures.\n")
-    if ours := tables.ours_of(track)["decisions"]:
+    if ours := report_tables.ours_of(track)["decisions"]:
         parts.append(_decisions(ours))
     if track["failures"]:
         parts.append(f"The worst confusions: [{name}-worst.png]({name}-worst.png)\n\n![]({name}-worst.png)\n")
@@ -85,7 +85,7 @@ def _methods(track: Json) -> str:
         ]
         for method in track["methods"]
     ]
-    return tables.table(header, rows)
+    return report_tables.table(header, rows)
 
 
 def _decisions(d: Json) -> str:

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 
 from shared.modalities import Modality
-from shared.models.folder import MODEL_FILE
-from training.datasets.manifest import Row
+from shared.models.manifest import MODEL_FILE
+from training.data.bundle_manifest import Row
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.bootstrap import Array
 from training.evaluation.controls import BackgroundOnly, ChanceTest, chance_test
 from training.evaluation.decisions import decisions
 from training.evaluation.distractors import Distractors, best_cosines, enlarge, real_persons
+from training.evaluation.evaluation_report import MethodResult, TrackResult
 from training.evaluation.failures import failure_gallery
 from training.evaluation.growth import SIZES, Gallery, Growth, grow
-from training.evaluation.metrics import Scores, identification, open_set, verification
-from training.evaluation.plots import plot_track
-from training.evaluation.points import operating_points, point_figures
+from training.evaluation.operating_point_figures import operating_points, point_figures
 from training.evaluation.protocol import Track
-from training.evaluation.report import MethodResult, TrackResult
+from training.evaluation.recognition_metrics import Scores, identification, open_set, verification
 from training.evaluation.scorers import RawPixels, Scorer, ShippedModel, Similarities
 from training.evaluation.shipped import Shipped, shipped
-from training.trunks import at_hand
+from training.evaluation.track_plots import plot_track
+from training.networks.backbones import at_hand
 
 SEED = 0
 PICTURES = 4

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.manifest import Row
+from training.data.bundle_manifest import Row
 
 SAME_SCAN = ("ct-same-scan", "mri-cross-sequence")
 """Tracks of the public bundle whose probes come from the acquisition that is enrolled: they flatter, and are never

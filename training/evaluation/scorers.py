@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from shared.gallery.contracts import local_images
+from shared.gallery.interface import local_images
 from shared.identification.calibration import normalised
 from shared.identification.cohort import read_cohort
 from shared.images.decoding import decode_image
@@ -23,10 +23,10 @@ from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import agreement
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality
-from shared.models.contracts import ModelSession
-from shared.models.folder import ModelManifest, read_manifest
+from shared.models.manifest import ModelManifest, read_manifest
+from shared.models.protocols import ModelSession
 from shared.models.sessions import open_session
-from training.datasets.manifest import Row
+from training.data.bundle_manifest import Row
 from training.evaluation.protocol import Track
 
 Similarities = NDArray[np.float64]

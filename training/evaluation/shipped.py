@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared.identification.calibration import evidence
 from shared.keypoints.verification import Round
-from training.answers import CalibratedPosterior, Posterior, answer
+from training.calibration.posterior_eval import CalibratedPosterior, Posterior, answer
 from training.evaluation.bootstrap import Array
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import ShippedModel, Similarities

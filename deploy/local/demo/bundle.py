@@ -16,7 +16,7 @@ from rich.table import Table
 
 from deploy.local.demo.client import REFUSED, Answer, Api
 from shared.modalities import load_registry
-from training.datasets.manifest import Row, read_manifest
+from training.data.bundle_manifest import Row, read_manifest
 
 PATIENTS = 40
 """Of each modality at most; as many strangers."""

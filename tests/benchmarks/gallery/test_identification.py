@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.gallery.identification import RESULTS, TrackFigures, identify, show_tracks, system_of
 from shared.modalities import load_registry
-from training.datasets.manifest import COLUMNS, MANIFEST_NAME
+from training.data.bundle_manifest import COLUMNS, MANIFEST_NAME
 from training.evaluation.bootstrap import Interval
 
 SHARE = Interval(0.5, 0.4, 0.6)

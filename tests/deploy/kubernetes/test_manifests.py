@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings
 from gateway.settings import GatewaySettings
 from shared.database.settings import DatabaseSettings
 from shared.modalities import load_registry
-from shared.service.application import VERSION
+from shared.service.app_factory import VERSION
 from shared.service.model import ModelServiceSettings
 
 Resource = dict[str, Any]

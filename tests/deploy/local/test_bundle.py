@@ -4,7 +4,7 @@ import pytest
 
 from deploy.local.demo.bundle import PATIENTS, outcome, select
 from deploy.local.demo.client import REFUSED, Answer
-from training.datasets.manifest import Row
+from training.data.bundle_manifest import Row
 
 
 def row(subject: str, role: str, track: str = "a", split: str = "test", modality: str = "ct") -> Row:

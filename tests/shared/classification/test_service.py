@@ -10,8 +10,8 @@ import pytest
 
 from shared.classification.service import create_classification_app, to_classification
 from shared.contracts.internal import Classification
-from shared.images import npy
-from shared.models.folder import ModelManifest, Rejection, read_manifest
+from shared.images import npy_codec
+from shared.models.manifest import ModelManifest, Rejection, read_manifest
 from tests.shared.service.running import calling, until_ready
 from tests.shared.service.test_problems import references
 
@@ -36,7 +36,7 @@ def pictures(*colours: tuple[int, int, int]) -> np.ndarray:
 
 
 async def classify(client: httpx.AsyncClient, body: Any, media_type: str = "application/x-npy") -> httpx.Response:
-    content = body if isinstance(body, bytes) else npy.encode(body)
+    content = body if isinstance(body, bytes) else npy_codec.encode(body)
     return await client.post("/v1/classify", content=content, headers={"content-type": media_type})
 
 
@@ -79,7 +79,7 @@ async def test_the_media_type_may_have_parameters(client: httpx.AsyncClient) -> 
 
 async def test_the_deadline_of_the_caller_holds(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "application/x-npy", "x-deadline-ms": "0"}
-    answer = await client.post("/v1/classify", content=npy.encode(pictures(RED)), headers=headers)
+    answer = await client.post("/v1/classify", content=npy_codec.encode(pictures(RED)), headers=headers)
     assert answer.status_code == 504
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.gallery.contracts import Embedding, IdempotencyClaim, Template
+from shared.gallery.interface import Embedding, IdempotencyClaim, Template
 
 DIGEST, OTHER_DIGEST = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from shared.errors import Conflict, NotFound
-from shared.gallery.contracts import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Gallery, Template
+from shared.gallery.interface import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Gallery, Template
 from shared.gallery.memory import MemoryGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit
 

@@ -17,7 +17,7 @@ from shared.database.migrate import migrate
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 from shared.gallery import memory
-from shared.gallery.contracts import SearchResult
+from shared.gallery.interface import SearchResult
 from shared.gallery.memory import MemoryGallery
 from shared.gallery.postgres import PostgresGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit

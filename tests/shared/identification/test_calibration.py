@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.identification.calibration import RIVALS, evidence, posterior, rival_shift, verification_probability
-from shared.models.folder import Calibration
+from shared.models.manifest import Calibration
 
 CALIBRATION = Calibration(scale=20.0, offset=-9.0)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.identification.cohort import NEAREST, Cohort, read_cohort
-from shared.models.folder import COHORT_FILE, MANIFEST_FILE, ModelManifest, file_digest, read_manifest
+from shared.models.manifest import COHORT_FILE, MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 
 
 def unit(rng: np.random.Generator, count: int) -> np.ndarray:

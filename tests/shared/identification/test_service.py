@@ -15,19 +15,19 @@ import pytest
 
 from shared.contracts.internal import EMBEDDING_DIMENSION, Matches, PatientMatch, Templates
 from shared.database.settings import DatabaseSettings
-from shared.gallery.contracts import Template
+from shared.gallery.interface import Template
 from shared.gallery.postgres import PostgresGallery
 from shared.identification.calibration import evidence, posterior, verification_probability
 from shared.identification.cohort import Cohort
 from shared.identification.matching import decode_embedding
 from shared.identification.service import create_identification_app
-from shared.images import npy
+from shared.images import npy_codec
 from shared.images.quality import quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
 from shared.modalities import RecipeSpec, StepSpec, load_registry
-from shared.models.folder import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
+from shared.models.manifest import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
 from tests.shared.service.test_problems import references
@@ -69,7 +69,7 @@ def like(person: int, noise: float = 8.0) -> np.ndarray:
 
 async def post(client: httpx.AsyncClient, path: str, *images: np.ndarray, **params: Any) -> httpx.Response:
     headers = {"content-type": "application/x-npy"}
-    return await client.post(path, content=npy.encode(np.stack(images)), params=params, headers=headers)
+    return await client.post(path, content=npy_codec.encode(np.stack(images)), params=params, headers=headers)
 
 
 async def enrol(client: httpx.AsyncClient, gallery: PostgresGallery, patient_id: str, *images: np.ndarray) -> None:

@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from shared.models.contracts import NETWORK_SIZE
-from shared.models.folder import (
+from shared.models.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     Calibration,
@@ -25,6 +24,7 @@ from shared.models.folder import (
     file_digest,
     golden_image,
 )
+from shared.models.protocols import NETWORK_SIZE
 
 TINY = Path(__file__).parent / "tiny"
 TILE = NETWORK_SIZE // 8

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.models.folder import MODEL_FILE, file_digest, golden_image
+from shared.models.manifest import MODEL_FILE, file_digest, golden_image
 from shared.models.sessions import open_session
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras, of TensorFlow's arrays
@@ -19,8 +19,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network of Keras, saved and exported as the training does it."""
     import keras  # noqa: PLC0415
 
-    from training.export import export_litert  # noqa: PLC0415
-    from training.networks import PixelsToFloat  # noqa: PLC0415
+    from training.export.litert import export_litert  # noqa: PLC0415
+    from training.networks.layers import PixelsToFloat  # noqa: PLC0415
 
     keras.utils.set_random_seed(0)
     pixels = keras.Input((224, 224, 3), dtype="uint8")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.models.contracts import ModelSession
-from shared.models.folder import MODEL_FILE, ModelManifest, file_digest, golden_image, read_manifest
 from shared.models.litert import LiteRTSession
+from shared.models.manifest import MODEL_FILE, ModelManifest, file_digest, golden_image, read_manifest
+from shared.models.protocols import ModelSession
 from shared.models.sessions import check_golden, open_session
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.server import serve
 from shared.service.settings import ServiceSettings
 

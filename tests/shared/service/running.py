@@ -12,7 +12,7 @@ import httpx
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
 
-from shared.service.application import ServiceDescription, ServiceFrame, create_service
+from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.settings import ServiceSettings
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from shared.classification.service import create_classification_app
 from shared.errors import ServiceUnavailable, Unavailable
-from shared.images import npy
-from shared.models.contracts import ModelSession
-from shared.models.folder import MANIFEST_FILE
-from shared.service.application import ServiceFrame
+from shared.images import npy_codec
+from shared.models.manifest import MANIFEST_FILE
+from shared.models.protocols import ModelSession
+from shared.service.app_factory import ServiceFrame
 from shared.service.context import Deadline
 from shared.service.model import LoadedModel, ModelServiceSettings
 from tests.shared.conftest import Logged
@@ -50,7 +50,7 @@ async def until_loading_ends(client: httpx.AsyncClient) -> httpx.Response:
 
 
 async def classify(client: httpx.AsyncClient) -> httpx.Response:
-    body = npy.encode(np.zeros((1, 224, 224, 3), np.uint8))
+    body = npy_codec.encode(np.zeros((1, 224, 224, 3), np.uint8))
     return await client.post("/v1/classify", content=body, headers={"content-type": "application/x-npy"})
 
 

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import pytest
 
-from shared.models.folder import MANIFEST_FILE, OperatingPoints, read_manifest
-from training.datasets.manifest import COLUMNS
-from training.trunks import MOBILENET_V2_FILE
+from shared.models.manifest import MANIFEST_FILE, OperatingPoints, read_manifest
+from training.data.bundle_manifest import COLUMNS
+from training.networks.backbones import MOBILENET_V2_FILE
 
 ENROLLED = 6
 STRANGERS = 3

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training.datasets.manifest import read_manifest
+from training.data.bundle_manifest import read_manifest
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
-from training.evaluation.metrics import Scores
 from training.evaluation.protocol import Track, read_tracks
+from training.evaluation.recognition_metrics import Scores
 from training.evaluation.scorers import RawPixels, Scorer, Similarities
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2

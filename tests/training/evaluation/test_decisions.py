@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared.models.folder import Calibration
-from training.answers import CalibratedPosterior
+from shared.models.manifest import Calibration
+from training.calibration.posterior_eval import CalibratedPosterior
 from training.evaluation.bootstrap import Array
 from training.evaluation.decisions import calibration_errors, decisions, errors_if_true
-from training.evaluation.metrics import Scores
+from training.evaluation.recognition_metrics import Scores
 
 POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0))
 SCALE, EVEN = 20.0, 0.5

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.datasets.manifest import Row, read_manifest
+from training.data.bundle_manifest import Row, read_manifest
 from training.evaluation.distractors import ANGLES, Persons, best_cosines, enlarge, mix, real_persons, widest_angle
 from training.evaluation.scorers import RawPixels
 

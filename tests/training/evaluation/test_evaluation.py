@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from shared.models.folder import MANIFEST_FILE, read_manifest
+from shared.models.manifest import MANIFEST_FILE, read_manifest
 from training.evaluation.__main__ import main
-from training.evaluation.page import BEGIN, END
-from training.evaluation.page import main as page
+from training.evaluation.evaluation_page import BEGIN, END
+from training.evaluation.evaluation_page import main as page
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.datasets.manifest import read_manifest
+from training.data.bundle_manifest import read_manifest
 from training.evaluation.failures import failure_gallery, worst_confusions
-from training.evaluation.metrics import Scores
 from training.evaluation.protocol import Track, read_tracks
+from training.evaluation.recognition_metrics import Scores
 
 
 def two_probes(bundle: Path) -> Track:

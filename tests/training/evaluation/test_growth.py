@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from shared.keypoints.verification import FOUND, Round
-from shared.models.folder import Calibration
-from training.answers import CalibratedPosterior
+from shared.models.manifest import Calibration
+from training.calibration.posterior_eval import CalibratedPosterior
 from training.evaluation.bootstrap import Array
 from training.evaluation.growth import Gallery, enlarged, grow
-from training.evaluation.metrics import Scores
+from training.evaluation.recognition_metrics import Scores
 from training.evaluation.shipped import Unverified
 
 POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=1.0))

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.datasets.manifest import Row, read_manifest
+from training.data.bundle_manifest import Row, read_manifest
 from training.evaluation.protocol import Track, read_tracks
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from shared.service.balancing import BalancedTransport, Connections
 from shared.service.balancing.transport import addresses
-from shared.service.client import ServiceClient, create_client
+from shared.service.service_client import ServiceClient, create_client
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts([*ADDRESSES, "localhost"])]

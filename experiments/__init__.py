@@ -1,0 +1,1 @@
+"""Trials beside `training`: comparisons and controls that are run by hand."""

@@ -1,0 +1,122 @@
+"""The bounded queue before a model: short when all is well, and an honest 503 when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from shared.errors import DeadlineExceeded, QueueFull, Unavailable
+from shared.service.allocator import give_back
+from shared.service.context import Deadline
+from shared.service.metrics import Metrics
+
+REST_S = 1.0
+"""After so long without work, memory is given back."""
+
+Resource = TypeVar("Resource")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Timed(Generic[Result]):
+    """A result with the milliseconds it waited and took."""
+
+    value: Result
+    waited_ms: float
+    took_ms: float
+
+
+class InferenceQueue(Generic[Resource]):
+    """Runs functions on resources (model sessions), one thread for each.
+
+    Inference holds the core for milliseconds and is no coroutine: on the event loop it would stop every other request,
+    and the loop's default pool has more threads than there are sessions, which must not be shared.
+    """
+
+    def __init__(self, resources: list[Resource], capacity: int, metrics: Metrics, *, yields: int = 0) -> None:
+        """`yields` is how much nicer (setpriority(2)) the threads are than the rest of the process."""
+        self._free = list(resources)
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(len(resources), "inference", _yield_to_others, (yields,))
+        self._helpers = ThreadPoolExecutor(len(resources), "helper", _yield_to_others, (yields,))
+        self._running, self._capacity, self._waiting, self._metrics = len(resources), capacity, 0, metrics
+        self._closed = False
+        self._rest: asyncio.TimerHandle | None = None
+
+    async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Timed[Result]:
+        """Wait for a free resource and call `function` with it.
+
+        Raises QueueFull where `capacity` requests wait already, DeadlineExceeded where the deadline passes first; work
+        whose deadline has passed is never begun. After `close`: Unavailable.
+        """
+        if self._closed:
+            raise Unavailable("This instance is shutting down. Try again; another one will answer.", retry_after_s=1)
+        if self._waiting >= self._capacity + self._running:
+            self._metrics.rejected.inc()
+            raise QueueFull(retry_after_s=1)
+        deadline.check()
+        self._count(1)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(
+                self._pool, self._call, function, deadline, time.perf_counter()
+            )
+            return await asyncio.wait_for(future, deadline.remaining_s)
+        except TimeoutError:
+            raise DeadlineExceeded from None
+        finally:
+            self._count(-1)
+
+    def beside(self, function: Callable[[], Result]) -> Future[Result]:
+        """For functions that `run` calls: have a part done meanwhile, by another core where one is free.
+
+        Every resource has a helper, so it begins at once; wait for its result before the function ends.
+        """
+        return self._helpers.submit(function)
+
+    def _count(self, change: int) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        self._waiting += change
+        self._rest = None if self._waiting else asyncio.get_running_loop().call_later(REST_S, self._at_rest)
+        self._metrics.queue_depth.set(max(0, self._waiting - self._running))
+
+    def _at_rest(self) -> None:
+        self._rest = None
+        if not self._closed:
+            self._pool.submit(give_back)
+
+    def _call(self, function: Callable[[Resource], Result], deadline: Deadline, queued: float) -> Timed[Result]:
+        begun = time.perf_counter()
+        deadline.check()
+        with self._lock:
+            resource = self._free.pop()
+        try:
+            value = function(resource)
+        finally:
+            with self._lock:
+                self._free.append(resource)
+        waited, took = begun - queued, time.perf_counter() - begun
+        self._metrics.queue_wait.observe(waited)
+        self._metrics.inference.observe(took)
+        return Timed(value, 1000 * waited, 1000 * took)
+
+    async def close(self) -> None:
+        """Take nothing more on and finish what was taken on; deadlines bound how long that takes."""
+        self._closed = True
+        if self._rest is not None:
+            self._rest.cancel()
+        for pool in (self._pool, self._helpers):  # those who ask for help before those who help
+            await asyncio.to_thread(pool.shutdown, wait=True)
+
+
+def _yield_to_others(yields: int) -> None:
+    """Make the calling thread that much nicer; only Linux knows threads with a priority of their own."""
+    if yields and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + yields)

@@ -1,0 +1,66 @@
+"""Images in and arrays out as `application/x-npy`, as endpoints declare them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import Depends, Request
+from numpy.typing import NDArray
+from starlette.responses import Response
+
+from shared.contracts.internal import NPY_MEDIA_TYPE
+from shared.errors import (
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    InvalidInput,
+    MedReIDError,
+    PayloadTooLarge,
+    QueueFull,
+    ServiceUnavailable,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from shared.images import npy_codec
+
+MAX_IMAGES = 64
+MAX_SIDE = 512
+NPY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            NPY_MEDIA_TYPE: {
+                "schema": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": f"npy of uint8 (n, h, w, 3), RGB; n up to {MAX_IMAGES}, sides up to {MAX_SIDE}.",
+                }
+            }
+        },
+    }
+}
+MODEL_ERRORS: tuple[type[MedReIDError], ...] = (
+    InvalidInput,
+    UnsupportedMediaType,
+    PayloadTooLarge,
+    Unavailable,
+    QueueFull,
+    ServiceUnavailable,
+    DeadlineExceeded,
+)
+GALLERY_ERRORS = (*MODEL_ERRORS, DatabaseUnavailable)
+
+
+async def _images(request: Request) -> NDArray[np.uint8]:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != NPY_MEDIA_TYPE:
+        raise UnsupportedMediaType(f"Send the images as {NPY_MEDIA_TYPE}.")
+    return npy_codec.decode(await request.body(), max_images=MAX_IMAGES, max_side=MAX_SIDE)
+
+
+Images = Annotated[NDArray[np.uint8], Depends(_images)]
+"""uint8 (n, h, w, 3) RGB out of the request's body."""
+
+
+def npy_response(array: NDArray[Any]) -> Response:
+    """The array as a body."""
+    return Response(npy_codec.encode(array), media_type=NPY_MEDIA_TYPE)

@@ -1,0 +1,1 @@
+"""Calibration: from similarities to probabilities that can be trusted."""

@@ -1,0 +1,65 @@
+"""What the rule that serves answers to many probes at once: thresholds are chosen by it, and it is judged by it.
+
+The seam to whatever compares pictures is `Posterior`: it takes one score per enrolled subject, and what a score is (a
+cosine, a fused log likelihood ratio) is its own affair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.identification.calibration import posterior
+from shared.identification.decision import decide
+from shared.identification.matching import NEIGHBOURS
+from shared.models.manifest import Calibration
+
+Array = NDArray[np.float64]
+
+
+class Posterior(Protocol):
+    """How a method turns the scores of one probe into probabilities."""
+
+    def __call__(self, scores: Array, enrolled: int) -> tuple[Array, float]:
+        """Probabilities of the subjects behind `scores`, float (k,), and of nobody, with `enrolled` subjects in all."""
+
+
+@dataclass(frozen=True)
+class CalibratedPosterior:
+    """The posterior that serves, of log likelihood ratios."""
+
+    calibration: Calibration
+
+    def __call__(self, scores: Array, enrolled: int) -> tuple[Array, float]:
+        """See `shared.identification.calibration`."""
+        return posterior(scores, enrolled, self.calibration)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of every probe: the column of the first subject, its probability, and that of nobody who is enrolled."""
+
+    first: NDArray[np.intp]
+    confidence: Array
+    unknown: Array
+
+    def outcomes(self, threshold: float | None) -> NDArray[np.str_]:
+        """`identified`, `candidates` or `unknown`, by the rule that serves; None identifies nobody."""
+        both = zip(self.confidence.tolist(), self.unknown.tolist(), strict=True)
+        return np.array([decide(top, unknown, threshold) for top, unknown in both], "U10")
+
+
+def answer(scores: Array, method: Posterior) -> Answers:
+    """Answer every row of float (probes, subjects); as in service, only the nearest subjects enter the posterior."""
+    enrolled = scores.shape[1]
+    kept = min(NEIGHBOURS, enrolled)
+    nearest = -np.sort(np.partition(-scores, kept - 1, axis=1)[:, :kept], axis=1)
+    found = [method(row, enrolled) for row in nearest]
+    return Answers(
+        scores.argmax(axis=1),
+        np.array([probabilities[0] for probabilities, _ in found], np.float64),
+        np.array([unknown for _, unknown in found], np.float64),
+    )

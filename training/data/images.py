@@ -1,0 +1,39 @@
+"""Pictures of a manifest in memory, decoded once, as the gateway decodes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from shared.images.decoding import decode_image
+from training.data.bundle_manifest import Row
+
+CACHE_SIDE = 256
+"""Longest side, in pixels, that is kept: larger than the network's input, so that zoom and rotation keep detail."""
+
+Pictures = dict[str, NDArray[np.uint8]]
+"""By path of the manifest: uint8 (h, w, 3), RGB."""
+
+
+def load_pictures(root: Path, rows: Iterable[Row], side: int = CACHE_SIDE) -> Pictures:
+    """Decode every picture of `rows`; raises what `decode_image` raises, with nothing but the manifest's path added."""
+    paths = sorted({row.path for row in rows})
+    return {path: shrink(_decode(root / path), side) for path in tqdm(paths, desc="decoding", unit="picture")}
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    return decode_image(path.read_bytes()).pixels
+
+
+def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The uint8 (h, w, 3) image, its longest side at most `side` pixels, its shape kept."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(scale * length)) for length in image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,1 @@
+"""Training runs: from pictures to fitted networks."""

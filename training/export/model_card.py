@@ -1,0 +1,115 @@
+"""`model.json` for the service and `CARD.md` for people: what the model is, learned from what, good for what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.models.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, ModelManifest
+from training.data.bundle_manifest import Row
+
+CARD_FILE = "CARD.md"
+COHORT_NOTE = "embeddings of training pictures, without names; to be kept as the pictures are"
+
+BY_CHECKPOINT = """
+## Data
+
+Pictures of `split=train` only. The subjects of the validation part (cut by a hash of the subject code) chose the
+checkpoint and fitted the calibration; nothing of `split=test` was used.
+"""
+
+BY_FOLDS = """
+## Data
+
+Pictures of `split=train` only. The network is fitted to all their subjects, and no checkpoint was chosen. The
+calibration is fitted by folds: each third of the subjects (cut by a hash of the subject code) was judged by a network
+that was fitted to the other two. Nothing of `split=test` was used.
+"""
+
+OF_MODALITIES = """
+## Data
+
+Pictures of `split=train` only, and of the collections that are named with their packages. The validation part (cut by a
+hash of the subject code, or of the path without one; every seventh picture of a large collection) set the temperature
+of the probabilities and the threshold of refusal. It chose no checkpoint; nothing of `split=test` was used.
+"""
+
+TEST_FIGURES = """
+Figures on the test split, with protocol, baselines and intervals: `make evaluate` (see `docs/evaluation.md`).
+"""
+
+IDENTIFYING = """\
+## Intended use
+
+To find whose an image is among patients that a hospital has enrolled, as a proposal that a person checks wherever a
+wrong answer would matter. Not a medical device, no diagnosis, no proof of identity. It must not be used to find out who
+a person in a published or anonymised picture is.
+
+## Limits
+
+Few subjects, few sites, few scanners: figures on other hospitals' images will differ, and must be measured on them
+(`make evaluate DATA=...`) before the answer is relied on. Confidence is calibrated on the subjects named above, not
+on yours.
+"""
+
+TELLING_MODALITIES = """\
+## Intended use
+
+To tell of which modality an image is, so that it goes to the service of that modality, and to refuse what is of none of
+them. It says nothing about whose an image is. Not a medical device, no diagnosis.
+
+## Limits
+
+Few sites, few scanners: figures on other hospitals' images will differ, and must be measured on them
+(`make evaluate DATA=...`) before the answer is relied on. The threshold of refusal is set on the validation pictures
+named above, not on yours, and foreign pictures unlike all that are named there may pass.
+"""
+
+
+def write_folder(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: Mapping[str, Any]) -> None:
+    """Write manifest and card beside the exported network."""
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(_card(folder, manifest, rows, figures), encoding="utf-8")
+
+
+def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: Mapping[str, Any]) -> str:
+    size = (folder / MODEL_FILE).stat().st_size / 1e6
+    parts = [
+        f"# Model card: {manifest.name}\n",
+        f"- kind: {manifest.kind}, trunk `{manifest.trunk}`, output of {manifest.output_size} numbers",
+        f"- file: `{MODEL_FILE}`, {size:.1f} MB, `{manifest.digest}`",
+        *([f"- cohort: `{COHORT_FILE}`, {COHORT_NOTE}"] if manifest.cohort else []),
+        f"- made by: `make train MODALITY={manifest.name} DATA=<bundle>`, seed {manifest.training['seed']}",
+        _learned(manifest),
+        _data_table(rows),
+        "\n## Figures on the validation subjects\n",
+        figures_table(figures),
+        TEST_FIGURES,
+        TELLING_MODALITIES if manifest.kind == "classifier" else IDENTIFYING,
+    ]
+    return "\n".join(parts)
+
+
+def _learned(manifest: ModelManifest) -> str:
+    """What the validation part was for: it depends on what was trained."""
+    if manifest.kind == "classifier":
+        return OF_MODALITIES
+    return BY_CHECKPOINT if manifest.training["configuration"]["epochs"] else BY_FOLDS
+
+
+def _data_table(rows: Sequence[Row]) -> str:
+    pictures = Counter((r.source, r.licence or "not stated") for r in rows)
+    subjects = Counter(source for source, _ in {(r.source, r.subject) for r in rows if r.subject})
+    lines = [f"| {s} | {n} | {subjects[s]} | {licence} |" for (s, licence), n in sorted(pictures.items())]
+    return "\n".join(["| source | pictures | subjects | licence of the data |", "|---|---|---|---|", *lines])
+
+
+def figures_table(figures: Mapping[str, Any]) -> str:
+    """Names and values, fractions with three digits."""
+    lines = [
+        f"| {name} | {value:.3f} |" if isinstance(value, float) else f"| {name} | {value} |"
+        for name, value in figures.items()
+    ]
+    return "\n".join(["| figure | value |", "|---|---|", *lines])

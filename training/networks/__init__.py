@@ -1,0 +1,1 @@
+"""Network architectures: backbones, layers and heads."""
