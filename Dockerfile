@@ -23,7 +23,8 @@ WORKDIR /app
 STOPSIGNAL SIGTERM
 USER medreid
 ARG VERSION=0.1.0
-LABEL org.opencontainers.image.vendor="MedReID" org.opencontainers.image.version="${VERSION}"
+LABEL org.opencontainers.image.vendor="MedReID" org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="${VERSION}"
+COPY LICENSE NOTICE ./
 
 # One layer per role, from its lock. pip, strip and their caches stay behind.
 FROM python:3.11-slim-bookworm AS packages

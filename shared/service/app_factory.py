@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import Response
 
+from shared import __version__
 from shared.contracts.public import Problem
 from shared.errors import InternalError, InvalidInput, responses
 from shared.service.admission import Door
@@ -20,7 +21,6 @@ from shared.service.middleware import RequestFrame, Whose, nobodys
 from shared.service.problems import install_problems, pages
 from shared.service.settings import ServiceSettings
 
-VERSION = "0.1.0"
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 """Opens what the service needs and yields it as the state of its requests."""
 
@@ -62,7 +62,7 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
     app = FastAPI(
         title=description.title,
         description=description.description,
-        version=VERSION,
+        version=__version__,
         lifespan=_lifespan(description, frame),
         responses=responses(InternalError),
         **description.options,

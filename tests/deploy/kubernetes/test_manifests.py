@@ -15,9 +15,9 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
+from shared import __version__
 from shared.database.settings import DatabaseSettings
 from shared.modalities import load_registry
-from shared.service.app_factory import VERSION
 from shared.service.model import ModelServiceSettings
 
 Resource = dict[str, Any]
@@ -206,7 +206,7 @@ def test_production_lets_those_reach_the_database_who_use_it_and_its_operator() 
 
 
 def test_the_migration_is_of_this_version(overlay: Rendered) -> None:
-    assert list(overlay.of("Job")) == [f"migrate-{VERSION.replace('.', '-')}"]
+    assert list(overlay.of("Job")) == [f"migrate-{__version__.replace('.', '-')}"]
 
 
 def test_production_scales_each_service_by_processor_and_queue() -> None:
@@ -229,7 +229,7 @@ def test_production_loses_one_replica_at_a_time() -> None:
 
 def test_production_names_the_version_of_every_image() -> None:
     images = {pod["spec"]["containers"][0]["image"] for pod in render("production").workloads().values()}
-    assert images == {f"medreid/{name}:{VERSION}" for name in (*SERVICES, "migrate")}
+    assert images == {f"medreid/{name}:{__version__}" for name in (*SERVICES, "migrate")}
 
 
 def test_production_is_scraped_at_every_service() -> None:
