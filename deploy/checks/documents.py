@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from deploy.checks.finding import Finding
 
-DOCUMENTS = ("*.md", "docs/**/*.md", ".github/*.md", "samples/*.md", "training/**/*.md", "*-service/*.md", "tests/**/*.md")
+DOCUMENTS = ("*.md", "docs/**/*.md", ".github/*.md", "samples/*.md", "*-service/*.md", "tests/**/*.md")
 OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*/?")
 TARGET = re.compile(r"(?:^|[\s;&])make ([a-z][a-z-]*)", re.MULTILINE)
