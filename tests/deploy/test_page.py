@@ -1,4 +1,4 @@
-"""The web page as a person uses it, in a real browser."""
+"""The web page in a real browser, as a technician uses it."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_dropped_sample_is_identified_and_shown(page: Page, probes: list[Sampl
     expect(page.locator("#preview")).to_be_visible()
     page.select_option("#point", "investigation")
     expect_answer(page, "Candidates")
-    expect(page.locator("#explanation")).to_contain_text("names nobody")
+    expect(page.locator("#explanation")).to_contain_text("names no patient")
     expect(page.locator("#confidence-text")).to_contain_text("no threshold")
     page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert (tmp_path / "page.png").stat().st_size > 10_000
@@ -133,7 +133,7 @@ def test_a_late_answer_does_not_replace_that_to_the_picture_chosen_since(page: P
 @pytest.mark.parametrize(
     ("choice", "option", "place", "text"),
     [
-        ("#point", "investigation", "#explanation", "names nobody"),
+        ("#point", "investigation", "#explanation", "names no patient"),
         ("#modality", "skin", "#modality-text", "as you said"),
     ],
 )
@@ -179,3 +179,65 @@ def test_the_preview_goes_when_the_next_picture_is_refused(page: Page, probes: l
     choose(page, sample_set(role="foreign")[0])
     expect(page.locator("#problem")).to_be_visible(timeout=ANSWER_MS)
     expect(page.locator("#preview")).to_be_hidden()
+
+
+def test_a_corrected_key_asks_the_same_question_again(page: Page, system: System, probes: list[Sample]) -> None:
+    page.fill("#key", "mrid_mistyped")
+    page.locator("#key").blur()
+    choose(page, probes[0])
+    expect(page.locator("#problem")).to_be_visible(timeout=ANSWER_MS)
+    page.fill("#key", system.admin_key)
+    page.locator("#key").blur()
+    expect_answer(page, "PAGE-0")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_corrected_key_without_a_question_clears_the_error(page: Page, system: System) -> None:
+    page.fill("#key", "mrid_mistyped")
+    page.locator("#key").blur()
+    expect(page.locator("#problem")).to_be_visible(timeout=ANSWER_MS)
+    page.fill("#key", system.admin_key)
+    page.locator("#key").blur()
+    expect(page.locator("#problem")).to_be_hidden(timeout=ANSWER_MS)
+
+
+def drop_folder(page: Page, folder: Path) -> None:
+    """Drop a real folder of this machine, as the browser's own drag and drop delivers it."""
+    box = page.locator("#drop").bounding_box()
+    assert box is not None
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 20, "y": box["y"] + 20, "data": data})
+
+
+def test_a_dropped_folder_is_read_with_its_subfolders(page: Page, probes: list[Sample], tmp_path: Path) -> None:
+    inner = tmp_path / "study" / "series"
+    inner.mkdir(parents=True)
+    (inner / "1.jpg").write_bytes(probes[0].read())
+    (inner / ".hidden").write_text("not an image")
+    drop_folder(page, tmp_path / "study")
+    expect_answer(page, "PAGE-0")
+
+
+@pytest.mark.parametrize(("files", "title"), [(0, "There is no file in this folder"), (65, "Too many files")])
+def test_a_folder_that_cannot_be_asked_is_refused_in_words(page: Page, tmp_path: Path, files: int, title: str) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for number in range(files):
+        (folder / f"{number}.png").touch()
+    drop_folder(page, folder)
+    expect(page.locator("#problem")).to_contain_text(title, timeout=ANSWER_MS)
+
+
+def test_a_phone_of_320_pixels_does_not_scroll_sideways(page: Page, probes: list[Sample]) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    widths = [page.evaluate("document.documentElement.scrollWidth")]
+    choose(page, probes[0])
+    expect_answer(page, "PAGE-0")
+    expect(page.locator("#preview")).to_be_visible(timeout=ANSWER_MS)
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    choose(page, sample_set(role="foreign")[0])
+    expect(page.locator("#problem")).to_be_visible(timeout=ANSWER_MS)
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    assert widths == [320, 320, 320]

@@ -1,4 +1,4 @@
-// The page at `/`: asks the API what anybody could ask it, and shows the answer.
+// The page at `/`: sends images to the public API and shows the answer.
 
 const $ = (id) => document.getElementById(id);
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
@@ -6,10 +6,12 @@ const KEY = "medreid-key";
 
 const EXPLANATIONS = {
   identified: "The confidence of the best candidate is at or over the threshold.",
-  candidates: "No candidate reaches the threshold. Choose among these only after looking at the images yourself.",
-  unknown: "Most likely nobody who is enrolled. The candidates below are the nearest, not the person.",
+  candidates: "No candidate reaches the threshold. Look at the images yourself before you choose one.",
+  unknown: "This person is most likely not enrolled. The candidates below are only the most similar patients.",
 };
-const INVESTIGATION = "An investigation names nobody. These are the nearest, however unlikely; look at the images yourself.";
+const INVESTIGATION = "An investigation names no patient. It lists the most similar ones, even if they are unlikely. "
+  + "Look at the images yourself.";
+const MOST_IMAGES = 64; // of one question, as the API takes them
 const TITLES = {
   identified: (answer) => `Identified: ${answer.patient_id}`,
   candidates: () => "Candidates: please choose",
@@ -31,9 +33,11 @@ function form(files) {
   return data;
 }
 
-let latest = new AbortController(); // of the question asked last; the next one ends it
+let chosen = []; // the files of the current question
+let latest = new AbortController(); // of the current question; the next question aborts it
 
 async function identify(files) {
+  chosen = files;
   if (!files.length) return;
   latest.abort();
   latest = new AbortController();
@@ -54,7 +58,7 @@ async function identify(files) {
 }
 
 function problemOf(error) {
-  return error.problem ?? { title: "The gateway cannot be reached", detail: "Is it running?" };
+  return error.problem ?? { title: "The gateway cannot be reached", detail: "Check that it is running, then try again." };
 }
 
 async function showPreview(file, signal) {
@@ -100,7 +104,7 @@ function showAnswer(answer) {
   fill($("confidence"), answer.confidence, answer.threshold);
   const threshold = investigated ? "no threshold" : `threshold ${percent(answer.threshold)}`;
   const said = `confidence ${percent(answer.confidence)}, ${threshold}, `
-    + `nobody enrolled ${percent(answer.unknown_probability)}`;
+    + `not enrolled ${percent(answer.unknown_probability)}`;
   $("confidence").ariaLabel = said;
   $("confidence-text").textContent = said;
   $("candidates").tBodies[0].replaceChildren(...answer.candidates.map(candidateRow));
@@ -118,7 +122,7 @@ function candidateRow(candidate) {
 
 function showModality(modality) {
   const source = { compa: "recognised from the image", dicom: "from the DICOM header", caller: "as you said" };
-  const doubt = modality.conflict ? ", but the image looks like something else" : "";
+  const doubt = modality.conflict ? ", but the image looks like another modality" : "";
   $("modality-text").textContent = `${modality.label}, ${source[modality.source]}${doubt}`;
   $("probabilities").replaceChildren(...Object.entries(modality.probabilities).map(([label, value]) => {
     const row = element("div", "row", element("span", "", label), element("div", "meter", element("span", "fill")),
@@ -137,7 +141,7 @@ function showTimings(timings) {
     return bar;
   }));
   $("timings-text").textContent = parts.map((part) => `${part} ${timings[part].toFixed(1)} ms`).join(", ")
-    + `; in all ${timings.total.toFixed(1)} ms`;
+    + `; total ${timings.total.toFixed(1)} ms`;
 }
 
 function fill(meter, value, mark) {
@@ -152,24 +156,74 @@ function element(tag, className, ...children) {
   return made;
 }
 
+// True if the gateway takes the key.
 async function listModalities() {
-  if (!$("key").value.trim()) return;
+  if (!$("key").value.trim()) return false;
   try {
     const { items } = await (await ask("/v1/modalities")).json();
+    const wanted = $("modality").value;
     $("modality").replaceChildren(new Option("recognise it", ""), ...items.map((item) =>
       new Option(item.ready ? item.title : `${item.title} (not available)`, item.name)));
+    if (items.some((item) => item.name === wanted)) $("modality").value = wanted;
+    return true;
   } catch (error) {
-    if (error.problem) showProblem(error.problem);
+    showProblem(problemOf(error));
+    return false;
+  }
+}
+
+// The files of a drop, in the order of their names; a dropped folder is read with its subfolders.
+async function droppedFiles(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  const files = [];
+  for (const entry of entries) await readEntry(entry, files);
+  return files;
+}
+
+async function readEntry(entry, files) {
+  if (entry.name.startsWith(".") || files.length > MOST_IMAGES) return;
+  if (entry.isFile) {
+    files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    return;
+  }
+  const reader = entry.createReader();
+  const entries = [];
+  for (let batch; (batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length;) {
+    entries.push(...batch);
+  }
+  entries.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  for (const inner of entries) await readEntry(inner, files);
+}
+
+async function drop(transfer) {
+  latest.abort();
+  let files;
+  try {
+    files = await droppedFiles(transfer);
+  } catch {
+    showProblem({ title: "The folder cannot be read", detail: "Choose the image files themselves instead." });
+    return;
+  }
+  if (!files.length) {
+    showProblem({ title: "There is no file in this folder", detail: "Drop image files, or a folder that holds them." });
+  } else if (files.length > MOST_IMAGES) {
+    const detail = `One question takes up to ${MOST_IMAGES} images of one person. Choose fewer files.`;
+    showProblem({ title: "Too many files", detail });
+  } else {
+    await identify(files);
   }
 }
 
 $("key").value = sessionStorage.getItem(KEY) ?? "";
-$("key").addEventListener("change", () => {
+$("key").addEventListener("change", async () => {
   sessionStorage.setItem(KEY, $("key").value.trim());
-  listModalities();
+  if (!await listModalities()) return;
+  if (chosen.length) await identify(chosen);
+  else if (!$("problem").hidden) show("state", "No image yet.");
 });
 $("file").addEventListener("change", (event) => identify([...event.target.files]));
-for (const id of ["modality", "point"]) $(id).addEventListener("change", () => identify([...$("file").files]));
+for (const id of ["modality", "point"]) $(id).addEventListener("change", () => identify(chosen));
 $("drop").addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") $("file").click();
 });
@@ -177,10 +231,7 @@ for (const type of ["dragover", "dragleave", "drop"]) {
   $("drop").addEventListener(type, (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", type === "dragover");
-    if (type === "drop") {
-      $("file").files = event.dataTransfer.files;
-      identify([...event.dataTransfer.files]);
-    }
+    if (type === "drop") drop(event.dataTransfer);
   });
 }
 listModalities();
