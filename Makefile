@@ -21,7 +21,7 @@ bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),-
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
         evaluate bench bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
-        bench-guard bench-page bench-gallery flamegraph samples settings-page secrets lock clean
+        bench-guard bench-page bench-gallery samples settings-page secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -118,10 +118,7 @@ bench-guard: .venv/bench.stamp ## Fail where a request has become 30 % dearer be
 	@$(python) -m benchmarks.guard
 
 bench-page: .venv/bench.stamp ## Write what was measured last into docs/notebook/performance.md
-	@$(python) -m benchmarks.page "$(BENCH_OUT)" --into docs/notebook/performance.md
-
-flamegraph: .venv/bench.stamp ## Flame graphs of the gateway and of a modality service under load, as SVG
-	@$(python) -m benchmarks.flames --out "$(BENCH_OUT)"
+	@$(python) -m benchmarks.report.performance_page "$(BENCH_OUT)" --into docs/notebook/performance.md
 
 ##@ Keep house
 

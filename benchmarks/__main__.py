@@ -13,21 +13,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from benchmarks import (
-    acceptance,
-    comparison,
-    footprint,
-    images,
-    machine,
+from benchmarks.report import acceptance, comparison_plots, machine, markdown_tables
+from benchmarks.scenarios import (
+    image_sizes,
+    memory_footprint,
     overload,
-    plots,
-    readiness,
+    side_by_side,
     sizing,
     soak,
     stages,
-    tables,
+    startup_time,
 )
-from benchmarks.prepare import ROOT, Workload, prepare
+from benchmarks.workload import ROOT, Workload, prepare
 
 PATIENTS = 200
 """Enrolled in each modality."""
@@ -37,8 +34,8 @@ Verb = Callable[[argparse.Namespace, Workload, Progress], Any]
 
 def compare(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
     """Ours, the floor and the peers side by side."""
-    found = comparison.compare(workload, comparison.QUICK if options.quick else comparison.FULL, progress)
-    plots.draw(found, options.out)
+    found = side_by_side.compare(workload, side_by_side.QUICK if options.quick else side_by_side.FULL, progress)
+    comparison_plots.draw(found, options.out)
     return found
 
 
@@ -54,12 +51,12 @@ def soaked(options: argparse.Namespace, workload: Workload, progress: Progress) 
 
 def remembered(_options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
     """Memory of everybody, one after the other."""
-    return footprint.measure(workload, progress)
+    return memory_footprint.measure(workload, progress)
 
 
 def ready(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
     """Every service from the start of its process until it is ready."""
-    return readiness.measure(workload, 1 if options.quick else 3, progress)
+    return startup_time.measure(workload, 1 if options.quick else 3, progress)
 
 
 def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress) -> Any:
@@ -74,7 +71,7 @@ def sized(options: argparse.Namespace, workload: Workload, progress: Progress) -
 
 def built(_options: argparse.Namespace, _workload: Workload, _progress: Progress) -> Any:
     """The container images."""
-    return images.measure()
+    return image_sizes.measure()
 
 
 VERBS: dict[str, tuple[str, Verb]] = {
@@ -107,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
                 _write(options.out, results)
     except KeyboardInterrupt:
         return 130
-    print(tables.page(results))  # noqa: T201
+    print(markdown_tables.page(results))  # noqa: T201
     missed = sum(not line.held for line in acceptance.lines(results))
     console.print(f"{missed} lines are not held. Results and plots: {options.out}/", highlight=False, soft_wrap=True)
     return 0

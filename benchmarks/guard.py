@@ -20,12 +20,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.comparison import CALLERS, WARM_UP_S
-from benchmarks.contenders import Contender, floors, of_ours, spent
 from benchmarks.load.plan import throughput
 from benchmarks.load.worker import Worker
-from benchmarks.ours import running
-from benchmarks.prepare import Workload, prepare
+from benchmarks.scenarios.side_by_side import CALLERS, WARM_UP_S
+from benchmarks.systems.contenders import Contender, floors, of_ours, spent
+from benchmarks.systems.medreid import running
+from benchmarks.workload import Workload, prepare
 
 BASELINE = Path(__file__).with_name("guard.toml")
 PATIENTS = 20

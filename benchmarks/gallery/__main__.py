@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from benchmarks.gallery import filling
-from benchmarks.gallery.identification import identify, show_tracks
-from benchmarks.gallery.measuring import measure
-from benchmarks.gallery.people import Population
-from benchmarks.gallery.real import modality_with_most_people, read_people
-from benchmarks.gallery.report import Size, load, plot, save, show
-from benchmarks.gallery.server import footprint, running
+from benchmarks.gallery import gallery_loading
+from benchmarks.gallery.gallery_report import Size, load, plot, save, show
+from benchmarks.gallery.gallery_server import footprint, running
+from benchmarks.gallery.million_identification import identify, show_tracks
+from benchmarks.gallery.population import Population
+from benchmarks.gallery.real_people import modality_with_most_people, read_people
+from benchmarks.gallery.search_timing import measure
 from shared.database.connections import open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.settings import DatabaseSettings
@@ -89,15 +89,15 @@ async def _measure(server: EmbeddedServer, population: Population, templates: in
     """Grow to that size and measure; a gallery that has it already, of an interrupted run, grows a little further."""
     people = templates // population.pictures
     through_the_product = min(THROUGH_THE_PRODUCT, people // 2)
-    space = filling.open_space(server.url)
-    filling.load(server.url, space, population, people - through_the_product)
+    space = gallery_loading.open_space(server.url)
+    gallery_loading.load(server.url, space, population, people - through_the_product)
     built = _built(server.url, space, templates, out)
-    filling.settle(server.url, space)
-    begin = filling.enrolled(server.url, space)
+    gallery_loading.settle(server.url, space)
+    begin = gallery_loading.enrolled(server.url, space)
     people = max(people, begin + through_the_product // 5)
     async with open_database(DatabaseSettings.model_validate({"database_url": server.url})) as database:
-        spent, found = await filling.enrol(database, population, begin, people)
-    filling.settle(server.url, space)
+        spent, found = await gallery_loading.enrol(database, population, begin, people)
+    gallery_loading.settle(server.url, space)
     return Size(
         templates=templates,
         patients=people,
@@ -113,7 +113,7 @@ async def _measure(server: EmbeddedServer, population: Population, templates: in
 def _built(url: str, space: int, templates: int, out: Path) -> float | None:
     """Seconds that building the index took, now or in an interrupted run; None where it grew row by row."""
     kept = out / f"build-{templates}.json"
-    built = filling.build_index(url, space, templates)
+    built = gallery_loading.build_index(url, space, templates)
     if built is not None:
         kept.write_text(json.dumps(built), encoding="utf-8")
     return float(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else None

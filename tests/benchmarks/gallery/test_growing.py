@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from benchmarks.gallery import filling
-from benchmarks.gallery.measuring import measure
-from benchmarks.gallery.people import Population
-from benchmarks.gallery.report import Size, load, plot, save, show
-from benchmarks.gallery.server import footprint
+from benchmarks.gallery import gallery_loading
+from benchmarks.gallery.gallery_report import Size, load, plot, save, show
+from benchmarks.gallery.gallery_server import footprint
+from benchmarks.gallery.population import Population
+from benchmarks.gallery.search_timing import measure
 from shared.database.connections import open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
@@ -41,20 +41,20 @@ def population() -> Population:
 
 async def grow(url: str, population: Population, bulk: int, end: int) -> tuple[int, int]:
     """People loaded in bulk, then through the product: the space, and how many were found at once."""
-    space = filling.open_space(url)
-    filling.load(url, space, population, bulk)
-    filling.build_index(url, space, 2 * bulk)
+    space = gallery_loading.open_space(url)
+    gallery_loading.load(url, space, population, bulk)
+    gallery_loading.build_index(url, space, 2 * bulk)
     async with open_database(DatabaseSettings.model_validate({"database_url": url})) as database:
-        _, found = await filling.enrol(database, population, filling.enrolled(url, space), end)
+        _, found = await gallery_loading.enrol(database, population, gallery_loading.enrolled(url, space), end)
     return space, found
 
 
 async def test_a_gallery_grows_in_bulk_and_through_the_product(url: str, population: Population) -> None:
     space, found = await grow(url, population, 150, 160)
-    assert (filling.enrolled(url, space), found) == (160, 10)
+    assert (gallery_loading.enrolled(url, space), found) == (160, 10)
     space, found = await grow(url, population, 200, 205)
-    assert (filling.enrolled(url, space), found) == (205, 5)
-    filling.settle(url, space)
+    assert (gallery_loading.enrolled(url, space), found) == (205, 5)
+    gallery_loading.settle(url, space)
     figures = await measure(url, population, 205, 20, warming=5)
     assert (figures.recall1, figures.recall3) == (1.0, 1.0)
     assert min(figures.cpu, figures.memory) >= 0

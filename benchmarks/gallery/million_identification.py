@@ -1,0 +1,192 @@
+"""Identification on the test tracks of a bundle in a gallery of a million people who are not in it.
+
+Decided as the system that ships does: the calibration, the threshold and the rule are its own. Once by embeddings
+alone, and once with the keypoints of the nearest; those who join have none, so they are compared by embedding and push
+people of the track out of the nearest that are verified. Nothing here chooses anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from benchmarks.gallery.population import Nearest, Population
+from benchmarks.gallery.real_people import MOST_PICTURES, read_people
+from deploy.local.places import REPOSITORY
+from shared.identification.matching import NEIGHBOURS
+from shared.modalities import Modality, load_registry
+from shared.models.manifest import read_manifest as read_folder
+from training.calibration.posterior_eval import Posterior
+from training.data.bundle_manifest import read_manifest
+from training.evaluation.bootstrap import Array, Interval
+from training.evaluation.decisions import decisions
+from training.evaluation.growth import Gallery, enlarged
+from training.evaluation.protocol import Track, read_tracks
+from training.evaluation.recognition_metrics import Scores, identification
+from training.evaluation.scorers import ShippedModel
+from training.evaluation.shipped import Shipped, Unverified, shipped
+
+RESULTS = "identification.json"
+
+
+@dataclass(frozen=True)
+class TrackFigures:
+    """One track at one size; shares of queries, and of strangers' pictures (None without strangers).
+
+    `system` is the digest of what was measured: the model with its calibration, and the modality's settings.
+    """
+
+    track: str
+    kind: str
+    keypoints: bool
+    enrolled: int
+    queries: int
+    strangers: int
+    rank1: Interval
+    rank3: Interval
+    identified_rightly: Interval
+    identified_wrongly: Interval
+    strangers_identified: Interval | None
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A posterior that is told of those whose scores it does not get: they are far away."""
+
+    posterior: Posterior
+    enrolled: int
+
+    def __call__(self, scores: Array, enrolled: int) -> tuple[Array, float]:
+        """`enrolled` counts the scores that are there."""
+        return self.posterior(scores, self.enrolled)
+
+
+def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
+    """Every test track, as it is and with so many people more.
+
+    Written to `out` after each modality: an interrupted run goes on with the next one. What was measured of another
+    model, or with other settings, is measured again.
+    """
+    rows, kept = read_manifest(data), out / RESULTS
+    out.mkdir(parents=True, exist_ok=True)
+    current = {system_of(modality) for modality in load_registry()}
+    figures = [figure for figure in _read(kept) if figure.system in current]
+    done = {figure.track for figure in figures if figure.enrolled > distractors}
+    for modality in load_registry():
+        tracks = [track for track in read_tracks(rows, "test", [modality.name]) if track.name not in done]
+        if tracks:
+            measured = _of_modality(modality, tracks, data, distractors, out)
+            figures += [replace(one, system=system_of(modality)) for one in measured]
+            kept.write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
+    return figures
+
+
+def system_of(modality: Modality) -> str:
+    """A digest of the model that ships, its calibration and the modality's entry in the registry."""
+    manifest = read_folder(REPOSITORY / f"{modality.name}-service")
+    return hashlib.sha256(f"{manifest.model_dump_json()} {modality.model_dump_json()}".encode()).hexdigest()
+
+
+def _read(kept: Path) -> list[TrackFigures]:
+    """What an earlier run measured."""
+    read: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
+    return [_from_json(one) for one in read]
+
+
+def _from_json(read: dict[str, Any]) -> TrackFigures:
+    shares = {name: Interval(**value) for name, value in read.items() if isinstance(value, dict)}
+    return TrackFigures(**{**read, **shares})
+
+
+def _of_modality(
+    modality: Modality, tracks: Sequence[Track], data: Path, distractors: int, out: Path
+) -> list[TrackFigures]:
+    model = ShippedModel(REPOSITORY / f"{modality.name}-service", modality, data)
+    answers = shipped(model)
+    if answers is None:
+        raise ValueError(f"{modality.name}-service/ holds a model without calibration; train it again")
+    real = read_people(data, modality.name, out)
+    figures = []
+    for track in tracks:
+        pictures = min(max(1, round(len(track.gallery) / len(track.subjects))), MOST_PICTURES)
+        population = Population(real[:, :pictures])
+        figures += _of_track(track, model, answers, modality.threshold, population, distractors)
+    return figures
+
+
+def _of_track(
+    track: Track, model: ShippedModel, answers: Shipped, threshold: float, population: Population, distractors: int
+) -> list[TrackFigures]:
+    nearest = Nearest(model.embeddings(track.probes), NEIGHBOURS)
+    with tqdm(total=distractors, desc=f"{track.name}: people who join", unit="patient") as bar:
+        for first, persons in population.blocks(0, distractors):
+            nearest.add(first, persons)
+            bar.update(len(persons))
+    similarities = model.similarities(track)
+    own, joining = track.best_per_subject(similarities), model.normalised(track.probes, nearest.cosines)
+    score = answers.unverified.score
+    alone = Gallery(_scores(track, score(own)), own, joining, real=0)
+    fused = Gallery(_scores(track, answers.fused(track, similarities)), own, joining, real=0)
+    stages = ((alone, Unverified(score)), (fused, answers.unverified))
+    return [
+        _figures(track, gallery, unverified, answers.posterior, threshold, joined)
+        for gallery, unverified in stages
+        for joined in (0, distractors)
+    ]
+
+
+def _figures(
+    track: Track, gallery: Gallery, unverified: Unverified, method: Posterior, threshold: float, joined: int
+) -> TrackFigures:
+    enrolled = len(track.subjects) + joined
+    counted = _Counted(method, enrolled)
+    nearest = min(joined, NEIGHBOURS)  # the others are too far to count one by one
+    scores = enlarged(gallery, nearest, unverified, counted)
+    ranked, decided = identification(scores), decisions(scores, counted, threshold)
+    return TrackFigures(
+        track=track.name,
+        kind=track.kind,
+        keypoints=bool(unverified.rounds),
+        enrolled=enrolled,
+        queries=len(track.queries),
+        strangers=len(track.impostors),
+        rank1=ranked["rank1"],
+        rank3=ranked["rank3"],
+        identified_rightly=decided.identified_rightly,
+        identified_wrongly=decided.identified_wrongly,
+        strangers_identified=decided.impostors_identified,
+    )
+
+
+def _scores(track: Track, best: Array) -> Scores:
+    """From float (probes, people), those of the track first."""
+    count = len(track.queries)
+    asked, strangers = ([row.subject for row in rows] for rows in (track.queries, track.impostors))
+    return Scores(best[:count], best[count:], track.truth, asked, strangers)
+
+
+def show_tracks(figures: Sequence[TrackFigures], console: Console) -> None:
+    """Print one line per track and size."""
+    table = Table(title="Identification as shipped, by embeddings alone and with keypoints", title_justify="left")
+    table.add_column("track")
+    table.add_column("by")
+    for title in ("enrolled", "queries", "rank-1", "rank-3", "identified rightly", "wrongly", "strangers identified"):
+        table.add_column(title, justify="right")
+    for one in figures:
+        shares = (one.rank1, one.rank3, one.identified_rightly, one.identified_wrongly, one.strangers_identified)
+        cells = [f"{one.enrolled:,}", str(one.queries), *(_percent(share) for share in shares)]
+        table.add_row(f"{one.track} ({one.kind})", "both" if one.keypoints else "embeddings", *cells)
+    console.print(table)
+
+
+def _percent(share: Interval | None) -> str:
+    return "-" if share is None else f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"

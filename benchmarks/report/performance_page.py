@@ -1,0 +1,63 @@
+"""`python -m benchmarks.report.performance_page FOLDER`: print the results of `make bench` and its siblings as tables.
+
+With `--into docs/notebook/performance.md` they replace the text between the two marker comments of that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.markdown_tables import page
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Every file of results in the folder, by its name."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def replaced(text: str, results: str) -> str:
+    """The page with `results` between its markers; ValueError where it has none, or would lose what it tells."""
+    before, begin, rest = text.partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no place for the results: it needs {BEGIN} and {END}")
+    told = _told(results)
+    if lost := [what for what in _told(old) if what not in told]:
+        raise ValueError(f"these were not measured here, measure them or take them off the page: {'; '.join(lost)}")
+    return f"{before}{BEGIN}\n\n{results}\n{END}{after}"
+
+
+def _told(results: str) -> list[str]:
+    """The tables by their headings, and what the first one, of the lines to be held, has a line for."""
+    _, *tables = f"\n{results}".split("\n### ")
+    lines = [line for line in tables[0].splitlines() if line.startswith("|")] if tables else []
+    return [table.splitlines()[0] for table in tables] + [line.split("|")[1].strip() for line in lines]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the tables, or put them into a page; 2 with a sentence where it has no place for them or tells more."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report.performance_page", description=__doc__)
+    parser.add_argument("results", type=Path, help="folder with the files of results")
+    parser.add_argument("--into", type=Path, help="a markdown file with the two marker comments")
+    options = parser.parse_args(arguments)
+    text = page(read(options.results))
+    if options.into is None:
+        print(text)  # noqa: T201
+        return 0
+    try:
+        written = replaced(options.into.read_text(encoding="utf-8"), text)
+    except ValueError as error:
+        print(f"page: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    options.into.write_text(written, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The pieces that all peers share: from uploaded bytes to the answer, in one call, in one thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.systems.template_set import Templates, load
+from deploy.local.places import REPOSITORY
+from shared.classification.service import to_classification
+from shared.identification.calibration import evidence, normalised, posterior
+from shared.identification.cohort import Cohort, read_cohort
+from shared.identification.decision import decide
+from shared.identification.matching import NEIGHBOURS
+from shared.images.decoding import decode_image
+from shared.images.recipes import Recipe, build_recipe
+from shared.images.views import Image, network_view, standard_view
+from shared.keypoints.geometry import Agreement
+from shared.keypoints.verification import LocalVerifier, build_verifier
+from shared.modalities import Modality, Registry, load_registry
+from shared.models.manifest import ModelManifest, read_manifest
+from shared.models.protocols import ModelSession, Pixels
+from shared.models.sessions import open_session
+
+GALLERY_VARIABLE = "MEDREID_BENCH_GALLERY"
+"""File of templates that a peer loads when it starts."""
+WORKERS_VARIABLE = "MEDREID_BENCH_WORKERS"
+"""Processes of a peer that can have several."""
+TOP = 3
+
+Lap = Callable[[str], None]
+"""Told that everything since the last call was this stage."""
+
+
+class Network(Protocol):
+    """What runs one network."""
+
+    def run(self, images: Pixels) -> NDArray[np.float32]:
+        """Float32 (n, k) of uint8 (n, 224, 224, 3)."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nearest templates, all (k,), and the probe's level in the cohort, float (1,) (None without a cohort)."""
+
+    nearest: NDArray[np.intp]
+    cosines: NDArray[np.float32]
+    levels: NDArray[np.float32] | None
+    agreements: list[Agreement | None]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Places in `Found`, the likeliest first, all (k,), and the probability that it is nobody."""
+
+    order: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+    unknown: float
+
+
+class Refused(Exception):
+    """COMPA knows the image as none of the modalities."""
+
+
+@dataclass(frozen=True)
+class _Identifier:
+    modality: Modality
+    manifest: ModelManifest
+    recipe: Recipe
+    cohort: Cohort | None
+    verifier: LocalVerifier | None
+    templates: Templates
+
+
+class Pipeline:
+    """Decode, classify, recipe, embed, search, compare keypoints, decide. Safe in as many threads as `networks` is.
+
+    `in_doubt` compares twenty candidates at least, as where none of the nearest three is clearly the person.
+    """
+
+    def __init__(
+        self, networks: Mapping[str, Network], gallery: Mapping[str, Templates], *, in_doubt: bool = False
+    ) -> None:
+        self._first_round = 1 if in_doubt else 0
+        registry: Registry = load_registry()
+        self._networks = networks
+        self._compa = read_manifest(REPOSITORY / "compa-service")
+        self._identifiers = {
+            name: _identifier(registry[name], templates) for name, templates in gallery.items() if name in networks
+        }
+
+    def identify(self, data: bytes, *, local: bool, lap: Lap = lambda _: None) -> dict[str, Any]:
+        """What the gateway would answer, less the operational fields; Refused where COMPA refuses."""
+        image = decode_image(data).pixels
+        lap("decode")
+        label = self.classify(image)
+        lap("classify")
+        known = self._identifiers[label]
+        view = known.recipe(image)
+        lap("recipe")
+        probe = self._networks[label].run(network_view(view[np.newaxis]))[0]
+        lap("embed")
+        nearest, cosines = known.templates.nearest(probe, NEIGHBOURS)
+        lap("search")
+        levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
+        found = Found(nearest, cosines, levels, [None] * len(nearest))
+        if local and known.verifier is not None:
+            self._compare(known, known.verifier, view, found)
+        lap("local verification")
+        answer = _answer(known, label, found)
+        lap("decide")
+        return answer
+
+    def classify(self, image: Image) -> str:
+        """The modality of an uint8 (h, w, 3) image; Refused where it has none."""
+        outputs = self._networks["compa"].run(standard_view(image)[np.newaxis])
+        verdict = to_classification(outputs, self._compa)
+        label = verdict.labels[int(np.argmax(verdict.probabilities[0]))]
+        if not verdict.accepted[0] or label not in self._identifiers:
+            raise Refused
+        return label
+
+    def _compare(self, known: _Identifier, verifier: LocalVerifier, view: Image, found: Found) -> None:
+        """Keypoints of the nearest, in the rounds of the service."""
+        probe, before = verifier.probe([view]), 0
+        for one in verifier.rounds[self._first_round :]:
+            further = slice(before, one.candidates)
+            stored = [[known.templates.local[i]] for i in found.nearest[further].tolist()]
+            found.agreements[further] = verifier.agreements(probe, stored)
+            if one.ends(_ranked(known, found).probabilities[0]):
+                break
+            before = one.candidates
+
+
+def _identifier(modality: Modality, templates: Templates) -> _Identifier:
+    folder = REPOSITORY / f"{modality.name}-service"
+    manifest = read_manifest(folder)
+    recipe, cohort = build_recipe(modality.recipe), read_cohort(folder, manifest)
+    return _Identifier(modality, manifest, recipe, cohort, build_verifier(modality), templates)
+
+
+def _ranked(known: _Identifier, found: Found) -> _Ranked:
+    calibration = known.manifest.calibration
+    if calibration is None:
+        raise ValueError(f"{known.manifest.name}-service/ holds a model without calibration")
+    similarities = normalised(found.cosines[np.newaxis], found.levels, calibration)[0]
+    weights = [agreement.weight if agreement else None for agreement in found.agreements]
+    ratios = evidence(similarities, weights, calibration)
+    order = np.argsort(-ratios, kind="stable")
+    return _Ranked(order, *posterior(ratios[order], len(known.templates.local), calibration))
+
+
+def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
+    ranked = _ranked(known, found)
+    candidates = [
+        {
+            "patient_id": known.templates.patient(int(found.nearest[i])),
+            "similarity": float(found.cosines[i]),
+            "inliers": agreement.inliers if (agreement := found.agreements[i]) else None,
+            "confidence": float(probability),
+        }
+        for i, probability in zip(ranked.order[:TOP].tolist(), ranked.probabilities[:TOP].tolist(), strict=True)
+    ]
+    decision = decide(float(ranked.probabilities[0]), ranked.unknown, known.modality.threshold)
+    return {"decision": decision, "modality": label, "unknown_probability": ranked.unknown, "candidates": candidates}
+
+
+def network_names() -> tuple[str, ...]:
+    """COMPA and every modality of the registry: what a deployment has in memory, whatever is sent to it."""
+    return ("compa", *load_registry().names)
+
+
+def litert_networks() -> dict[str, ModelSession]:
+    """All networks on LiteRT, one thread each: as the product ships them."""
+    return {name: open_session(REPOSITORY / f"{name}-service") for name in network_names()}
+
+
+def gallery_of_environment() -> dict[str, Templates]:
+    """The templates whose file the bench names; also keeps OpenCV to one thread per request, as the product does."""
+    cv2.setNumThreads(1)
+    return load(Path(os.environ[GALLERY_VARIABLE]))
+
+
+def litert_pipeline(gallery: Mapping[str, Templates] | None = None, *, in_doubt: bool = False) -> Pipeline:
+    """A pipeline with interpreters of its own."""
+    templates = gallery_of_environment() if gallery is None else gallery
+    return Pipeline(litert_networks(), templates, in_doubt=in_doubt)
