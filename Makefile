@@ -46,8 +46,8 @@ status: .venv/local.stamp ## Show every process, its state and its memory
 
 ##@ Change it
 
-test: .venv/dev.stamp ## Run all tests with branch coverage
-	@$(python) -m pytest --cov --cov-report=term:skip-covered
+test: .venv/dev.stamp ## Run all tests with branch coverage, in two processes
+	@$(python) -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 check: .venv/dev.stamp ## Formatter, linter, types, import rules, documents, identifiers out of logs
 	@.venv/bin/ruff format --check .
