@@ -31,7 +31,7 @@ FROM python:3.11-slim-bookworm AS packages
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null \
     && python3 -m venv --without-pip /opt/venv
 ENV PIP_PYTHON=/opt/venv/bin/python PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off
-COPY deploy/containers/slim.sh /usr/local/bin/slim
+COPY deploy/slim.sh /usr/local/bin/slim
 FROM packages AS gateway-packages
 COPY requirements/gateway.lock .
 RUN pip install --no-deps --require-hashes --requirement gateway.lock && slim /opt/venv/lib/python3.11/site-packages

@@ -67,7 +67,7 @@ schemathesis: .venv/dev.stamp ## The long run against the services' own OpenAPI:
 	@SCHEMATHESIS_CASES=$(CASES) $(python) -m pytest tests/deploy/test_contract.py
 
 test-containers: .venv/local.stamp ## Build the images and test the compose system (needs a Docker engine)
-	@deploy/containers/test.sh
+	@tests/containers/test.sh
 
 ##@ Train and measure
 
@@ -128,7 +128,7 @@ settings-page: .venv/local.stamp ## Write docs/settings.md from the settings cla
 	@$(python) -m deploy.checks.settings_page
 
 secrets: ## Make the secrets of compose.yaml under .secrets/, once
-	@deploy/containers/secrets.sh
+	@deploy/secrets.sh
 
 samples: .venv/dev.stamp ## Make the sample pictures under samples/ anew
 	@$(python) -m samples

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from benchmarks.image_sources import Source, in_turn, sources, subjects
 from benchmarks.systems.peers.peer_pipeline import Pipeline, Refused, litert_networks
 from benchmarks.systems.template_set import Templates, load, make_templates, save
-from deploy.local.places import REPOSITORY
+from deploy.local.state_folder import REPOSITORY
 from shared.images.decoding import decode_image
 from shared.modalities import load_registry
 from shared.models.manifest import read_manifest

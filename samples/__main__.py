@@ -9,7 +9,7 @@ import csv
 import sys
 
 from samples.catalogue import Entry, catalogue
-from samples.load import COLUMNS, MANIFEST, ROOT
+from samples.sample_files import COLUMNS, MANIFEST, ROOT
 from samples.sources import SourceMissingError
 
 

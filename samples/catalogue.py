@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from samples import sources
-from samples.load import Kind, Role
 from samples.phantoms import DRAW, Picture
 from samples.rephotograph import rephotograph
-from samples.report import report_page
+from samples.report_page import report_page
+from samples.sample_files import Kind, Role
 
 ENROLMENT_QUALITY: Final = 93
 QUERY_QUALITY: Final = 84
@@ -112,7 +112,7 @@ def _foreign() -> Iterator[Entry]:
     for name, make in (("chelsea.png", None), ("coffee.png", None), ("report", report_page)):
         picture = make or partial(sources.photograph, name)
         kind: Kind = "phantom" if make else "real"
-        source, licence = ("samples/report.py", OWN) if make else (f"scikit-image, data/{name}", CC0)
+        source, licence = ("samples/report_page.py", OWN) if make else (f"scikit-image, data/{name}", CC0)
         path = f"images/other/{name.removesuffix('.png')}.jpg"
         yield Entry(path, "other", "", "foreign", kind, source, licence, partial(_jpeg_of, picture))
 

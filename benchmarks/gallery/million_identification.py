@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.gallery.population import Nearest, Population
 from benchmarks.gallery.real_people import MOST_PICTURES, read_people
-from deploy.local.places import REPOSITORY
+from deploy.local.state_folder import REPOSITORY
 from shared.identification.matching import NEIGHBOURS
 from shared.modalities import Modality, load_registry
 from shared.models.manifest import read_manifest as read_folder

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from deploy.local.places import REPOSITORY
-from samples.load import Sample, sample_set
+from deploy.local.state_folder import REPOSITORY
+from samples.sample_files import Sample, sample_set
 from shared.images.decoding import decode_image
 from shared.images.views import Image
 from shared.modalities import load_registry

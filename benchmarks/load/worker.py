@@ -11,7 +11,7 @@ from dataclasses import asdict
 from types import TracebackType
 
 from benchmarks.load.plan import Plan, Sample
-from deploy.local.places import REPOSITORY
+from deploy.local.state_folder import REPOSITORY
 
 GENERATOR = "benchmarks.load.generator"
 

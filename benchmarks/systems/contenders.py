@@ -22,9 +22,9 @@ from benchmarks.systems.medreid import Ours
 from benchmarks.systems.peers.floor import CORES
 from benchmarks.systems.peers.peer_pipeline import GALLERY_VARIABLE, WORKERS_VARIABLE
 from benchmarks.workload import ROOT
-from deploy.local.places import REPOSITORY
 from deploy.local.processes import memory
 from deploy.local.programs import FRUGAL, HOST, free_port
+from deploy.local.state_folder import REPOSITORY
 
 PATIENCE_S = 240.0
 CONNECTIONS = 1000

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from benchmarks.systems.template_set import enrol, load
 from benchmarks.workload import ROOT
-from deploy.local.places import REPOSITORY, Places
 from deploy.local.processes import find
 from deploy.local.programs import free_port
+from deploy.local.state_folder import REPOSITORY, StateFolder
 from deploy.local.system import System
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
@@ -51,22 +51,22 @@ class Ours:
 
     def headers_of_another(self) -> dict[str, str]:
         """The key of another caller, who may identify."""
-        return {"authorization": f"Bearer {asyncio.run(_new_key(self._system.places.database_url))}"}
+        return {"authorization": f"Bearer {asyncio.run(_new_key(self._system.folder.database_url))}"}
 
     def processes(self) -> list[tuple[str, psutil.Process]]:
         """Everything that runs for it, by name; the supervisor too, since the services share its pages."""
-        return list(find(self._system.places))
+        return list(find(self._system.folder))
 
 
 @contextmanager
 def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
     """The system with the templates of `gallery`; `local` is whether it compares keypoints."""
     name = "all" if local else "global"
-    system = System(Places(ROOT / f"system-{name}"), Console(quiet=True))
+    system = System(StateFolder(ROOT / f"system-{name}"), Console(quiet=True))
     with environment(UNLIMITED | ({} if local else {"MEDREID_REGISTRY": str(_without_local())})):
         system.up(free_port(), fresh=True)
     try:
-        asyncio.run(enrol(system.places.database_url, load(gallery)))
+        asyncio.run(enrol(system.folder.database_url, load(gallery)))
         yield Ours(system)
     finally:
         system.down()

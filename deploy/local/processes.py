@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local.places import Places
+from deploy.local.state_folder import StateFolder
 
 PLACE_VARIABLE = "MEDREID_LOCAL_PLACE"
 NAME_VARIABLE = "MEDREID_LOCAL_NAME"
@@ -17,29 +17,29 @@ TITLE = "medreid: "
 """Before the name, in the command line of a fork of the supervisor: its environment seems to be the supervisor's."""
 
 
-def mark(places: Places, name: str) -> dict[str, str]:
+def mark(folder: StateFolder, name: str) -> dict[str, str]:
     """Environment of a process by which it is found again."""
-    return {PLACE_VARIABLE: str(places.root), NAME_VARIABLE: name}
+    return {PLACE_VARIABLE: str(folder.root), NAME_VARIABLE: name}
 
 
-def find(places: Places) -> Iterator[tuple[str, psutil.Process]]:
+def find(folder: StateFolder) -> Iterator[tuple[str, psutil.Process]]:
     """Name and process of everything that belongs to the place, whoever its parent is now."""
     for process in psutil.process_iter():
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if _is_database(process, places.data):
+            if _is_database(process, folder.data):
                 yield "database", process
                 yield from (("database", child) for child in process.children(recursive=True))
-            elif process.environ().get(PLACE_VARIABLE) == str(places.root):
+            elif process.environ().get(PLACE_VARIABLE) == str(folder.root):
                 yield _name(process), process
         except psutil.Error:
             continue
 
 
-def stop_leftovers(places: Places, patience_s: float) -> int:
+def stop_leftovers(folder: StateFolder, patience_s: float) -> int:
     """Stop what a supervisor left behind that was itself killed; returns how many processes that were."""
-    leftovers = [process for _, process in find(places)]
+    leftovers = [process for _, process in find(folder)]
     for process in leftovers:
         _signal(process, kill=False)
     _, alive = psutil.wait_procs(leftovers, timeout=patience_s)

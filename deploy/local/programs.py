@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deploy.local.places import REPOSITORY, Places
 from deploy.local.processes import mark
+from deploy.local.state_folder import REPOSITORY, StateFolder
 from shared.modalities import load_registry
 
 HOST = "127.0.0.1"
@@ -43,48 +43,48 @@ class Program:
     autostart: bool = False
 
 
-def programs(places: Places, port: int) -> list[Program]:
+def programs(folder: StateFolder, port: int) -> list[Program]:
     """The database, one process per model, and the gateway on `port`."""
-    models = [_model(places, name, free_port()) for name in ("compa", *load_registry().names)]
-    return [_database(places), *models, _gateway(places, port, models)]
+    models = [_model(folder, name, free_port()) for name in ("compa", *load_registry().names)]
+    return [_database(folder), *models, _gateway(folder, port, models)]
 
 
-def _database(places: Places) -> Program:
+def _database(folder: StateFolder) -> Program:
     command = [sys.executable, "-m", "shared.database", "serve"]
-    command += ["--data", str(places.data), "--url-file", str(places.database_url)]
+    command += ["--data", str(folder.data), "--url-file", str(folder.database_url)]
     # the embedded server's lock lies in the temporary folder under one name for all users of the machine
-    environment = {**mark(places, DATABASE), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(places.socket.parent)}
+    environment = {**mark(folder, DATABASE), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder.socket.parent)}
     return Program(DATABASE, DATABASE, command, environment, autostart=True)
 
 
-def _model(places: Places, name: str, port: int) -> Program:
-    folder = REPOSITORY / f"{name}-service"
-    environment = _environment(places, folder.name, port)
-    return Program(folder.name, MODELS, [sys.executable, str(folder / "app.py")], environment, address(port))
+def _model(folder: StateFolder, name: str, port: int) -> Program:
+    code = REPOSITORY / f"{name}-service"
+    environment = _environment(folder, code.name, port)
+    return Program(code.name, MODELS, [sys.executable, str(code / "app.py")], environment, address(port))
 
 
-def _gateway(places: Places, port: int, models: Sequence[Program]) -> Program:
+def _gateway(folder: StateFolder, port: int, models: Sequence[Program]) -> Program:
     compa, *identifiers = models
     urls = {program.name.removesuffix("-service"): program.address for program in identifiers}
     environment = {
-        **_environment(places, GATEWAY, port),
+        **_environment(folder, GATEWAY, port),
         "MEDREID_COMPA_URL": str(compa.address),
         "MEDREID_SERVICE_URLS": json.dumps(urls),
     }
     return Program(GATEWAY, GATEWAY, [sys.executable, "-m", "gateway"], environment, address(port))
 
 
-def _environment(places: Places, name: str, port: int) -> dict[str, str]:
+def _environment(folder: StateFolder, name: str, port: int) -> dict[str, str]:
     return {
-        **mark(places, name),
+        **mark(folder, name),
         **FRUGAL,
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
         "MEDREID_HOST": HOST,
         "MEDREID_PORT": str(port),
-        "MEDREID_DATABASE_URL_FILE": str(places.database_url),
+        "MEDREID_DATABASE_URL_FILE": str(folder.database_url),
         # Not through the supervisor, which would wake up for every line: what it sees is what is no log.
-        "MEDREID_LOG_FILE": str(places.logs / f"{name}.log"),
+        "MEDREID_LOG_FILE": str(folder.logs / f"{name}.log"),
     }
 
 

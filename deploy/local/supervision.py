@@ -16,9 +16,9 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local.places import REPOSITORY, Places
 from deploy.local.processes import mark
 from deploy.local.programs import FRUGAL, Program
+from deploy.local.state_folder import REPOSITORY, StateFolder
 
 STOP_SECONDS = 20
 """What a process may take after SIGTERM: the drain of a service (10 s) with room to spare."""
@@ -54,18 +54,18 @@ class ProgramState:
 class Supervisor:
     """The supervisor of one place. It restarts a process that dies, whatever the reason."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
 
     def start(self, programs: Sequence[Program]) -> None:
         """Start the supervisor and the programs of the group `database`; it survives this process."""
-        self._places.configuration.write_text(configuration(self._places, programs), encoding="utf-8")
-        self._places.configuration.chmod(0o600)
-        command = [sys.executable, "-m", "deploy.local.preloading", "-c", str(self._places.configuration)]
+        self._folder.configuration.write_text(configuration(self._folder, programs), encoding="utf-8")
+        self._folder.configuration.chmod(0o600)
+        command = [sys.executable, "-m", "deploy.local.preloading", "-c", str(self._folder.configuration)]
         started = subprocess.run(  # noqa: S603
             command,
             cwd=REPOSITORY,
-            env={**os.environ, **FRUGAL, **mark(self._places, "supervisor")},  # some are read when libraries are loaded
+            env={**os.environ, **FRUGAL, **mark(self._folder, "supervisor")},  # some are read when libraries are loaded
             capture_output=True,
             text=True,
             check=False,
@@ -96,7 +96,7 @@ class Supervisor:
         self._call("shutdown")
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self._places.socket}")
+        transport = SupervisorTransport(None, None, f"unix://{self._folder.socket}")
         try:
             with ServerProxy("http://127.0.0.1", transport=transport) as server:
                 return getattr(server.supervisor, method)(*arguments)
@@ -104,17 +104,17 @@ class Supervisor:
             raise SupervisionError(f"The supervisor does not answer: {error}") from None
 
 
-def configuration(places: Places, programs: Sequence[Program]) -> str:
+def configuration(folder: StateFolder, programs: Sequence[Program]) -> str:
     """The supervisor's configuration file. Groups start and stop in the order of the programs (stopping: reversed)."""
     sections: dict[str, dict[str, object]] = {
-        "unix_http_server": {"file": places.socket, "chmod": "0600"},
+        "unix_http_server": {"file": folder.socket, "chmod": "0600"},
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         },
         "supervisord": {
-            "logfile": places.logs / "supervisor.log",
-            "pidfile": places.pid,
-            "childlogdir": places.logs,
+            "logfile": folder.logs / "supervisor.log",
+            "pidfile": folder.pid,
+            "childlogdir": folder.logs,
             "directory": REPOSITORY,
             "minfds": 1024,
             **({"user": "root"} if os.geteuid() == 0 else {}),
@@ -122,14 +122,14 @@ def configuration(places: Places, programs: Sequence[Program]) -> str:
     }
     groups = list(dict.fromkeys(program.group for program in programs))
     for program in programs:
-        sections[f"program:{program.name}"] = _section(places, program)
+        sections[f"program:{program.name}"] = _section(folder, program)
     for priority, group in enumerate(groups):
         members = ",".join(program.name for program in programs if program.group == group)
         sections[f"group:{group}"] = {"programs": members, "priority": priority}
     return _ini(sections)
 
 
-def _section(places: Places, program: Program) -> dict[str, object]:
+def _section(folder: StateFolder, program: Program) -> dict[str, object]:
     return {
         "command": shlex.join(program.command),
         "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
@@ -139,7 +139,7 @@ def _section(places: Places, program: Program) -> dict[str, object]:
         "startretries": 3,
         "stopwaitsecs": STOP_SECONDS,
         "redirect_stderr": "true",
-        "stdout_logfile": places.logs / f"{program.name}.out",
+        "stdout_logfile": folder.logs / f"{program.name}.out",
         "stdout_logfile_maxbytes": "10MB",
         "stdout_logfile_backups": 1,
     }

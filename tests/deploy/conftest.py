@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from deploy.local.places import Places
 from deploy.local.processes import find
 from deploy.local.programs import free_port
+from deploy.local.state_folder import StateFolder
 from deploy.local.system import System
 
 
 @pytest.fixture(scope="session")
 def started(server_folder: Path) -> Iterator[System]:
     """One system for all tests; it survives what they do to it."""
-    system = System(Places(server_folder / "local"), Console(quiet=True))
+    system = System(StateFolder(server_folder / "local"), Console(quiet=True))
     system.up(free_port())
     yield system
     system.down()
@@ -57,4 +57,4 @@ def picture() -> bytes:
 
 def processes(system: System) -> list[str]:
     """Names of everything that belongs to the system."""
-    return [name for name, _ in find(system.places)]
+    return [name for name, _ in find(system.folder)]

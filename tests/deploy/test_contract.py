@@ -85,5 +85,5 @@ def test_the_gateway_does_what_it_says(system: System) -> None:
 
 
 def test_a_modality_service_does_what_it_says(system: System) -> None:
-    addresses = json.loads(system.places.addresses.read_text())
+    addresses = json.loads(system.folder.addresses.read_text())
     assert check_everything(addresses["ct-service"], None) > 0

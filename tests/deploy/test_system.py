@@ -70,13 +70,13 @@ def test_what_is_up_is_said_to_be_ready(system: System) -> None:
 
 
 def test_key_logs_and_gallery_are_for_this_user_only(system: System) -> None:
-    for path in (system.places.admin_key, system.places.logs, system.places.data):
+    for path in (system.folder.admin_key, system.folder.logs, system.folder.data):
         assert not path.stat().st_mode & 0o077
 
 
 def test_no_serving_process_loads_tensorflow_and_all_are_frugal(system: System) -> None:
     used = 0
-    for _, process in find(system.places):
+    for _, process in find(system.folder):
         used += memory(process)
         assert "tensorflow" not in Path(f"/proc/{process.pid}/maps").read_text()
     assert used < 0.9e9
@@ -84,7 +84,7 @@ def test_no_serving_process_loads_tensorflow_and_all_are_frugal(system: System) 
 
 def test_services_share_the_pages_of_their_libraries(system: System) -> None:
     """They are forks of the supervisor; without that, next to everything that a service holds is its own."""
-    for name, process in find(system.places):
+    for name, process in find(system.folder):
         if name in system.addresses:
             assert memory(process) < 0.7 * process.memory_info().rss
 
@@ -106,7 +106,7 @@ def test_a_killed_model_service_costs_its_own_modality_a_moment(
 def test_a_killed_database_is_never_an_empty_gallery(
     api: httpx.Client, system: System, picture: bytes, patient: str
 ) -> None:
-    for name, process in list(find(system.places)):
+    for name, process in list(find(system.folder)):
         if name == "database" and process.name() == "postgres":
             process.kill()
     answers: list[httpx.Response] = []
@@ -125,7 +125,7 @@ def test_a_killed_database_is_never_an_empty_gallery(
 def replica(system: System) -> Iterator[str]:
     """Address of a second ct-service over the same gallery."""
     port = free_port()
-    program = next(p for p in programs(system.places, 0) if p.name == "ct-service")
+    program = next(p for p in programs(system.folder, 0) if p.name == "ct-service")
     environment = {**os.environ, **program.environment, "MEDREID_PORT": str(port)}
     with subprocess.Popen(program.command, env=environment, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         with httpx.Client(base_url=address(port), trust_env=False) as client:
@@ -165,7 +165,7 @@ def test_down_leaves_nothing_and_up_finds_the_gallery_again(
     port = int(system.address.rsplit(":", 1)[1])
     key = system.admin_key
     assert system.down() is True
-    assert not list(find(system.places))
+    assert not list(find(system.folder))
     assert system.down() is False
     assert system.up(port) is True
     assert system.admin_key == key
@@ -174,8 +174,8 @@ def test_down_leaves_nothing_and_up_finds_the_gallery_again(
 
 def test_up_recovers_from_a_killed_supervisor(system: System) -> None:
     port = int(system.address.rsplit(":", 1)[1])
-    orphans = [process for _, process in find(system.places)]
-    psutil.Process(int(system.places.pid.read_text())).kill()
+    orphans = [process for _, process in find(system.folder)]
+    psutil.Process(int(system.folder.pid.read_text())).kill()
     assert system.up(port) is True
     assert not any(process.is_running() for process in orphans)
 
@@ -188,8 +188,8 @@ def test_fresh_begins_with_an_empty_gallery(system: System, api: httpx.Client, p
 
 
 def test_a_taken_port_is_said_and_nothing_is_left_running(tmp_path: Path, system: System) -> None:
-    other = System(type(system.places)(tmp_path / "other"), system.console)
+    other = System(type(system.folder)(tmp_path / "other"), system.console)
     port = int(system.address.rsplit(":", 1)[1])
     with pytest.raises(SupervisionError, match=f"Port {port} is taken"):
         other.up(port)
-    assert not list(find(other.places))
+    assert not list(find(other.folder))

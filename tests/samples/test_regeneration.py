@@ -10,7 +10,7 @@ import pytest
 from samples import __main__ as command
 from samples import catalogue, sources
 from samples.catalogue import Entry
-from samples.load import MANIFEST
+from samples.sample_files import MANIFEST
 from samples.sources import SourceMissingError
 
 COMMITTED = MANIFEST.read_bytes()

@@ -12,8 +12,8 @@ import pytest
 
 from samples import Sample, sample_set
 from samples.catalogue import Entry, catalogue
-from samples.load import COLUMNS, MANIFEST, ROOT
 from samples.phantoms import DRAW
+from samples.sample_files import COLUMNS, MANIFEST, ROOT
 from shared.images.decoding import decode_image
 from shared.modalities import load_registry
 from shared.modalities.registry import OTHER

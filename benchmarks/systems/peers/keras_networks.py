@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.systems.peers.lite0 import efficientnet_lite0
 from benchmarks.systems.peers.peer_pipeline import Network, Pipeline, gallery_of_environment, network_names
 from benchmarks.systems.template_set import Templates
-from deploy.local.places import REPOSITORY
+from deploy.local.state_folder import REPOSITORY
 from shared.images.views import Image, standard_view
 from shared.models.manifest import ModelManifest, read_manifest
 from shared.models.protocols import NETWORK_SIZE, Pixels

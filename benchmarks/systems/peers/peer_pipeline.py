@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.systems.template_set import Templates, load
-from deploy.local.places import REPOSITORY
+from deploy.local.state_folder import REPOSITORY
 from shared.classification.service import to_classification
 from shared.identification.calibration import evidence, normalised, posterior
 from shared.identification.cohort import Cohort, read_cohort

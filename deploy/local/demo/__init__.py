@@ -9,10 +9,10 @@ import signal
 
 from rich.console import Console
 
-from deploy.local.demo.bundle import run_bundle
-from deploy.local.demo.client import Api, ApiError
+from deploy.local.demo.bundle_patients import run_bundle
+from deploy.local.demo.demo_api import Api, ApiError
 from deploy.local.demo.sample_patients import run_samples
-from deploy.local.places import Places
+from deploy.local.state_folder import StateFolder
 from deploy.local.supervision import SupervisionError
 from deploy.local.system import System
 
@@ -25,7 +25,7 @@ def run_demo(options: argparse.Namespace, console: Console) -> int:
         return _show(options, console, options.url, os.environ.get(KEY_VARIABLE, ""))
     # real patients get a gallery of their own, empty each time: nobody else's is touched
     place = options.place / "bundle-demo" if options.data else options.place
-    system = System(Places(place), console)
+    system = System(StateFolder(place), console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything stopped
     started = system.up(options.port, fresh=options.fresh or bool(options.data))
     try:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from deploy.local.demo.client import REFUSED, Answer, Api
+from deploy.local.demo.demo_api import REFUSED, Answer, Api
 from samples import Role, Sample, sample_set
 
 PREFIX = "DEMO-"

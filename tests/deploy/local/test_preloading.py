@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.places import REPOSITORY
 from deploy.local.preloading import of_this_python
 from deploy.local.processes import NAME_VARIABLE
+from deploy.local.state_folder import REPOSITORY
 
 BECOME = """
 import sys

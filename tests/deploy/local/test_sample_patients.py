@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.demo.client import REFUSED, Answer
+from deploy.local.demo.demo_api import REFUSED, Answer
 from deploy.local.demo.sample_patients import PREFIX, Outcome, summary
 from samples import Role, Sample
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from deploy.containers.engine import Engine, expect
+from tests.containers.engine import Engine, expect
 
 PROBE = """
 import json, os, shutil, socket, sys

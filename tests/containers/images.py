@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.containers.engine import Engine, expect
+from tests.containers.engine import Engine, expect
 
 LIMIT_MB = 400
 CODE_MB, MODEL_MB = 2, 40

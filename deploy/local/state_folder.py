@@ -18,7 +18,7 @@ SOCKET_PATH_LIMIT = 90
 
 
 @dataclass(frozen=True)
-class Places:
+class StateFolder:
     """Files and folders below `root`."""
 
     root: Path = REPOSITORY / ".run"

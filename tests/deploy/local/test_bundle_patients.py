@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.local.demo.bundle import PATIENTS, outcome, select
-from deploy.local.demo.client import REFUSED, Answer
+from deploy.local.demo.bundle_patients import PATIENTS, outcome, select
+from deploy.local.demo.demo_api import REFUSED, Answer
 from training.data.bundle_manifest import Row
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.containers.engine import REPOSITORY, Engine, Failed, eventually, expect, lines
-from deploy.containers.hardening import check_container, check_reader
-from deploy.containers.images import check_images
-from deploy.containers.load import Load
-from deploy.containers.restoring import check_restore
+from tests.containers.engine import REPOSITORY, Engine, Failed, eventually, expect, lines
+from tests.containers.hardening import check_container, check_reader
+from tests.containers.images import check_images
+from tests.containers.load import Load
+from tests.containers.restoring import check_restore
 
 PICTURE = REPOSITORY / "samples/images/ct/01-2.jpg"
 SHARE = 0.20

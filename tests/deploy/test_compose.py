@@ -12,7 +12,7 @@ import yaml
 from shared.modalities import load_registry
 from shared.service.settings import ServiceSettings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 MODELS = {"compa-service", *(f"{name}-service" for name in load_registry().names)}
 OURS = {"gateway", "migrate", *MODELS}
 SWARM_REFUSES = {"name"}
@@ -56,7 +56,7 @@ def test_services_that_use_the_database_wait_for_the_migration() -> None:
 
 
 def test_the_file_for_swarm_holds_nothing_that_swarm_refuses(services: Services) -> None:
-    assert load("compose.yaml")["version"] == load("deploy/containers/swarm.yaml")["version"]
+    assert load("compose.yaml")["version"] == load("tests/containers/swarm.yaml")["version"]
     assert not SWARM_REFUSES & set(load("compose.yaml"))
     assert not [name for name, service in services.items() if COMPOSE_ALONE & set(service)]
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from deploy.containers.engine import REPOSITORY, Engine, Failed, expect
+from tests.containers.engine import REPOSITORY, Engine, Failed, expect
 
 DATABASE = ("--username", "medreid")
 

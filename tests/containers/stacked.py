@@ -6,9 +6,9 @@ import time
 
 from rich.console import Console
 
-from deploy.containers.composed import PICTURE
-from deploy.containers.engine import Engine, eventually, expect, lines
-from deploy.containers.load import Load
+from tests.containers.composed import PICTURE
+from tests.containers.engine import Engine, eventually, expect, lines
+from tests.containers.load import Load
 
 MANAGER = ("--listen-addr", "127.0.0.1:2377", "--advertise-addr", "127.0.0.1")
 BAD = 'FROM medreid/ct-service:{tag}\nCMD ["false"]\n'
@@ -28,7 +28,7 @@ class Stacked:
         if self._engine.docker("info", "--format", "{{.Swarm.LocalNodeState}}") != "active":
             self._engine.docker("swarm", "init", *MANAGER)
             self._ours = True
-        files = ("-c", "compose.yaml", "-c", "deploy/containers/swarm.yaml")
+        files = ("-c", "compose.yaml", "-c", "tests/containers/swarm.yaml")
         self._engine.docker("stack", "deploy", "--resolve-image", "never", *files, self._name)
         took = eventually("the stack is healthy", self._healthy)
         self._say("stack is healthy after", f"{took:.0f} s")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from deploy.local.demo.client import REFUSED, Answer, Api
+from deploy.local.demo.demo_api import REFUSED, Answer, Api
 from shared.modalities import load_registry
 from training.data.bundle_manifest import Row, read_manifest
 

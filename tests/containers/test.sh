@@ -3,5 +3,5 @@
 set -eu
 cd "$(dirname "$0")/../.."
 docker compose version >/dev/null || { echo "This needs a Docker engine with the Compose plugin." >&2; exit 1; }
-deploy/containers/secrets.sh
-exec .venv/bin/python -m deploy.containers
+deploy/secrets.sh
+exec .venv/bin/python -m tests.containers

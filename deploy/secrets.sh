@@ -2,7 +2,7 @@
 # Make the secrets of compose.yaml under .secrets/ where they are missing: a random password for each of the two users of
 # the database, and the URL that holds it.
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 umask 077
 mkdir -p .secrets
 make_user() {

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local.demo.client import REFUSED, Api, ApiError
+from deploy.local.demo.demo_api import REFUSED, Api, ApiError
 
 
 def api(answer: Callable[[httpx.Request], httpx.Response]) -> Api:

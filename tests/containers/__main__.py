@@ -1,4 +1,4 @@
-"""`python -m deploy.containers`: build, run, restore, scale, freeze, kill, roll out, roll back; leave nothing."""
+"""`python -m tests.containers`: build, run, restore, scale, freeze, kill, roll out, roll back; leave nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.containers.composed import Composed
-from deploy.containers.engine import REPOSITORY, Engine, Failed, expect
-from deploy.containers.stacked import Stacked
 from deploy.local.programs import free_port
+from tests.containers.composed import Composed
+from tests.containers.engine import REPOSITORY, Engine, Failed, expect
+from tests.containers.stacked import Stacked
 
 TAG = "test"
 
@@ -31,7 +31,7 @@ class System(Protocol):
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 where all of it holds; 1 with what does not."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.containers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.containers", description=__doc__)
     parser.add_argument("--port", type=int, default=free_port(), help="where the gateway is published (a free port)")
     options = parser.parse_args(arguments)
     console, begun = Console(), time.monotonic()
