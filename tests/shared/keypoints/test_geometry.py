@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -35,10 +36,6 @@ def test_an_upright_picture_that_stands_on_its_head_is_another() -> None:
     assert agreeing(surface(1), turned(surface(1), 180), upright=True) < FEW
 
 
-def test_a_change_of_scale_beyond_belief_does_not_count() -> None:
-    assert agreeing(surface(1), turned(surface(1), 0, 0.15)) < FEW
-
-
 def test_blank_views_agree_with_nothing() -> None:
     blank = np.zeros((224, 224, 3), np.uint8)
     assert agreeing(blank, surface(1)) == agreeing(surface(1), blank) == 0
@@ -63,8 +60,34 @@ def test_matches_are_each_others_nearest_and_clearly_so() -> None:
     assert (source.tolist(), target.tolist(), ratios.tolist()) == ([1], [0], [0.0])
 
 
-def points(positions: np.ndarray, descriptors: np.ndarray) -> Keypoints:
-    return Keypoints(positions.astype(np.float32), np.round(UNIT * descriptors).astype(np.uint8), upright=True)
+def points(positions: np.ndarray, descriptors: np.ndarray, *, upright: bool = True) -> Keypoints:
+    return Keypoints(positions.astype(np.float32), np.round(UNIT * descriptors).astype(np.uint8), upright)
+
+
+@pytest.mark.parametrize(
+    ("scale", "degrees", "upright", "believed"),
+    [
+        pytest.param(0.26, 0, True, True, id="nearly four times smaller"),
+        pytest.param(0.24, 0, True, False, id="more than four times smaller"),
+        pytest.param(3.9, 0, True, True, id="nearly four times larger"),
+        pytest.param(4.1, 0, True, False, id="more than four times larger"),
+        pytest.param(1, 29, True, True, id="upright, turned by 29 degrees"),
+        pytest.param(1, 31, True, False, id="upright, turned by 31 degrees"),
+        pytest.param(1, -29, True, True, id="upright, turned back by 29 degrees"),
+        pytest.param(1, -31, True, False, id="upright, turned back by 31 degrees"),
+        pytest.param(1, 179, False, True, id="turned by 179 degrees"),
+        pytest.param(4.1, 179, False, False, id="turned and too large"),
+    ],
+)
+def test_a_transform_beyond_belief_does_not_count(scale: float, degrees: float, upright: bool, believed: bool) -> None:
+    """The same 16 keypoints at places that one exact transform maps."""
+    descriptors = np.repeat(np.eye(16), 8, axis=1) / np.sqrt(8)
+    places = np.random.default_rng(0).uniform(20, 200, (16, 2))
+    matrix = cv2.getRotationMatrix2D((110, 110), degrees, scale)
+    moved = places @ matrix[:, :2].T + matrix[:, 2]
+    found = agreement(points(places, descriptors, upright=upright), points(moved, descriptors, upright=upright))
+    assert found.inliers == (16 if believed else 0)
+    assert (found.weight > 0) == believed
 
 
 def similar_pair(*, ratio: float, miss: float) -> Agreement:

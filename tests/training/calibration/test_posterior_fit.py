@@ -11,7 +11,6 @@ from shared.models.manifest import Calibration
 from training.calibration.posterior_fit import (
     GLOBAL,
     START,
-    STRANGER_PRIOR,
     Limits,
     _cautious,
     _fit,
@@ -48,7 +47,7 @@ def test_fitted_probabilities_are_calibrated_on_fresh_probes(fitted: Calibration
     fresh = normal_scores(1000, np.random.default_rng(7))
     tops, hits = [], []
     for i, (scores, truth) in enumerate(zip(fresh.similarities, fresh.truth, strict=True)):
-        stranger = i < STRANGER_PRIOR * len(fresh.truth)
+        stranger = i < 0.5 * len(fresh.truth)
         asked = np.delete(scores, truth) if stranger else scores
         probabilities, _ = posterior(evidence(asked, np.zeros(len(asked)), fitted), len(asked), fitted)
         tops.append(probabilities.max())
@@ -62,6 +61,45 @@ def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
         posterior(evidence(rng.normal(0.2, 0.1, 200), np.zeros(200), fitted), 200, fitted)[1] for _ in range(300)
     ]
     assert np.mean(np.array(unknown) > 0.5) > 0.9
+
+
+def of_six(queries: int, seed: int, genuine: float, impostor: float) -> Scored:
+    """A track of six people; all cosines have the deviation 0.1."""
+    rng = np.random.default_rng(seed)
+    similarities = rng.normal(impostor, 0.1, (queries, 6))
+    truth = rng.integers(0, 6, queries)
+    similarities[np.arange(queries), truth] = rng.normal(genuine, 0.1, queries)
+    return Scored("t", SUBJECTS[:6], truth, similarities.astype(np.float32))
+
+
+def test_half_of_the_probes_are_taken_for_strangers() -> None:
+    """Cosines overlap, so the fitted probability of unknown leans on the share of strangers."""
+    calibration = fit_calibration([of_six(300, 0, genuine=0.45, impostor=0.3)], seed=1)
+    fresh = of_six(500, 1, genuine=0.45, impostor=0.3)
+    unknown = [
+        posterior(evidence(row, [None] * len(row), calibration), len(row), calibration)[1]
+        for scores, own in zip(fresh.similarities, fresh.truth, strict=True)
+        for row in (scores, np.delete(scores, own))
+    ]
+    assert np.mean(unknown) == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("own", "least", "most"),
+    [pytest.param(0.7, 0.015, 0.025, id="strangers"), pytest.param(0.0, 0.009, 0.017, id="patients")],
+)
+def test_few_are_taken_for_their_double(own: float, least: float, most: float) -> None:
+    """2 % of strangers, and 1 % of patients whose own pictures do not resemble the probe."""
+    track = of_six(400, 0, genuine=0.7, impostor=0.2)
+    similarities, doubled = track.similarities.copy(), np.arange(0, 400, 8)
+    similarities[doubled, track.truth[doubled]] = own
+    double = (track.truth[doubled] + 1) % 6
+    similarities[doubled, double] = np.random.default_rng(1).normal(0.6, 0.05, len(doubled))
+    track = replace(track, similarities=similarities)
+    bold = Calibration(scale=50.0, offset=-22.5)
+    limited = _cautious([track], bold, Limits(0.75), np.random.default_rng(2))
+    assert strangers_identified(track, bold) > 0.1
+    assert least < strangers_identified(track, limited) < most
 
 
 HALF = Limits(0.75).halved()

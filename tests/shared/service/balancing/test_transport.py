@@ -209,7 +209,13 @@ async def test_no_call_is_made_more_than_three_times(cluster: Cluster) -> None:
     async with cluster.client() as client:
         with pytest.raises(httpx.ConnectError):
             await identify(client)
-    assert cluster.asked().total() == transport.ATTEMPTS
+    assert cluster.asked().total() == 3
+
+
+async def test_a_call_survives_two_dead_replicas(cluster: Cluster) -> None:
+    cluster.replicas = {"10.0.0.1": refusing, "10.0.0.2": refusing, "10.0.0.3": well}
+    async with cluster.client() as client:
+        assert (await identify(client)).is_success
 
 
 async def test_a_name_without_an_address_is_a_failed_connection(cluster: Cluster) -> None:
