@@ -65,7 +65,7 @@ class Verdicts:
         """The modality of all images; InvalidInput where they are of several."""
         labels = {verdict.label for verdict in self.of_images}
         if len(labels) > 1:
-            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
+            raise InvalidInput("The images are of several modalities. Send images of one modality in one request.")
         return labels.pop()
 
 

@@ -105,7 +105,9 @@ class Services:
         self, settings: GatewaySettings, registry: Registry, metrics: Metrics, transport: Transport = over_network
     ) -> None:
         if strangers := set(settings.service_urls) - set(registry.names):
-            raise ValueError(f"MEDREID_SERVICE_URLS names what the registry does not: {', '.join(sorted(strangers))}")
+            raise ValueError(
+                f"MEDREID_SERVICE_URLS has modalities that the registry lacks: {', '.join(sorted(strangers))}"
+            )
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         self._clients = {
             name: create_client(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))

@@ -18,7 +18,7 @@ def only_fields(*allowed: str) -> Callable[[Request], Awaitable[None]]:
         unknown = set((await request.form()).keys()) - {"file", *allowed}
         if unknown:
             known = ", ".join(("file", *allowed))
-            raise InvalidInput(f"The form has a field that is not known here; the fields are {known}.")
+            raise InvalidInput(f"The form has an unknown field. Send only these fields: {known}.")
 
     return check
 
@@ -29,10 +29,10 @@ async def _contents(
     ],
 ) -> Sequence[bytes]:
     if len(file) > MAX_IMAGES:
-        raise InvalidInput(f"Send at most {MAX_IMAGES} parts named `file`.")
+        raise InvalidInput(f"The form has {len(file)} parts named `file`. Send at most {MAX_IMAGES}.")
     contents = [await part.read() for part in file]
     if not all(contents):
-        raise InvalidInput("A part named `file` is empty.")
+        raise InvalidInput(f"Part {contents.index(b'') + 1} of {len(contents)} named `file` is empty. Send an image.")
     return contents
 
 

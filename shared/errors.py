@@ -71,7 +71,10 @@ class UnsupportedModality(InvalidInput):
 
     slug = "unsupported-modality"
     title = "Unsupported modality"
-    default_detail = "The image does not look like any of the supported modalities. Send `modality` if you know better."
+    default_detail = (
+        "The image looks like none of the supported modalities. Check the file. If it shows one of them, send its"
+        " name in the field `modality`."
+    )
 
 
 class BlankImage(InvalidInput):
@@ -79,9 +82,7 @@ class BlankImage(InvalidInput):
 
     slug = "blank-image"
     title = "Blank image"
-    default_detail = (
-        "Nothing of a patient can be seen in the image: it is blank or nearly black. Check its grey window."
-    )
+    default_detail = "The image shows no anatomy: it is blank or nearly black. Check its grey window and send it again."
 
 
 class NoOperatingPoint(InvalidInput):
@@ -101,7 +102,7 @@ class UnsupportedMediaType(MedReIDError):
     status = 415
     slug = "unsupported-media-type"
     title = "Unsupported media type"
-    default_detail = "Send PNG, JPEG, TIFF, WebP, BMP or DICOM."
+    default_detail = "This type of file is not accepted. Send PNG, JPEG, TIFF, WebP, BMP or DICOM."
 
 
 class PayloadTooLarge(MedReIDError):
@@ -110,7 +111,7 @@ class PayloadTooLarge(MedReIDError):
     status = 413
     slug = "payload-too-large"
     title = "Payload too large"
-    default_detail = "The request is larger than the limit."
+    default_detail = "The request is larger than the limit. Send fewer or smaller images."
 
 
 class Unauthenticated(MedReIDError):
@@ -128,7 +129,7 @@ class Forbidden(MedReIDError):
     status = 403
     slug = "forbidden"
     title = "Forbidden"
-    default_detail = "This key lacks the scope that the request needs."
+    default_detail = "This key lacks the scope that the request needs. Use a key that has it."
 
 
 class NotFound(MedReIDError):
@@ -137,7 +138,7 @@ class NotFound(MedReIDError):
     status = 404
     slug = "not-found"
     title = "Not found"
-    default_detail = "There is no such resource."
+    default_detail = "There is no such resource. Check the path and the id."
 
 
 class MethodNotAllowed(MedReIDError):
@@ -146,7 +147,7 @@ class MethodNotAllowed(MedReIDError):
     status = 405
     slug = "method-not-allowed"
     title = "Method not allowed"
-    default_detail = "This path does not answer to that method."
+    default_detail = "This path does not accept that method. The header `Allow` lists the methods that it accepts."
 
 
 class Conflict(MedReIDError):
@@ -164,7 +165,7 @@ class RateLimited(MedReIDError):
     status = 429
     slug = "rate-limited"
     title = "Too many requests"
-    default_detail = "Too many requests for this key. Wait as long as Retry-After says."
+    default_detail = "This key has sent too many requests. Wait for the seconds in `Retry-After`, then try again."
 
 
 class InternalError(MedReIDError):
@@ -177,7 +178,7 @@ class BadUpstream(MedReIDError):
     status = 502
     slug = "bad-upstream"
     title = "Bad answer from a service"
-    default_detail = "A service answered something unexpected. Try again; if it stays, report the request_id."
+    default_detail = "A service gave an unexpected answer. Try again. If it happens again, report the request_id."
 
 
 class Unavailable(MedReIDError):
@@ -186,7 +187,7 @@ class Unavailable(MedReIDError):
     status = 503
     slug = "unavailable"
     title = "Service unavailable"
-    default_detail = "The service is not available at the moment. Try again after Retry-After."
+    default_detail = "The service is not available at the moment. Try again after the seconds in `Retry-After`."
 
     def __init__(
         self, detail: str | None = None, *, retry_after_s: int = 2, extra: Mapping[str, Any] | None = None
@@ -199,7 +200,9 @@ class QueueFull(Unavailable):
 
     slug = "queue-full"
     title = "Queue full"
-    default_detail = "As much as can be answered in time is in work. Try again after Retry-After."
+    default_detail = (
+        "The system is busy and has no place for another request. Try again after the seconds in `Retry-After`."
+    )
 
 
 class ServiceUnavailable(Unavailable):
@@ -207,7 +210,9 @@ class ServiceUnavailable(Unavailable):
 
     slug = "service-unavailable"
     title = "Model service unavailable"
-    default_detail = "The service of this modality is not available at the moment; other modalities are not affected."
+    default_detail = (
+        "The service of this modality is not available at the moment. Try again later. Other modalities work."
+    )
 
 
 class DatabaseUnavailable(Unavailable):
@@ -215,7 +220,7 @@ class DatabaseUnavailable(Unavailable):
 
     slug = "database-unavailable"
     title = "Gallery unavailable"
-    default_detail = "The gallery is not available at the moment, so nobody can be searched. Try again later."
+    default_detail = "The gallery does not answer, so no patient can be searched or stored. Try again later."
 
 
 class WrongService(Unavailable):
@@ -223,7 +228,7 @@ class WrongService(Unavailable):
 
     slug = "wrong-service"
     title = "Wrong service"
-    default_detail = "The address of the service has just changed. Try again."
+    default_detail = "The request reached another service, since an address has just changed. Try again."
 
 
 class DeadlineExceeded(MedReIDError):
@@ -232,7 +237,7 @@ class DeadlineExceeded(MedReIDError):
     status = 504
     slug = "deadline-exceeded"
     title = "Deadline exceeded"
-    default_detail = "The answer did not come in time. Try again."
+    default_detail = "The answer did not come in time. Try again. If it happens again, send fewer or smaller images."
 
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"

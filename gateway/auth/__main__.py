@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 def _days(text: str) -> timedelta:
     days = timedelta(days=float(text))
     if days <= timedelta():
-        raise argparse.ArgumentTypeError("must be more than 0")
+        raise argparse.ArgumentTypeError("must be more than 0 days")
     return days
 
 

@@ -94,9 +94,11 @@ def _issuers_key(settings: GatewaySettings) -> Any:
     if settings.jwt_public_key_file is None:
         return None
     if not settings.jwt_issuer:
-        raise ValueError("MEDREID_JWT_ISSUER must be set where MEDREID_JWT_PUBLIC_KEY_FILE is")
+        raise ValueError("MEDREID_JWT_PUBLIC_KEY_FILE is set without MEDREID_JWT_ISSUER: set both")
     algorithm = jwt.get_algorithm_by_name(settings.jwt_algorithm)
     try:
         return algorithm.prepare_key(settings.jwt_public_key_file.read_bytes())
     except (jwt.PyJWTError, TypeError, ValueError):
-        raise ValueError(f"MEDREID_JWT_PUBLIC_KEY_FILE holds no public key for {settings.jwt_algorithm}") from None
+        raise ValueError(
+            f"MEDREID_JWT_PUBLIC_KEY_FILE has no public key for {settings.jwt_algorithm}: check MEDREID_JWT_ALGORITHM"
+        ) from None

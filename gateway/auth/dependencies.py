@@ -40,7 +40,7 @@ def scope_check(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     async def check(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
         if not caller.scopes.intersection(scopes):
             names = " or ".join(f"`{scope.value}`" for scope in scopes)
-            raise Forbidden(f"This key lacks the scope {names}.")
+            raise Forbidden(f"This key lacks the scope {names}. Use a key that has it.")
         return caller
 
     return check

@@ -81,4 +81,6 @@ class KeyRepository:
             "UPDATE api_keys SET revoked_at = now() WHERE key_id = %s AND revoked_at IS NULL RETURNING key_id", [key_id]
         )
         if not rows:
-            raise NotFound("There is no such key, or it is revoked already.")
+            raise NotFound(
+                "There is no such key, or it is revoked already. `python -m gateway.auth list` shows all keys."
+            )

@@ -54,7 +54,7 @@ async def identify(
     Several parts named `file` are several images of one probe, such as the slices of a series.
     """
     if threshold is not None and operating_point is not None:
-        raise InvalidInput("Send `threshold` or `operating_point`, not both: a point is a threshold by name.")
+        raise InvalidInput("Send `threshold` or `operating_point`, not both: an operating point sets the threshold.")
     watch = Stopwatch()
     prepared, matches = await state.asker.ask(file, modality, lambda one, views: one.identify(views, top_k), watch)
     entry = prepared[0].modality

@@ -50,14 +50,14 @@ FIRST_RADIOGRAPH = datetime(1895, 1, 1, tzinfo=UTC)
 def _date_and_time(value: Any) -> Any:
     """Pydantic would take a number for seconds since 1970, and so a date as DICOM writes it for another one."""
     if isinstance(value, str) and not DATE_AND_TIME.match(value):
-        raise PydanticCustomError("datetime_form", "should be as RFC 3339 has it, such as 2024-01-31T10:30:00Z")
+        raise PydanticCustomError("datetime_form", "must be a time as in RFC 3339, such as 2024-01-31T10:30:00Z")
     return value
 
 
 def _possible(time: datetime) -> datetime:
     """A day ahead is a clock that is wrong, or a zone that is."""
     if not FIRST_RADIOGRAPH <= time <= datetime.now(UTC) + timedelta(days=1):
-        raise PydanticCustomError("datetime_range", "should be from 1895 on, and not in the future")
+        raise PydanticCustomError("datetime_range", "must be from 1895 on, and not in the future")
     return time
 
 

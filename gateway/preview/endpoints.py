@@ -32,7 +32,7 @@ async def preview(
 ) -> Response:
     """The one image of the request as a PNG after the recipe; the header `x-medreid-modality` names the modality."""
     if len(file) != 1:
-        raise InvalidInput("Send one part named `file`.")
+        raise InvalidInput("A preview shows one image. Send one part named `file`.")
     (prepared,) = await state.pipeline.prepare(file, modality)
     _, data = cv2.imencode(".png", cv2.cvtColor(prepared.view, cv2.COLOR_RGB2BGR))
     headers = {"x-medreid-modality": prepared.modality.name, "cache-control": "no-store"}

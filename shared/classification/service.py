@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1", tags=["classification"])
 async def classify(images: Images, model: Annotated[LoadedModel, Depends(loaded_model)]) -> Classification:
     """Probabilities over the modalities and `other`, per image; `accepted` is false where it should be refused."""
     if images.shape[1:3] != (NETWORK_SIZE, NETWORK_SIZE):
-        raise InvalidInput(f"Send images of {NETWORK_SIZE} x {NETWORK_SIZE} pixels.")
+        raise InvalidInput(f"The images have the wrong size. Send {NETWORK_SIZE} x {NETWORK_SIZE} pixels.")
     answered = await model.queue.run(lambda session: session.run(images), deadline_of_request())
     return to_classification(answered.value, model.manifest)
 
@@ -71,7 +71,9 @@ def create_classification_app(folder: Path, settings: ModelServiceSettings | Non
     frame = ServiceFrame(settings)
     model = LoadedModel(folder, frame, settings)
     if model.manifest.kind != "classifier" or model.manifest.labels[-1:] != (OTHER,):
-        raise ValueError(f"{folder.name}/ holds no classifier whose last label is {OTHER}")
+        raise ValueError(
+            f"{folder.name}/ holds no classifier whose last label is {OTHER}: train one with MODALITY=compa"
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:

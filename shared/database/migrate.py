@@ -46,7 +46,9 @@ def _connection(url: str) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except OperationalError:
-        raise DatabaseUnavailable("The database cannot be reached. Is it started, and its URL right?") from None
+        raise DatabaseUnavailable(
+            "The database cannot be reached. Check that it runs, and MEDREID_DATABASE_URL."
+        ) from None
     with connection:
         yield connection
     engine.dispose()

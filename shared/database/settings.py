@@ -36,5 +36,5 @@ class DatabaseSettings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         if self.database_url_file is None:
-            raise ValueError("no database URL")
+            raise ValueError("set MEDREID_DATABASE_URL or MEDREID_DATABASE_URL_FILE")
         return self.database_url_file.read_text(encoding="utf-8").strip()

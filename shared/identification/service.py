@@ -93,15 +93,17 @@ def create_identification_app(
     frame = ServiceFrame(settings)
     loaded = LoadedModel(folder, frame, settings)
     if loaded.manifest.kind != "identifier":
-        raise ValueError(f"{folder.name}/ holds no identification model")
+        raise ValueError(
+            f"{folder.name}/ holds no identification model: train one, or start the service of another folder"
+        )
     calibration = loaded.manifest.calibration
     if calibration is None:
-        raise ValueError(f"{folder.name}/ holds a model without calibration; train it again")
+        raise ValueError(f"{folder.name}/ holds a model without calibration: train it again")
     entry, recipe = load_registry(RegistrySettings().registry)[loaded.manifest.name], loaded.manifest.recipe
     if recipe is not None and not recipe.same_as(entry.recipe):
         raise ValueError(
-            f"{folder.name}/ is of another recipe than the registry's; train it again or, where views only have another"
-            " size, calibrate it again, and enrol everybody again"
+            f"{folder.name}/ has another recipe than the registry's: restore that recipe, or train the model again (if"
+            " only the size of views differs, calibrate it again) and enrol all patients again"
         )
     verifier = build_verifier(entry)
     cohort = read_cohort(folder, loaded.manifest)

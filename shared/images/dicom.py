@@ -98,7 +98,9 @@ def _check_decodable(dataset: Dataset) -> None:
             "The DICOM transfer syntax is not accepted. Send it uncompressed, or as JPEG baseline, JPEG 2000 or RLE."
         )
     if dataset.PhotometricInterpretation not in _GREY | _COLOUR | {"PALETTE COLOR"}:
-        raise UnsupportedMediaType("The photometric interpretation of the DICOM file is not accepted.")
+        raise UnsupportedMediaType(
+            "The photometric interpretation of the DICOM file is not accepted. Send grey values, RGB or YBR."
+        )
 
 
 def _to_rgb(stored: NDArray[Any], dataset: Dataset) -> Image:

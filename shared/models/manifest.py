@@ -157,9 +157,13 @@ def read_manifest(folder: Path, *, calibrated: bool = True) -> ModelManifest:
             ) from None
         raise
     if file_digest(folder / MODEL_FILE) != manifest.digest:
-        raise ValueError(f"{folder.name}/{MODEL_FILE} is not the file that {MANIFEST_FILE} describes")
+        raise ValueError(
+            f"{folder.name}/{MODEL_FILE} is not the file that {MANIFEST_FILE} describes: restore both of one training"
+        )
     if manifest.cohort and _digest_of(folder / COHORT_FILE) != manifest.cohort:
-        raise ValueError(f"{folder.name}/{COHORT_FILE} is not the file that {MANIFEST_FILE} describes")
+        raise ValueError(
+            f"{folder.name}/{COHORT_FILE} is not the file that {MANIFEST_FILE} describes: restore both of one training"
+        )
     return manifest
 
 

@@ -29,7 +29,9 @@ def check_golden(session: ModelSession, manifest: ModelManifest) -> None:
     answer = session.run(golden_image())[0]
     expected = np.asarray(manifest.golden.output, np.float32)
     if answer.shape != expected.shape:
-        raise ValueError(f"the model answers {len(answer)} numbers, its manifest says {len(expected)}")
+        raise ValueError(
+            f"the model answers {len(answer)} numbers, not {len(expected)}: model.tflite and model.json do not match"
+        )
     cosine = float(answer @ expected / (np.linalg.norm(answer) * np.linalg.norm(expected)))
     if not cosine >= manifest.golden.minimum_cosine:
         raise ValueError(f"the model answers the golden image wrongly: cosine {cosine:.4f}")

@@ -53,7 +53,7 @@ GALLERY_ERRORS = (*MODEL_ERRORS, DatabaseUnavailable)
 
 async def _images(request: Request) -> NDArray[np.uint8]:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != NPY_MEDIA_TYPE:
-        raise UnsupportedMediaType(f"Send the images as {NPY_MEDIA_TYPE}.")
+        raise UnsupportedMediaType(f"This media type is not accepted. Send the images as {NPY_MEDIA_TYPE}.")
     return npy_codec.decode(await request.body(), max_images=MAX_IMAGES, max_side=MAX_SIDE)
 
 

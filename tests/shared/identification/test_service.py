@@ -408,7 +408,8 @@ async def test_without_one_nothing_is_made_up(client: httpx.AsyncClient) -> None
 
 async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/identify", content=b"GIF89a", headers={"content-type": "image/gif"})
-    assert (answer.status_code, answer.json()["detail"]) == (415, "Send the images as application/x-npy.")
+    assert answer.status_code == 415
+    assert answer.json()["detail"].endswith("Send the images as application/x-npy.")
 
 
 async def test_too_many_or_too_large_images_are_refused(client: httpx.AsyncClient) -> None:
@@ -466,5 +467,5 @@ def test_a_model_without_a_calibration_is_refused(identifier_folder: Path, tmp_p
     copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
     manifest = read_manifest(copy).model_copy(update={"calibration": None})
     (copy / MANIFEST_FILE).write_text(manifest.model_dump_json())
-    with pytest.raises(ValueError, match="holds a model without calibration; train it again"):
+    with pytest.raises(ValueError, match="holds a model without calibration: train it again"):
         create_identification_app(tmp_path)

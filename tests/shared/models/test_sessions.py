@@ -109,7 +109,7 @@ def test_another_answer_to_the_golden_image_is_refused(session: ModelSession, ma
 
 
 def test_an_answer_of_another_length_is_refused(session: ModelSession, manifest: ModelManifest) -> None:
-    with pytest.raises(ValueError, match="answers 256 numbers, its manifest says 2"):
+    with pytest.raises(ValueError, match="answers 256 numbers, not 2"):
         check_golden(session, answering(manifest, (1.0, 0.0)))
 
 
