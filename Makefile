@@ -21,7 +21,7 @@ bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),-
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
         evaluate bench bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
-        bench-guard bench-page bench-gallery samples settings-page secrets lock clean
+        bench-guard bench-page bench-gallery samples reference-pages secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -124,8 +124,8 @@ bench-page: .venv/bench.stamp ## Write what was measured last into docs/notebook
 
 install: .venv/dev.stamp ## Install everything for development into .venv
 
-settings-page: .venv/local.stamp ## Write docs/settings.md from the settings classes
-	@$(python) -m deploy.checks.settings_page
+reference-pages: .venv/dev.stamp ## Write the pages of docs/reference that are made from the code
+	@$(python) -m deploy.checks.reference_pages
 
 secrets: ## Make the secrets of compose.yaml under .secrets/, once
 	@deploy/secrets.sh

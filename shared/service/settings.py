@@ -33,13 +33,3 @@ class ServiceSettings(BaseSettings):
         float, Field(ge=0, description="Time for requests in flight after SIGTERM, in seconds.")
     ] = 10.0
     max_request_bytes: Annotated[int, Field(gt=0, description="Largest request body, in bytes.")] = 64 * 2**20
-
-
-def settings_table(settings: type[BaseSettings]) -> str:
-    """A Markdown table of a settings class: variable, default, meaning."""
-    prefix = settings.model_config.get("env_prefix", "")
-    lines = ["| variable | default | meaning |", "|---|---|---|"]
-    for name, field in settings.model_fields.items():
-        default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
-        lines.append(f"| `{(prefix + name).upper()}` | {default} | {field.description or ''} |")
-    return "\n".join(lines)
