@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def up(options: argparse.Namespace, console: Console) -> int:
     """Start the system in the background."""
-    system = System(StateFolder(options.place), console)
+    system = System(StateFolder(options.folder), console)
     started = system.up(options.port, fresh=options.fresh)
     console.print(
         "MedReID is up." if started else "MedReID is up already.",
@@ -42,14 +42,14 @@ def up(options: argparse.Namespace, console: Console) -> int:
 
 def down(options: argparse.Namespace, console: Console) -> int:
     """Stop it."""
-    stopped = System(StateFolder(options.place), console).down()
+    stopped = System(StateFolder(options.folder), console).down()
     console.print("MedReID is down." if stopped else "MedReID was not running.")
     return 0
 
 
 def status(options: argparse.Namespace, console: Console) -> int:
     """Show processes and memory."""
-    system = System(StateFolder(options.place), console)
+    system = System(StateFolder(options.folder), console)
     console.print(system.status() if system.supervisor.is_running() else "MedReID is not running.")
     return 0
 
@@ -63,7 +63,9 @@ def demo(options: argparse.Namespace, console: Console) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
-    parser.add_argument("--place", type=Path, default=StateFolder().root, help="folder of the state (default: .run)")
+    parser.add_argument(
+        "--folder", type=Path, default=StateFolder().root, help="folder that holds the state (default: .run)"
+    )
     verbs = parser.add_subparsers(required=True)
     for verb in (up, demo, down, status):
         added = verbs.add_parser(verb.__name__, help=verb.__doc__)

@@ -1,72 +1,48 @@
-"""Finding the processes of a place by a mark in their environment: for their memory, and after an accident."""
+"""Find the running processes of a system, measure their memory, and stop what an accident left running."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from deploy.local.programs import DATABASE, FOLDER_VARIABLE, NAME_VARIABLE
 from deploy.local.state_folder import StateFolder
-
-PLACE_VARIABLE = "MEDREID_LOCAL_PLACE"
-NAME_VARIABLE = "MEDREID_LOCAL_NAME"
-TITLE = "medreid: "
-"""Before the name, in the command line of a fork of the supervisor: its environment seems to be the supervisor's."""
-
-
-def mark(folder: StateFolder, name: str) -> dict[str, str]:
-    """Environment of a process by which it is found again."""
-    return {PLACE_VARIABLE: str(folder.root), NAME_VARIABLE: name}
 
 
 def find(folder: StateFolder) -> Iterator[tuple[str, psutil.Process]]:
-    """Name and process of everything that belongs to the place, whoever its parent is now."""
+    """Yield name and process of everything that belongs to the system, whatever its parent is now."""
     for process in psutil.process_iter():
-        try:
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+        with suppress(psutil.Error):
+            if process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if _is_database(process, folder.data):
-                yield "database", process
-                yield from (("database", child) for child in process.children(recursive=True))
-            elif process.environ().get(PLACE_VARIABLE) == str(folder.root):
-                yield _name(process), process
-        except psutil.Error:
-            continue
+            if process.name() == "postgres" and str(folder.data) in process.cmdline():
+                # the server overwrites its environment with its title, but its arguments name the data folder
+                yield DATABASE, process
+                yield from ((DATABASE, child) for child in process.children(recursive=True))
+            elif (environment := process.environ()).get(FOLDER_VARIABLE) == str(folder.root):
+                yield environment.get(NAME_VARIABLE, "?"), process
 
 
 def stop_leftovers(folder: StateFolder, patience_s: float) -> int:
-    """Stop what a supervisor left behind that was itself killed; returns how many processes that were."""
+    """Stop the processes that a killed supervisor left behind. Return their number."""
     leftovers = [process for _, process in find(folder)]
     for process in leftovers:
-        _signal(process, kill=False)
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
     _, alive = psutil.wait_procs(leftovers, timeout=patience_s)
     for process in alive:
-        _signal(process, kill=True)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(alive, timeout=5)
     return len(leftovers)
 
 
 def memory(process: psutil.Process) -> int:
-    """Proportional set size in bytes: shared pages are divided among those who share them."""
+    """Return the proportional set size in bytes: a page that n processes share counts 1/n in each."""
     for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith("Pss:"):
             return 1024 * int(line.split()[1])
     return 0
-
-
-def _name(process: psutil.Process) -> str:
-    title = " ".join(process.cmdline()).strip()  # the rest of the line is zeros
-    return title.removeprefix(TITLE) if title.startswith(TITLE) else process.environ().get(NAME_VARIABLE, "?")
-
-
-def _is_database(process: psutil.Process, data: Path) -> bool:
-    """The server hides its environment behind its title, but its command line names the data folder."""
-    return process.name() == "postgres" and str(data) in process.cmdline()
-
-
-def _signal(process: psutil.Process, *, kill: bool) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.kill() if kill else process.terminate()

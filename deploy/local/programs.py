@@ -1,30 +1,35 @@
-"""Which processes make up the system, and how each is started."""
+"""The processes of the system: command, environment and address of each."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from deploy.local.processes import mark
 from deploy.local.state_folder import REPOSITORY, StateFolder
 from shared.modalities import load_registry
 
 HOST = "127.0.0.1"
 DATABASE, MODELS, GATEWAY = "database", "models", "gateway"
-"""Groups, in the order in which they start; they stop the other way round."""
+"""Groups in the order in which they start; they stop in the reverse order."""
+
+FOLDER_VARIABLE, NAME_VARIABLE = "MEDREID_LOCAL_FOLDER", "MEDREID_LOCAL_NAME"
+"""Environment variables by which a process of a system is found again."""
+SOCKETS_VARIABLE = "MEDREID_LOCAL_SOCKETS"
 
 FRUGAL = {
-    # One request at a time is inferred per process: threads of the numeric libraries would fight for the same cores.
+    # A process infers one request at a time: threads of the numeric libraries would compete for the same cores.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
-    # Two arenas instead of eight per core: most of what a long-lived service holds is otherwise freed memory.
+    # Two arenas instead of eight per core: freed memory in many arenas would be most of what a service holds.
     "MALLOC_ARENA_MAX": "2",
-    # What one request frees the next one needs: it goes back to the kernel when a service rests, and not before
-    # (shared/service/memory.py). Left to itself, glibc gives back and takes again within a request.
+    # The next request needs the memory that this one frees, so glibc keeps it. An idle service gives it back
+    # (shared/service/allocator.py).
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "134217728",
 }
@@ -32,76 +37,76 @@ FRUGAL = {
 
 @dataclass(frozen=True)
 class Program:
-    """One supervised process."""
+    """One supervised process. No field holds a path of this machine: the supervisor could misread it."""
 
     name: str
     group: str
-    command: Sequence[str]
+    arguments: Sequence[str]
+    """Of the Python interpreter."""
+    directory: str
+    """Working directory, by variables that the supervisor expands."""
     environment: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
-    """Where it answers `/health/ready`; None for the database."""
-    autostart: bool = False
+    """URL that answers `/health/ready`; None for the database."""
+
+    @property
+    def autostart(self) -> bool:
+        """Whether it starts with the supervisor."""
+        return self.group == DATABASE
 
 
-def programs(folder: StateFolder, port: int) -> list[Program]:
-    """The database, one process per model, and the gateway on `port`."""
-    models = [_model(folder, name, free_port()) for name in ("compa", *load_registry().names)]
-    return [_database(folder), *models, _gateway(folder, port, models)]
-
-
-def _database(folder: StateFolder) -> Program:
-    command = [sys.executable, "-m", "shared.database", "serve"]
-    command += ["--data", str(folder.data), "--url-file", str(folder.database_url)]
-    # the embedded server's lock lies in the temporary folder under one name for all users of the machine
-    environment = {**mark(folder, DATABASE), "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder.socket.parent)}
-    return Program(DATABASE, DATABASE, command, environment, autostart=True)
-
-
-def _model(folder: StateFolder, name: str, port: int) -> Program:
-    code = REPOSITORY / f"{name}-service"
-    environment = _environment(folder, code.name, port)
-    return Program(code.name, MODELS, [sys.executable, str(code / "app.py")], environment, address(port))
-
-
-def _gateway(folder: StateFolder, port: int, models: Sequence[Program]) -> Program:
-    compa, *identifiers = models
+def programs(port: int) -> list[Program]:
+    """Return the database, one process per model, and the gateway on `port`."""
+    serve = ["-m", "shared.database", "serve", "--data", "database", "--url-file", "database.url"]
+    temporary = {"TMPDIR": f"%(ENV_{SOCKETS_VARIABLE})s"}  # its socket is there if its data folder has a long path
+    database = Program(DATABASE, DATABASE, serve, f"%(ENV_{FOLDER_VARIABLE})s", temporary)
+    compa, *identifiers = [_model(name, free_port()) for name in ("compa", *load_registry().names)]
     urls = {program.name.removesuffix("-service"): program.address for program in identifiers}
     environment = {
-        **_environment(folder, GATEWAY, port),
+        "MEDREID_PORT": str(port),
         "MEDREID_COMPA_URL": str(compa.address),
         "MEDREID_SERVICE_URLS": json.dumps(urls),
     }
-    return Program(GATEWAY, GATEWAY, [sys.executable, "-m", "gateway"], environment, address(port))
+    gateway = Program(GATEWAY, GATEWAY, ["-m", "gateway"], "%(ENV_PYTHONPATH)s", environment, address(port))
+    return [database, compa, *identifiers, gateway]
 
 
-def _environment(folder: StateFolder, name: str, port: int) -> dict[str, str]:
+def _model(name: str, port: int) -> Program:
+    service = f"{name}-service"
+    directory = f"%(ENV_PYTHONPATH)s/{service}"
+    return Program(service, MODELS, ["app.py"], directory, {"MEDREID_PORT": str(port)}, address(port))
+
+
+def environment(folder: StateFolder) -> dict[str, str]:
+    """Return the variables that all processes of a system inherit from the supervisor."""
     return {
-        **mark(folder, name),
+        **os.environ,
         **FRUGAL,
+        FOLDER_VARIABLE: str(folder.root),
+        NAME_VARIABLE: "supervisor",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
+        SOCKETS_VARIABLE: str(folder.socket.parent),
         "MEDREID_HOST": HOST,
-        "MEDREID_PORT": str(port),
         "MEDREID_DATABASE_URL_FILE": str(folder.database_url),
-        # Not through the supervisor, which would wake up for every line: what it sees is what is no log.
-        "MEDREID_LOG_FILE": str(folder.logs / f"{name}.log"),
     }
 
 
 def address(port: int) -> str:
-    """URL of a port of this machine."""
+    """Return the URL of a port of this machine."""
     return f"http://{HOST}:{port}"
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """Return a port on which nothing listens at the moment."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
-    """Whether the gateway could listen on `port`."""
+    """Return whether the gateway could listen on `port`."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

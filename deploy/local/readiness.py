@@ -1,69 +1,58 @@
-"""Waiting until everything answers, with a line on the screen for what is still missing."""
+"""Wait until the processes of a system answer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.local.supervision import ProgramState, SupervisionError, Supervisor
+from deploy.local.progress import Steps
+from deploy.local.supervision import SupervisionError, Supervisor
 
 PATIENCE_S = 120.0
 POLL_S = 0.1
 
 
-def wait_until(ready: Callable[[], bool], what: str, supervisor: Supervisor, patience_s: float = PATIENCE_S) -> None:
-    """Poll `ready`; SupervisionError where a program fails for good or patience ends first."""
-    deadline = time.monotonic() + patience_s
+def wait_until(ready: Callable[[], bool], what: str, supervisor: Supervisor) -> None:
+    """Poll `ready`; SupervisionError if a program is given up or PATIENCE_S has passed."""
+    deadline = time.monotonic() + PATIENCE_S
     while not ready():
-        _check(supervisor.states())
+        states = supervisor.states()
+        if failed := [state.name for state in states if state.given_up]:
+            raise SupervisionError(f"{', '.join(failed)} ended at every start. See the logs.")
+        if not states:
+            raise SupervisionError("The supervisor has ended. See the logs.")
         if time.monotonic() > deadline:
-            raise SupervisionError(f"Still waiting for {what} after {patience_s:.0f} s. See the logs.")
+            raise SupervisionError(f"Still waiting for {what} after {PATIENCE_S:.0f} s. See the logs.")
         time.sleep(POLL_S)
 
 
 def wait_for_services(addresses: Mapping[str, str], supervisor: Supervisor, console: Console) -> None:
-    """Wait for `/health/ready` of every service, showing how many are there."""
+    """Wait until every service answers `/health/ready` with success, and show how many do."""
     waiting = dict(addresses)
-    quiet = not console.is_terminal
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with (
-        httpx.Client(timeout=1.0, trust_env=False) as client,
-        Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=quiet) as progress,
-    ):
-        task = progress.add_task("starting", total=len(waiting))
+    with Steps(console, len(waiting)) as steps:
+        steps.begin("starting the services")
 
         def all_ready() -> bool:
-            for name, address in addresses.items():
-                if name in waiting and is_ready(client, address):
-                    del waiting[name]
-                    progress.advance(task)
-            progress.update(task, description=f"waiting for {', '.join(waiting)}")
+            for name in ready_services(waiting):
+                del waiting[name]
+                steps.advance()
             return not waiting
 
-        wait_until(all_ready, "the services", supervisor)
+        wait_until(all_ready, f"the services ({', '.join(waiting)})", supervisor)
 
 
-def those_ready(addresses: Mapping[str, str]) -> set[str]:
-    """The names of the services that would serve at this moment."""
+def ready_services(addresses: Mapping[str, str]) -> set[str]:
+    """Return the names of the services that would serve at this moment."""
     with httpx.Client(timeout=1.0, trust_env=False) as client:
         return {name for name, address in addresses.items() if is_ready(client, address)}
 
 
 def is_ready(client: httpx.Client, address: str) -> bool:
-    """Whether a service says that it would serve."""
+    """Return whether a service says that it would serve."""
     try:
         return client.get(f"{address}/health/ready").is_success
     except httpx.TransportError:
         return False
-
-
-def _check(states: Sequence[ProgramState]) -> None:
-    failed = [state.name for state in states if state.given_up]
-    if failed:
-        raise SupervisionError(f"{', '.join(failed)} died at every start. See the logs.")
-    if not states:
-        raise SupervisionError("The supervisor is gone. See the logs.")

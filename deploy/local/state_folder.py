@@ -1,91 +1,70 @@
-"""Where a local system keeps its state: one folder, `.run/` unless said otherwise."""
+"""The folder that holds the state of a local system: `.run/` by default."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOCKET_PATH_LIMIT = 90
-"""Bytes. A unix socket's path may have 107 on Linux, 103 on macOS; the supervisor adds a suffix for a moment."""
+"""Bytes. The path of a Unix socket may have 107 on Linux, 103 on macOS; supervisord adds a suffix for a moment."""
+PLAIN = re.compile(r"[\w/.,@+-]+")
+"""Paths that shells and configuration files take as they are."""
 
 
-@dataclass(frozen=True)
 class StateFolder:
-    """Files and folders below `root`."""
+    """Paths below `root`."""
 
-    root: Path = REPOSITORY / ".run"
-
-    @property
-    def data(self) -> Path:
+    def __init__(self, root: Path = REPOSITORY / ".run") -> None:
+        self.root = root.resolve()
+        self.data = self.root / "database"
         """Data folder of the embedded database."""
-        return self.root / "database"
-
-    @property
-    def logs(self) -> Path:
+        self.logs = self.root / "logs"
         """One log per process."""
-        return self.root / "logs"
+        self.admin_key = self.root / "admin.key"
+        """The API key with every scope."""
+        self.database_url = self.root / "database.url"
+        """Written by the database process as soon as the database answers."""
+        self.addresses = self.root / "addresses.json"
+        """JSON: the URL of each service of the last start."""
+        self.configuration = self.root / "supervisor.conf"
+        self.pid = self.root / "supervisor.pid"
+        self.socket = self._socket_folder() / "supervisor.sock"
+        """The supervisor's socket."""
 
-    @property
-    def admin_key(self) -> Path:
-        """The key with every scope."""
-        return self.root / "admin.key"
-
-    @property
-    def database_url(self) -> Path:
-        """Written by the database when it answers."""
-        return self.root / "database.url"
-
-    @property
-    def addresses(self) -> Path:
-        """JSON: where each service of the system that was started last answers."""
-        return self.root / "addresses.json"
-
-    @property
-    def configuration(self) -> Path:
-        """Configuration of the supervisor."""
-        return self.root / "supervisor.conf"
-
-    @property
-    def pid(self) -> Path:
-        """Process id of the supervisor."""
-        return self.root / "supervisor.pid"
-
-    @property
-    def socket(self) -> Path:
-        """The supervisor's socket; in a private temporary folder where the path of `root` is too long for one."""
-        path = self.root / "supervisor.sock"
-        if len(os.fsencode(path)) < SOCKET_PATH_LIMIT:
-            return path
-        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"medreid-{os.getuid()}-{name}" / path.name
+    def _socket_folder(self) -> Path:
+        """Return `root`, or a private temporary folder if the path of `root` is too long or not plain."""
+        name = os.fsencode(self.root)
+        if len(name) < SOCKET_PATH_LIMIT - len("/supervisor.sock") and PLAIN.fullmatch(str(self.root)):
+            return self.root
+        return Path(tempfile.gettempdir()) / f"medreid-{os.getuid()}-{hashlib.sha256(name).hexdigest()[:12]}"
 
     def create(self) -> None:
-        """Make the folders, for this user only."""
+        """Make the folders, readable by this user only."""
         for folder in (self.root, self.logs, self.socket.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One at a time starts or stops the system of this place; the others wait."""
+        """Let one process at a time start or stop this system; others wait."""
         self.create()
         with (self.root / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def close(self) -> None:
-        """Keep others out again: as root the database's own user must pass through, so starting it opens the folder."""
+    def restrict(self) -> None:
+        """Close the folder to other users again: as root, starting the database opens it to the database's user."""
         self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
-    def forget(self) -> None:
-        """Remove the gallery and the key that belongs to it."""
+    def clear(self) -> None:
+        """Remove the gallery and the admin key that belongs to it."""
         shutil.rmtree(self.data, ignore_errors=True)
         for path in (self.database_url, self.admin_key):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Keeping the processes up: a supervisord of our own, configured, started, asked and stopped."""
+"""Run the processes of a system under supervisord: configure it, start it, query it, stop it."""
 
 from __future__ import annotations
 
@@ -11,61 +11,59 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local.processes import mark
-from deploy.local.programs import FRUGAL, Program
-from deploy.local.state_folder import REPOSITORY, StateFolder
+from deploy.local.programs import NAME_VARIABLE, Program, environment
+from deploy.local.state_folder import StateFolder
 
 STOP_SECONDS = 20
-"""What a process may take after SIGTERM: the drain of a service (10 s) with room to spare."""
+"""Time a process may take after SIGTERM: a service drains for 10 s."""
 
 START_SECONDS = 5
-"""A process that dies sooner has failed to start: it is tried again with growing pauses, and then given up."""
+"""A process that ends sooner has failed to start. It is started again with growing pauses, three times."""
 
 
 class SupervisionError(Exception):
-    """The supervisor does not start, or does not do as it is told; says what to do."""
+    """The system cannot be started or controlled; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class ProgramState:
-    """What the supervisor says about one process."""
+    """The supervisor's view of one process."""
 
-    group: str
     name: str
     state: str
     pid: int
 
     @property
     def given_up(self) -> bool:
-        """It died at every start, and is no longer started."""
+        """Whether it ended at every start and is no longer started."""
         return self.state == "FATAL"
 
     @property
     def in_trouble(self) -> bool:
-        """It died, and is to be started again or has been given up."""
+        """Whether it ended by itself."""
         return self.state in {"BACKOFF", "EXITED", "FATAL"}
 
 
 class Supervisor:
-    """The supervisor of one place. It restarts a process that dies, whatever the reason."""
+    """The supervisor of one state folder. It restarts a process that ends, for whatever reason."""
 
     def __init__(self, folder: StateFolder) -> None:
         self._folder = folder
 
     def start(self, programs: Sequence[Program]) -> None:
-        """Start the supervisor and the programs of the group `database`; it survives this process."""
+        """Start the supervisor and the database; the supervisor outlives this process."""
         self._folder.configuration.write_text(configuration(self._folder, programs), encoding="utf-8")
-        self._folder.configuration.chmod(0o600)
-        command = [sys.executable, "-m", "deploy.local.preloading", "-c", str(self._folder.configuration)]
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", self._folder.configuration.name]
         started = subprocess.run(  # noqa: S603
             command,
-            cwd=REPOSITORY,
-            env={**os.environ, **FRUGAL, **mark(self._folder, "supervisor")},  # some are read when libraries are loaded
+            cwd=self._folder.root,
+            env=environment(self._folder),
             capture_output=True,
             text=True,
             check=False,
@@ -80,19 +78,19 @@ class Supervisor:
         self._call("startProcessGroup", group, wait)
 
     def states(self) -> list[ProgramState]:
-        """All programs; empty where no supervisor runs."""
+        """Return all programs; empty if no supervisor runs."""
         try:
             answer = self._call("getAllProcessInfo")
         except SupervisionError:
             return []
-        return [ProgramState(p["group"], p["name"], p["statename"], p["pid"]) for p in answer]
+        return [ProgramState(p["name"], p["statename"], p["pid"]) for p in answer]
 
     def is_running(self) -> bool:
-        """Whether it answers."""
+        """Return whether it answers."""
         return bool(self.states())
 
     def stop(self) -> None:
-        """Ask it to stop everything: gateway first, then the models, then the database; returns at once."""
+        """Begin to stop everything: the gateway first, then the models, then the database."""
         self._call("shutdown")
 
     def _call(self, method: str, *arguments: Any) -> Any:
@@ -105,59 +103,46 @@ class Supervisor:
 
 
 def configuration(folder: StateFolder, programs: Sequence[Program]) -> str:
-    """The supervisor's configuration file. Groups start and stop in the order of the programs (stopping: reversed)."""
+    """Return the supervisor's configuration file.
+
+    Its paths are relative to the state folder or variables of the environment. The file format has no way to write
+    a `%`, a quote or a `;` that is safe in every option.
+    """
     sections: dict[str, dict[str, object]] = {
         "unix_http_server": {"file": folder.socket, "chmod": "0600"},
         "rpcinterface:supervisor": {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         },
         "supervisord": {
-            "logfile": folder.logs / "supervisor.log",
-            "pidfile": folder.pid,
-            "childlogdir": folder.logs,
-            "directory": REPOSITORY,
-            "minfds": 1024,
+            "logfile": f"{folder.logs.name}/supervisor.log",
+            "pidfile": folder.pid.name,
+            "childlogdir": folder.logs.name,
             **({"user": "root"} if os.geteuid() == 0 else {}),
         },
+        **{f"program:{program.name}": _section(folder, program) for program in programs},
     }
-    groups = list(dict.fromkeys(program.group for program in programs))
-    for program in programs:
-        sections[f"program:{program.name}"] = _section(folder, program)
-    for priority, group in enumerate(groups):
+    for priority, group in enumerate(dict.fromkeys(program.group for program in programs)):
         members = ",".join(program.name for program in programs if program.group == group)
         sections[f"group:{group}"] = {"programs": members, "priority": priority}
-    return _ini(sections)
-
-
-def _section(folder: StateFolder, program: Program) -> dict[str, object]:
-    return {
-        "command": shlex.join(program.command),
-        "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
-        "autostart": str(program.autostart).lower(),
-        "autorestart": "true",
-        "startsecs": START_SECONDS,
-        "startretries": 3,
-        "stopwaitsecs": STOP_SECONDS,
-        "redirect_stderr": "true",
-        "stdout_logfile": folder.logs / f"{program.name}.out",
-        "stdout_logfile_maxbytes": "10MB",
-        "stdout_logfile_backups": 1,
-    }
-
-
-def _quoted(value: str) -> str:
-    """Quoted for the supervisor's list of variables, which knows both quotes but no way to escape one."""
-    quote = "'" if '"' in value else '"'
-    if quote in value:
-        raise SupervisionError(f"The supervisor cannot pass on a value with both kinds of quotes: {value}")
-    return f"{quote}{value}{quote}"
-
-
-def _ini(sections: dict[str, dict[str, object]]) -> str:
     parser = configparser.RawConfigParser()
-    for name, options in sections.items():
-        # the supervisor expands %(name)s in every value
-        parser[name] = {key: str(value).replace("%", "%%") for key, value in options.items()}
+    parser.read_dict(sections)
     text = io.StringIO()
     parser.write(text)
     return text.getvalue()
+
+
+def _section(folder: StateFolder, program: Program) -> dict[str, object]:
+    variables = {NAME_VARIABLE: program.name, **program.environment}
+    return {
+        "command": shlex.join([Path(sys.executable).name, *program.arguments]),
+        "directory": program.directory,
+        "environment": ",".join(f"{name}='{value}'" for name, value in variables.items()),
+        "autostart": program.autostart,
+        "autorestart": True,
+        "startsecs": START_SECONDS,
+        "stopwaitsecs": STOP_SECONDS,
+        "redirect_stderr": True,
+        "stdout_logfile": f"{folder.logs.name}/{program.name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 1,
+    }

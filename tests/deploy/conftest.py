@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from deploy.local.processes import find
 from deploy.local.programs import free_port
 from deploy.local.state_folder import StateFolder
 from deploy.local.system import System
@@ -19,8 +18,8 @@ from deploy.local.system import System
 
 @pytest.fixture(scope="session")
 def started(server_folder: Path) -> Iterator[System]:
-    """One system for all tests; it survives what they do to it."""
-    system = System(StateFolder(server_folder / "local"), Console(quiet=True))
+    """One system for all tests, in a folder whose name a shell or a configuration file could misread."""
+    system = System(StateFolder(server_folder / "Anna's 50% folder; #1"), Console(quiet=True))
     system.up(free_port())
     yield system
     system.down()
@@ -53,8 +52,3 @@ def picture() -> bytes:
     y, x = np.mgrid[0:256, 0:256].astype(np.float32) / 255
     image = 127 + 100 * np.sin(20 * np.hypot(x - 0.4, y - 0.6)) * np.cos(13 * x)
     return cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()
-
-
-def processes(system: System) -> list[str]:
-    """Names of everything that belongs to the system."""
-    return [name for name, _ in find(system.folder)]

@@ -24,7 +24,7 @@ def run_demo(options: argparse.Namespace, console: Console) -> int:
     if options.url:
         return _show(options, console, options.url, os.environ.get(KEY_VARIABLE, ""))
     # real patients get a gallery of their own, empty each time: nobody else's is touched
-    place = options.place / "bundle-demo" if options.data else options.place
+    place = options.folder / "bundle-demo" if options.data else options.folder
     system = System(StateFolder(place), console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything stopped
     started = system.up(options.port, fresh=options.fresh or bool(options.data))
