@@ -20,7 +20,7 @@ modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry
 bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") --out "$(BENCH_OUT)"
 
 .PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
-        evaluate bench bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
+        evaluate bench bench-callers bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
         bench-guard bench-page bench-gallery samples reference-pages secrets lock clean
 
 help: ## Show this list
@@ -92,6 +92,9 @@ bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and sear
 
 bench: .venv/bench.stamp ## Side by side with Flask, FastAPI, LitServe, BentoML and the floor; QUICK=1: short and rough
 	@$(bench) compare memory readiness stages
+
+bench-callers: .venv/bench.stamp ## One caller with 4 to 32 requests at once, and a second caller beside it
+	@$(bench) callers
 
 bench-overload: .venv/bench.stamp ## Three times the capacity for a minute, and one modality under attack
 	@$(bench) overload

@@ -1,4 +1,4 @@
-"""`python -m benchmarks VERB…`: compare, overload, soak, memory, readiness, stages, sizing, images; see `make help`."""
+"""`python -m benchmarks VERB…`: compare, callers, overload, soak, memory and others; see `make help`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from benchmarks.report import acceptance, comparison_plots, machine, markdown_tables
 from benchmarks.scenarios import (
+    callers,
     image_sizes,
     memory_footprint,
     overload,
@@ -37,6 +38,11 @@ def compare(options: argparse.Namespace, workload: Workload, progress: Progress)
     found = side_by_side.compare(workload, side_by_side.QUICK if options.quick else side_by_side.FULL, progress)
     comparison_plots.draw(found, options.out)
     return found
+
+
+def several_at_once(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
+    """One caller with more and more requests at once, and a second caller."""
+    return callers.measure(workload, callers.QUICK if options.quick else callers.FULL, progress)
 
 
 def overloaded(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
@@ -76,6 +82,7 @@ def built(_options: argparse.Namespace, _workload: Workload, _progress: Progress
 
 VERBS: dict[str, tuple[str, Verb]] = {
     "compare": ("comparison", compare),
+    "callers": ("callers", several_at_once),
     "overload": ("overload", overloaded),
     "soak": ("soak", soaked),
     "memory": ("memory", remembered),

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.dependencies import scope_check, whose
+from gateway.auth.dependencies import caller_id, scope_check
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
 from gateway.identify.endpoints import router as identify
@@ -29,10 +29,10 @@ from shared.database.connections import open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 from shared.modalities import load_registry
-from shared.service.admission import Door
 from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.health import Check
 from shared.service.inference_queue import InferenceQueue
+from shared.service.limiter import UploadLimiter
 
 DESCRIPTION = """\
 Whose medical image is it? Enrol images of patients, then ask whose another image is.
@@ -53,14 +53,14 @@ def create_app(
     settings = settings or GatewaySettings()
     database_settings = database_settings or DatabaseSettings()
     frame = ServiceFrame(settings)
-    frame.door, frame.whose = Door(settings.uploads_at_once, frame.metrics), whose
+    frame.limiter, frame.caller_id = UploadLimiter(settings.uploads_at_once, frame.metrics), caller_id
     checks: dict[str, Check] = {}
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         registry = load_registry(settings.registry)
         services = Services(settings, registry, frame.metrics, transport)
-        threads = InferenceQueue([None] * settings.decode_workers, settings.queue_capacity, frame.metrics)
+        threads = InferenceQueue([None] * settings.decode_workers, settings.uploads_at_once, frame.metrics)
         try:
             async with open_database(database_settings) as database:
                 gallery = PostgresGallery(database)

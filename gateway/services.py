@@ -23,8 +23,9 @@ from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy_codec
 from shared.images.views import Image
 from shared.modalities import Registry
-from shared.service.admission import Share
 from shared.service.balancing import Observe
+from shared.service.context import current_request, deadline_of_request
+from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
 from shared.service.service_client import ServiceClient, create_client
 
@@ -34,6 +35,10 @@ Transport = Callable[[str], httpx.AsyncBaseTransport | None]
 
 STATUS_S = 1.5
 """How long the gateway waits for a service when it only asks whether it is there."""
+
+MODALITY_S = 5.0
+"""Seconds that a request may spend in the queue of one modality and at its service. A request that waits there holds
+an upload place, so a slow service must not have a long queue."""
 
 
 def over_network(_name: str) -> None:
@@ -62,10 +67,10 @@ class Compa:
 
 
 class Identifier:
-    """The identification service of one modality; QueueFull where all of its places are taken."""
+    """The identification service of one modality. Callers take turns; QueueFull if it is too slow for the queue."""
 
-    def __init__(self, client: ServiceClient, places: Share) -> None:
-        self._client, self._places = client, places
+    def __init__(self, client: ServiceClient, limiter: UploadLimiter) -> None:
+        self._client, self._limiter = client, limiter
 
     async def identify(self, views: Sequence[Image], top_k: int) -> Matches:
         """Candidates for one probe of one or more views after the recipe."""
@@ -84,8 +89,13 @@ class Identifier:
         return answer
 
     async def _post(self, path: str, views: Sequence[Image], params: Mapping[str, str] | None = None) -> httpx.Response:
-        with self._places.taken():
+        context = current_request.get()
+        longest_s = min(deadline_of_request().remaining_s, MODALITY_S)
+        release = await self._limiter.acquire(context.caller_id if context else "", longest_s)
+        try:
             return await self._client.post_npy(path, npy_codec.encode(_stacked(views)), params)
+        finally:
+            release()
 
     async def model(self) -> ModelDescription | None:
         """Which model answers; None where the service is not ready."""
@@ -115,7 +125,8 @@ class Services:
         }
         self.compa = Compa(self._clients["compa"])
         self.identifiers: Mapping[str, Identifier] = {
-            m.name: Identifier(self._clients[m.name], Share(settings.uploads_per_modality, metrics)) for m in registry
+            m.name: Identifier(self._clients[m.name], UploadLimiter(settings.uploads_per_modality, metrics))
+            for m in registry
         }
 
     async def close(self) -> None:

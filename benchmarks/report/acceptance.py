@@ -52,6 +52,8 @@ def lines(results: Results) -> list[Line]:
     if "images" in results:
         largest = max(results["images"].values())
         found.append(Line("image of a modality service, largest", _exact(largest), most=400.0, unit="MB"))
+    if "callers" in results:
+        found += _callers(results["callers"])
     if "overload" in results:
         found += _overload(results["overload"])
     if "soak" in results:
@@ -83,6 +85,17 @@ def _memory(found: Results) -> Iterator[Line]:
     for when, of in found.items():
         ours, flask = (sum(of[name].values()) for name in (OURS, FLASK))
         yield Line(f"memory of all services and the database, {when}: MedReID / flask", _exact(ours / flask), most=0.5)
+
+
+def _callers(found: Results) -> Iterator[Line]:
+    alone = found["alone"]
+    rates = [of["answers_per_s"] for of in alone.values()]
+    yield Line("one caller, 4 to 32 at once: refused", _exact(sum(of["refused"] for of in alone.values())), most=0.0)
+    yield Line(
+        "one caller, 4 to 32 at once: fewest answers a second / most", _exact(min(rates) / max(rates)), least=0.9
+    )
+    ratio = found["one_beside_many"]["p99"] / found["one"]["p99"]
+    yield Line("p99 of one at a time beside a caller with 32 at once / alone", _exact(ratio), most=2.0)
 
 
 def _overload(found: Results) -> Iterator[Line]:

@@ -18,6 +18,8 @@ def page(results: Results) -> str:
         sections.append((f"Side by side: {variant}", contenders(found)))
     if "comparison" in results:
         sections.append(("Waiting and working in our processes, at constant arrivals", waits(results["comparison"])))
+    if "callers" in results:
+        sections.append(("Callers with several requests at once", callers(results["callers"])))
     if "memory" in results:
         sections.append(("Memory, each alone on the machine", memory(results["memory"])))
     if "stages" in results:
@@ -57,6 +59,17 @@ def contenders(found: Results) -> str:
         )
     headings = ["", "requests/s", "p50 alone, ms", "p50", "p95", "p99 at constant arrivals, ms", "of so many/s"]
     return table([*headings, "CPU ms each", "failed"], rows)
+
+
+def callers(found: Results) -> str:
+    """One row for each number of requests at once; the last two rows are one request at a time."""
+    described = {f"{number} at once": of for number, of in found["alone"].items()}
+    described |= {"1 at a time": found["one"], "1 at a time, beside another caller's 32": found["one_beside_many"]}
+    rows = [
+        [name, f"{of['answers_per_s']:.1f}", f"{of['refused']:.0f}", f"{of['p50']:.0f}", f"{of['p99']:.0f}"]
+        for name, of in described.items()
+    ]
+    return table(["one key, one modality", "answers/s", "refused", "p50 ms", "p99 ms"], rows)
 
 
 def waits(comparison: Results) -> str:

@@ -37,10 +37,14 @@ class Authenticator:
             store=MemoryStore(options={"MAX_SIZE": REMEMBERED_CALLERS}),
         )
 
-    async def whose(self, headers: Headers) -> str:
-        """The id of the caller, so that nobody else's body is read; raises Unauthenticated, or DatabaseUnavailable.
+    async def caller_id(self, headers: Headers) -> str:
+        """Return the caller's id, so that only bodies of known callers are read.
 
-        A credential that was good once is good enough here: `authenticate` checks it again before anything is done.
+        A credential that was valid once is enough here: `authenticate` checks it again before anything is done.
+
+        Raises:
+            Unauthenticated: There is no credential, or it was never valid.
+            DatabaseUnavailable: The credential could not be checked.
         """
         scheme, token = get_authorization_scheme_param(headers.get("authorization"))
         if scheme.lower() != "bearer" or not token:

@@ -18,10 +18,10 @@ AUTH_ERRORS: tuple[type[MedReIDError], ...] = (Unauthenticated, Forbidden, RateL
 bearer = HTTPBearer(auto_error=False, description="An API key (`mrid_…`) or a JWT of the configured issuer.")
 
 
-async def whose(connection: Connection) -> str:
-    """The id of the caller of a request of which nothing is read yet; raises what `Authenticator.whose` raises."""
+async def caller_id(connection: Connection) -> str:
+    """Return the caller's id before the body is read; raises what `Authenticator.caller_id` raises."""
     authenticator: Authenticator = connection["state"]["authenticator"]
-    return await authenticator.whose(Headers(scope=connection))
+    return await authenticator.caller_id(Headers(scope=connection))
 
 
 async def any_caller(

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from shared import __version__
 from shared.contracts.public import Problem
 from shared.errors import InternalError, InvalidInput, responses
-from shared.service.admission import Door
 from shared.service.health import Check, health_routes
+from shared.service.limiter import UploadLimiter
 from shared.service.logs import configure_logs
 from shared.service.metrics import Metrics
-from shared.service.middleware import RequestFrame, Whose, nobodys
+from shared.service.middleware import CallerId, RequestMiddleware
 from shared.service.problems import install_problems, pages
 from shared.service.settings import ServiceSettings
 
@@ -31,10 +31,10 @@ class ServiceFrame:
 
     settings: ServiceSettings
     metrics: Metrics = field(default_factory=Metrics)
-    door: Door | None = None
-    """Bounds the requests in work that carry a body; None: the queues behind do."""
-    whose: Whose = nobodys
-    """Tells the door the callers apart, and refuses whom nobody knows."""
+    limiter: UploadLimiter | None = None
+    """Limits the requests with a body that are read and answered at once; None: no limit."""
+    caller_id: CallerId | None = None
+    """Tells the limiter the caller; refuses a request without a valid credential."""
     started: bool = False
     draining: bool = False
 
@@ -77,13 +77,13 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
         app.include_router(router)
     install_problems(app)
     app.add_middleware(
-        RequestFrame,
+        RequestMiddleware,
         service=description.name,
         settings=frame.settings,
         metrics=frame.metrics,
         draining=lambda: frame.draining,
-        door=frame.door,
-        whose=frame.whose,
+        limiter=frame.limiter,
+        caller_id=frame.caller_id,
     )
     app.openapi = _with_problem_schema(app)  # type: ignore[method-assign]
     return app

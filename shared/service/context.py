@@ -40,12 +40,12 @@ class Deadline:
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request's identity and deadline, and whether it was too much for something."""
+    """One request's identity, deadline and caller (empty until the caller's credential is checked)."""
 
     request_id: str
     traceparent: str
     deadline: Deadline
-    queue_full: bool = False
+    caller_id: str = ""
 
 
 current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)

@@ -22,6 +22,9 @@ class Metrics:
             "medreid_request_seconds", "Time to answer.", ["method", "route"], buckets=SECONDS, registry=self.registry
         )
         self.in_flight = Gauge("medreid_requests_in_flight", "Requests being answered.", registry=self.registry)
+        self.uploads_waiting = Gauge(
+            "medreid_uploads_waiting", "Uploads waiting for a place in the gateway.", registry=self.registry
+        )
         self.queue_depth = Gauge("medreid_queue_depth", "Requests waiting for the model.", registry=self.registry)
         self.queue_wait = Histogram(
             "medreid_queue_wait_seconds", "Time spent waiting for the model.", buckets=SECONDS, registry=self.registry

@@ -20,7 +20,6 @@ from shared.errors import (
     Unavailable,
     WrongService,
 )
-from shared.service.admission import Door
 from shared.service.context import (
     Deadline,
     RequestContext,
@@ -28,6 +27,7 @@ from shared.service.context import (
     valid_request_id,
     valid_traceparent,
 )
+from shared.service.limiter import UploadLimiter
 from shared.service.logs import describe
 from shared.service.metrics import Metrics
 from shared.service.problems import problem_response
@@ -39,16 +39,10 @@ METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"})
 UNKNOWN_ROUTE = "(no route)"
 """Label of requests that match no route: the raw path may hold anything and never becomes a label."""
 
-Whose = Callable[[Scope], Awaitable[str]]
-"""Which caller's a request is, by its headers alone; raises a MedReIDError where it is nobody's who may call."""
+CallerId = Callable[[Scope], Awaitable[str]]
+"""Return the id of a request's caller from its headers; raises a MedReIDError if the credential is not valid."""
 
 log = structlog.get_logger()
-
-
-async def nobodys(scope: Scope) -> str:
-    """Every request is of the same caller."""
-    del scope
-    return ""
 
 
 class Answer:
@@ -103,7 +97,7 @@ class BoundedBody:
         return message
 
 
-class RequestFrame:
+class RequestMiddleware:
     """Pure ASGI middleware around the whole application; no exception leaves it before there is an answer."""
 
     def __init__(
@@ -114,10 +108,10 @@ class RequestFrame:
         settings: ServiceSettings,
         metrics: Metrics,
         draining: Callable[[], bool],
-        door: Door | None = None,
-        whose: Whose = nobodys,
+        limiter: UploadLimiter | None = None,
+        caller_id: CallerId | None = None,
     ) -> None:
-        self._service, self._door, self._whose = service, door, whose
+        self._service, self._limiter, self._caller_id = service, limiter, caller_id
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,19 +161,14 @@ class RequestFrame:
         with answer.held as held:
             try:
                 self._check(scope)
-                if self._door is not None and scope["method"] == "POST":  # before anything is read
-                    who = await self._whose(scope)
-                    await self._door.enter(who)
-                    held.callback(self._leave, who, answer.context)
+                if self._limiter is not None and scope["method"] == "POST":  # before the body is read
+                    context = answer.context
+                    context.caller_id = await self._caller_id(scope) if self._caller_id else ""
+                    held.callback(await self._limiter.acquire(context.caller_id, context.deadline.remaining_s))
             except MedReIDError as refusal:
                 await problem_response(refusal)(scope, receive, answer)
             else:
                 await self._bounded(scope, receive, answer)
-
-    def _leave(self, who: str, context: RequestContext) -> None:
-        """A service that is down is nobody's greed: only full queues count."""
-        if self._door is not None:
-            self._door.leave(who, refused=context.queue_full)
 
     async def _bounded(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         body = BoundedBody(receive, self._settings.max_request_bytes, answer.context.deadline)

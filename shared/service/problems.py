@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from shared import errors
-from shared.errors import PROBLEM_MEDIA_TYPE, InternalError, InvalidInput, MedReIDError, NotFound, QueueFull
+from shared.errors import PROBLEM_MEDIA_TYPE, InternalError, InvalidInput, MedReIDError, NotFound
 from shared.service.context import current_request
 from shared.ulid import new_ulid
 
@@ -52,8 +52,6 @@ def problem_response(error: MedReIDError) -> Response:
     """The answer for an error. `instance` names the request by its id: its path may hold a patient's identifier."""
     context = current_request.get()
     request_id = context.request_id if context else new_ulid()
-    if context and isinstance(error, QueueFull):
-        context.queue_full = True
     body: dict[str, Any] = {
         **error.extra,
         "type": f"{PAGES}/{error.slug}",
@@ -70,7 +68,7 @@ def problem_response(error: MedReIDError) -> Response:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Answer every expected exception of the application with a problem; `RequestFrame` answers the others."""
+    """Answer every expected exception of the application with a problem; `RequestMiddleware` answers the others."""
     app.add_exception_handler(MedReIDError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

@@ -18,8 +18,8 @@ from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
 from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
 from shared.modalities import load_registry
-from shared.service.admission import Share
 from shared.service.inference_queue import InferenceQueue
+from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
 from shared.service.service_client import create_client
 from tests.gateway.pictures import dicom, png
@@ -61,7 +61,7 @@ class Place:
         for service in self.services.values():
             service.may_answer.set()
         identifiers = {
-            name: Identifier(create_client(f"http://{name}", remote), Share(4, self.metrics))
+            name: Identifier(create_client(f"http://{name}", remote), UploadLimiter(4, self.metrics))
             for name, remote in self.services.items()
         }
         pipeline = Pipeline(REGISTRY, Compa(create_client("http://compa", self.compa)), threads)

@@ -155,22 +155,44 @@ async def test_over_the_rate_limit(start: Start) -> None:
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
 
 
-async def test_more_uploads_at_once_than_there_are_places(start: Start) -> None:
-    system = await start(uploads_at_once=2)
+class Slow(httpx.AsyncBaseTransport):
+    """A service whose answers take `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(self._seconds)
+        return httpx.Response(503)
+
+
+async def test_more_uploads_at_once_than_there_are_places_wait(start: Start) -> None:
+    system = await start(uploads_at_once=2, uploads_per_modality=1)
     answers = await asyncio.gather(*(system.identify(png(i), modality="ct") for i in range(6)))
-    refused = [answer for answer in answers if answer.status_code == 503]
-    assert len(refused) == 2  # two are let in, two wait for their places
-    assert {slug(answer) for answer in refused} == {"queue-full"}
-    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
-    assert (await system.identify(png(), modality="ct")).status_code == 200
+    assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_a_modality_that_everybody_wants_leaves_places_to_the_others(start: Start) -> None:
+async def test_uploads_that_cannot_be_served_in_time_are_refused(start: Start) -> None:
+    system = await start(uploads_at_once=1, deadline_ms=500)
+    system.switches["ct"].to = Slow(0.2)
+    answers = await asyncio.gather(*(system.identify(png(i), modality="ct") for i in range(6)))
+    refused = [answer for answer in answers if slug(answer) == "queue-full"]
+    assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "1")}
+
+
+async def test_a_slow_modality_leaves_places_to_the_others(start: Start) -> None:
     system = await start(uploads_per_modality=1)
-    wanted = [system.identify(png(i), modality="ct") for i in range(6)]
-    *attacked, other = await asyncio.gather(*wanted, system.identify(png(), modality="skin"))
-    assert {answer.status_code for answer in attacked} == {200, 503}
-    assert other.status_code == 200
+    system.switches["ct"].to = Slow(5.0)
+    attack = [asyncio.create_task(system.identify(png(i), modality="ct")) for i in range(12)]
+    await asyncio.sleep(0.1)
+    for _ in range(4):
+        other = system.client.post(
+            "/v1/identify", files={"file": png()}, data={"modality": "skin"}, headers=system.headers("identify")
+        )
+        assert (await asyncio.wait_for(other, 2)).status_code == 200
+    for task in attack:
+        task.cancel()
+    await asyncio.wait(attack)
 
 
 async def test_reading_needs_no_place(start: Start) -> None:

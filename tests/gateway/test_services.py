@@ -14,7 +14,7 @@ from gateway.settings import GatewaySettings
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.errors import BadUpstream
 from shared.modalities import load_registry
-from shared.service.admission import Share
+from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
 from shared.service.service_client import ServiceClient, create_client
 
@@ -60,7 +60,7 @@ async def test_a_verdict_of_another_shape_is_refused(wrong: dict[str, Any]) -> N
     ],
 )
 async def test_templates_of_another_shape_are_refused(embeddings: list[bytes], taken: bool) -> None:
-    identifier = Identifier(answering(templates(*embeddings)), Share(1, Metrics()))
+    identifier = Identifier(answering(templates(*embeddings)), UploadLimiter(1, Metrics()))
     if taken:
         assert len((await identifier.templates([VIEW])).templates) == 1
         return

@@ -135,14 +135,14 @@ async def test_an_expiry_in_quotes_is_a_number_all_the_same(keys: KeyRepository,
 async def test_whose_a_request_is_stands_in_its_headers(keys: KeyRepository, scheme: str) -> None:
     key = await keys.create("ward 3", [Scope.IDENTIFY])
     guard = Authenticator(keys, settings())
-    who = await guard.whose(Headers({"authorization": f"{scheme} {key}"}))
+    who = await guard.caller_id(Headers({"authorization": f"{scheme} {key}"}))
     assert who == (await guard.authenticate(key)).caller_id
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer mrid_wrong", "Bearer a.b.c", "Basic dXNlcjpwYXNz"])
 async def test_a_request_of_nobody_is_refused_by_its_headers(keys: KeyRepository, header: str) -> None:
     with pytest.raises(Unauthenticated):
-        await Authenticator(keys, settings()).whose(Headers({"authorization": header}))
+        await Authenticator(keys, settings()).caller_id(Headers({"authorization": header}))
 
 
 async def test_whose_request_it_is_needs_no_database_once_the_key_was_good(
@@ -153,7 +153,7 @@ async def test_whose_request_it_is_needs_no_database_once_the_key_was_good(
     who = (await guard.authenticate(key)).caller_id
     await database.fetch("DELETE FROM api_keys")
     pass_time(monkeypatch, 6.0)
-    assert await guard.whose(Headers({"authorization": f"Bearer {key}"})) == who
+    assert await guard.caller_id(Headers({"authorization": f"Bearer {key}"})) == who
     with pytest.raises(Unauthenticated):  # which grants nothing
         await guard.authenticate(key)
 
@@ -185,7 +185,7 @@ async def test_a_remembered_jwt_is_worth_nothing_once_it_has_expired(
     with pytest.raises(Unauthenticated):
         await guard.authenticate(short)
     with pytest.raises(Unauthenticated):  # nobody's body is read for it
-        await guard.whose(Headers({"authorization": f"Bearer {short}"}))
+        await guard.caller_id(Headers({"authorization": f"Bearer {short}"}))
 
 
 async def test_an_unsigned_jwt_is_refused(keys: KeyRepository, jwt_settings: GatewaySettings) -> None:

@@ -5,16 +5,14 @@ from typing import Annotated
 
 import pytest
 from fastapi import APIRouter, File, Request, UploadFile
-from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from shared.errors import MedReIDError, QueueFull, ServiceUnavailable
-from shared.service.admission import Door
+from shared.errors import MedReIDError
 from shared.service.context import current_request
+from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
-from shared.service.middleware import RequestFrame
-from shared.service.problems import problem_response
+from shared.service.middleware import RequestMiddleware
 from shared.service.settings import ServiceSettings
 from tests.shared.conftest import Logged
 from tests.shared.service.running import Start
@@ -282,13 +280,13 @@ async def test_whoever_has_the_answer_holds_no_place_any_more() -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": b""}
 
-    frame = RequestFrame(
+    frame = RequestMiddleware(
         tidying,
         service="test-service",
         settings=ServiceSettings(),
         metrics=metrics,
         draining=lambda: False,
-        door=Door(1, metrics),
+        limiter=UploadLimiter(1, metrics),
     )
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
     requests = [asyncio.create_task(frame(dict(scope), receive, send)) for _ in range(2)]
@@ -297,39 +295,3 @@ async def test_whoever_has_the_answer_holds_no_place_any_more() -> None:
     tidied.set()
     await asyncio.gather(*requests)
     assert statuses == [200, 200]
-
-
-@pytest.mark.parametrize(("problem", "let_in"), [(ServiceUnavailable(), True), (QueueFull(), False)])
-async def test_the_door_hears_of_full_queues_behind_it(problem: MedReIDError, let_in: bool) -> None:
-    metrics = Metrics()
-    door = Door(8, metrics)
-
-    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
-        await problem_response(problem)(scope, receive, send)
-
-    async def send(message: Message) -> None:
-        del message
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b""}
-
-    async def by_authorization(scope: Scope) -> str:
-        return Headers(scope=scope)["authorization"]
-
-    frame = RequestFrame(
-        refusing,
-        service="test-service",
-        settings=ServiceSettings(),
-        metrics=metrics,
-        draining=lambda: False,
-        door=door,
-        whose=by_authorization,
-    )
-    headers = [(b"authorization", b"flood")]
-    await frame({"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": b""}, receive, send)
-    for who in ("ward", "flood"):
-        await door.enter(who)
-    second = asyncio.create_task(door.enter("flood"))
-    await asyncio.sleep(0)
-    assert second.done() is let_in
-    second.cancel()
