@@ -31,9 +31,9 @@ class AuditTrail:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def together(self) -> AbstractAsyncContextManager[None]:
+    def unit_of_work(self) -> AbstractAsyncContextManager[None]:
         """What is done in the block and its event are stored together or not at all."""
-        return self._database.together()
+        return self._database.unit_of_work()
 
     @asynccontextmanager
     async def noticing(self, caller: str, action: str) -> AsyncIterator[None]:

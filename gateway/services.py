@@ -14,10 +14,10 @@ from gateway.settings import GatewaySettings
 from shared.contracts.internal import (
     EMBEDDING_DIMENSION,
     Classification,
-    Matches,
+    IdentifyAnswer,
     ModelDescription,
-    PatientMatch,
     Templates,
+    VerifyAnswer,
 )
 from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy_codec
@@ -72,13 +72,13 @@ class Identifier:
     def __init__(self, client: ServiceClient, limiter: UploadLimiter) -> None:
         self._client, self._limiter = client, limiter
 
-    async def identify(self, views: Sequence[Image], top_k: int) -> Matches:
+    async def identify(self, views: Sequence[Image], top_k: int) -> IdentifyAnswer:
         """Candidates for one probe of one or more views after the recipe."""
-        return _parse(Matches, await self._post(f"/v1/identify?top_k={top_k}", views))
+        return _parse(IdentifyAnswer, await self._post(f"/v1/identify?top_k={top_k}", views))
 
-    async def verify(self, views: Sequence[Image], patient_id: str) -> PatientMatch:
+    async def verify(self, views: Sequence[Image], patient_id: str) -> VerifyAnswer:
         """The claim that the probe is this patient."""
-        return _parse(PatientMatch, await self._post("/v1/verify", views, {"patient_id": patient_id}))
+        return _parse(VerifyAnswer, await self._post("/v1/verify", views, {"patient_id": patient_id}))
 
     async def templates(self, views: Sequence[Image]) -> Templates:
         """One template per view."""

@@ -115,7 +115,7 @@ async def enrol(database: Database, population: Population, begin: int, end: int
         await gallery.enrol(patient_id(number), templates)
         spent.append(time.perf_counter() - started)
         result = await gallery.search(MODALITY, DIGEST, np.ascontiguousarray(person[0]), 1)
-        found += result.neighbours[0].patient_id == patient_id(number)
+        found += result.candidates[0].patient_id == patient_id(number)
     return spent, found
 
 

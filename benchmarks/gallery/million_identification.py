@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks.gallery.population import Nearest, Population
 from benchmarks.gallery.real_people import MOST_PICTURES, read_people
 from deploy.local.state_folder import REPOSITORY
-from shared.identification.matching import NEIGHBOURS
+from shared.identification.matching import MAX_CANDIDATES
 from shared.modalities import Modality, load_registry
 from shared.models.manifest import read_manifest as read_folder
 from training.calibration.posterior_eval import Posterior
@@ -126,13 +126,13 @@ def _of_modality(
 def _of_track(
     track: Track, model: ShippedModel, answers: Shipped, threshold: float, population: Population, distractors: int
 ) -> list[TrackFigures]:
-    nearest = Nearest(model.embeddings(track.probes), NEIGHBOURS)
+    nearest = Nearest(model.embeddings(track.probes), MAX_CANDIDATES)
     with tqdm(total=distractors, desc=f"{track.name}: people who join", unit="patient") as bar:
         for first, persons in population.blocks(0, distractors):
             nearest.add(first, persons)
             bar.update(len(persons))
     similarities = model.similarities(track)
-    own, joining = track.best_per_subject(similarities), model.normalised(track.probes, nearest.cosines)
+    own, joining = track.best_per_subject(similarities), model.normalise_cosines(track.probes, nearest.cosines)
     score = answers.unverified.score
     alone = Gallery(_scores(track, score(own)), own, joining, real=0)
     fused = Gallery(_scores(track, answers.fused(track, similarities)), own, joining, real=0)
@@ -149,13 +149,13 @@ def _figures(
 ) -> TrackFigures:
     enrolled = len(track.subjects) + joined
     counted = _Counted(method, enrolled)
-    nearest = min(joined, NEIGHBOURS)  # the others are too far to count one by one
+    nearest = min(joined, MAX_CANDIDATES)  # the others are too far to count one by one
     scores = enlarged(gallery, nearest, unverified, counted)
     ranked, decided = identification(scores), decisions(scores, counted, threshold)
     return TrackFigures(
         track=track.name,
         kind=track.kind,
-        keypoints=bool(unverified.rounds),
+        keypoints=bool(unverified.stages),
         enrolled=enrolled,
         queries=len(track.queries),
         strangers=len(track.impostors),

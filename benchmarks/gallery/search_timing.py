@@ -17,8 +17,8 @@ from shared.database.connections import Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 from shared.gallery.postgres import PostgresGallery
-from shared.identification.matching import NEIGHBOURS
-from shared.keypoints.verification import CANDIDATES
+from shared.identification.matching import MAX_CANDIDATES
+from shared.keypoints.verification import VERIFIED_CANDIDATES
 
 ROUNDS = 3
 WARMING = 1500
@@ -112,9 +112,9 @@ async def _search(database: Database, probes: NDArray[np.float32], title: str) -
     spent, found = [], []
     for probe in tqdm(probes, desc=title, unit="search"):
         begun = time.perf_counter()
-        result = await gallery.search(MODALITY, DIGEST, probe, NEIGHBOURS, with_local=CANDIDATES)
+        result = await gallery.search(MODALITY, DIGEST, probe, MAX_CANDIDATES, with_local=VERIFIED_CANDIDATES)
         spent.append(1000 * (time.perf_counter() - begun))
-        found.append([neighbour.patient_id for neighbour in result.neighbours])
+        found.append([neighbour.patient_id for neighbour in result.candidates])
     return np.array(spent), found
 
 

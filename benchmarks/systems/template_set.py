@@ -42,12 +42,12 @@ class Templates:
 
 def make_templates(modality: Modality, session: ModelSession, images: Iterable[Image]) -> Templates:
     """One template per decoded image, local part included."""
-    recipe, verifier = build_recipe(modality.recipe), LocalVerifier.of(modality)
+    recipe, verifier = build_recipe(modality.recipe), LocalVerifier.from_modality(modality)
     embeddings, local = [], []
     for image in images:
         view = recipe(image)
         embeddings.append(session.run(network_view(view[np.newaxis]))[0])
-        local.append(verifier.template(view))
+        local.append(verifier.extract_template(view))
     return Templates(session.digest, np.stack(embeddings), local)
 
 

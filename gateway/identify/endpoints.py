@@ -15,7 +15,7 @@ from gateway.pipeline import Prepared, joint_verdict
 from gateway.state import State
 from gateway.stopwatch import Stopwatch
 from gateway.uploads import Uploads, only_fields
-from shared.contracts.internal import Matches
+from shared.contracts.internal import IdentifyAnswer
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
 from shared.errors import InvalidInput, NoOperatingPoint, responses
 from shared.identification.decision import decide
@@ -83,7 +83,7 @@ class _Asked:
     point: OperatingPoint | None
 
 
-def _asked(entry: Modality, matches: Matches, threshold: float | None, point: OperatingPoint | None) -> _Asked:
+def _asked(entry: Modality, matches: IdentifyAnswer, threshold: float | None, point: OperatingPoint | None) -> _Asked:
     """NoOperatingPoint where the model that answered does not have the point."""
     if threshold is not None:
         return _Asked(threshold, None)
@@ -91,7 +91,7 @@ def _asked(entry: Modality, matches: Matches, threshold: float | None, point: Op
     return _Asked(point_threshold(point, entry.threshold, matches.strict_threshold), point)
 
 
-def _answer(prepared: list[Prepared], matches: Matches, asked: _Asked, watch: Stopwatch) -> Identification:
+def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, watch: Stopwatch) -> Identification:
     candidates = [
         Candidate(
             patient_id=match.patient_id,

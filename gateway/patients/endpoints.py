@@ -146,7 +146,7 @@ async def erase_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ERASE)], state: State
 ) -> ErasureReceipt:
     """Erase everything about a patient; the receipt is the only time that this erasure is named."""
-    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.together():
+    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.unit_of_work():
         erasure = await state.gallery.erase(patient_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))
     return ErasureReceipt(
@@ -165,7 +165,7 @@ async def erase_image(
     state: State,
 ) -> None:
     """Erase one image; the patient stays, even without images."""
-    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.together():
+    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.unit_of_work():
         await state.gallery.erase_image(patient_id, image_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", "1 image", patient_id=patient_id))
 

@@ -42,7 +42,7 @@ StrictThreshold = Annotated[
 ]
 
 
-class Match(Message):
+class CandidateMessage(Message):
     """One enrolled patient near the probe, with the calibrated probability of being the person."""
 
     patient_id: PatientId
@@ -60,22 +60,22 @@ class ServiceTimings(Message):
     search: float
 
 
-class Matches(Message):
+class IdentifyAnswer(Message):
     """Answer of `POST /v1/identify`: probabilities of all enrolled patients and of `unknown` sum to 1."""
 
     model: Digest
     enrolled_patients: Annotated[int, Field(ge=0)]
-    matches: list[Match]
+    matches: list[CandidateMessage]
     unknown_probability: Probability
     strict_threshold: StrictThreshold = None
     timings_ms: ServiceTimings
 
 
-class PatientMatch(Message):
+class VerifyAnswer(Message):
     """Answer of `POST /v1/verify`: the claim that the probe is this patient, against everybody else."""
 
     model: Digest
-    match: Match
+    match: CandidateMessage
     timings_ms: ServiceTimings
 
 

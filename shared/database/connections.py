@@ -92,7 +92,7 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
+    async def unit_of_work(self) -> AsyncIterator[None]:
         """Everything that this task asks the database in the block is one transaction, whoever asks it."""
         async with self.connection() as connection:
             token = self._common.set(connection)

@@ -37,7 +37,7 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class GalleryCandidate:
     """One patient near a probe, by the most similar of the patient's images.
 
     `local` holds the local parts of the `local_images` most similar ones, as far as they have one and were asked for.
@@ -53,7 +53,7 @@ class Neighbour:
 class SearchResult:
     """Neighbours, most similar first, and how many patients were searched."""
 
-    neighbours: Sequence[Neighbour]
+    candidates: Sequence[GalleryCandidate]
     enrolled_patients: int
 
 
@@ -140,7 +140,9 @@ class Gallery(Protocol):
     ) -> Sequence[tuple[bytes, ...]]:
         """Per patient the local parts of the `LOCAL_IMAGES` most similar images; none of whom is not enrolled."""
 
-    async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
+    async def find(
+        self, modality: str, model_digest: str, embedding: Embedding, patient_id: str
+    ) -> GalleryCandidate | None:
         """The patient's best image against the probe, or None where the patient has none there."""
 
     async def enrol(

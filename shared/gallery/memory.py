@@ -17,10 +17,10 @@ from shared.gallery.interface import (
     LOCAL_IMAGES,
     Embedding,
     Erasure,
+    GalleryCandidate,
     IdempotencyClaim,
     ImageRecord,
     ModalityCount,
-    Neighbour,
     PatientLine,
     PatientRecord,
     SearchResult,
@@ -82,7 +82,9 @@ class MemoryGallery:
         found = [await self.find(modality, model_digest, embedding, patient_id) for patient_id in patient_ids]
         return [neighbour.local[:LOCAL_IMAGES] if neighbour else () for neighbour in found]
 
-    async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
+    async def find(
+        self, modality: str, model_digest: str, embedding: Embedding, patient_id: str
+    ) -> GalleryCandidate | None:
         """The patient's best image against the probe; of equally similar ones the first by identifier."""
         images = self._patients[patient_id].images if patient_id in self._patients else {}
         compared = [
@@ -95,7 +97,7 @@ class MemoryGallery:
             return None
         similarity, image_id, _ = compared[0]
         local = tuple(local for _, _, local in compared[:LEADING_IMAGES] if local is not None)
-        return Neighbour(patient_id, image_id, similarity, local)
+        return GalleryCandidate(patient_id, image_id, similarity, local)
 
     async def enrol(
         self,

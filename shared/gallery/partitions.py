@@ -8,7 +8,7 @@ from shared.database.connections import Database
 from shared.gallery.interface import Template
 
 
-async def open_spaces(database: Database, templates: Sequence[Template]) -> None:
+async def create_partitions(database: Database, templates: Sequence[Template]) -> None:
     """Make the tables that these templates need and that do not exist.
 
     Each in a transaction of its own that holds nothing else, so that enrolments cannot wait for each other in a ring.

@@ -18,17 +18,17 @@ from shared.gallery.interface import (
     LOCAL_IMAGES,
     Embedding,
     Erasure,
+    GalleryCandidate,
     IdempotencyClaim,
     ImageRecord,
     ModalityCount,
-    Neighbour,
     PatientLine,
     PatientRecord,
     SearchResult,
     Template,
 )
-from shared.gallery.partitions import open_spaces
-from shared.gallery.vector_search import Search, Space, find_space, search_space
+from shared.gallery.partitions import create_partitions
+from shared.gallery.vector_search import Partition, Search, find_partition, search_partition
 from shared.ulid import new_ulid
 
 FIND = """
@@ -55,7 +55,7 @@ class PostgresGallery:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[tuple[str, str], tuple[float, Space]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Partition]] = {}
 
     async def ping(self) -> None:
         """Return where the store answers and is migrated."""
@@ -70,13 +70,13 @@ class PostgresGallery:
             if space is None:
                 return SearchResult([], 0)
             exact_up_to = self._database.settings.gallery_exact_up_to
-            return await search_space(connection, space, Search(embedding, limit, with_local), exact_up_to)
+            return await search_partition(connection, space, Search(embedding, limit, with_local), exact_up_to)
 
-    async def _space(self, connection: Connection, modality: str, model_digest: str) -> Space | None:
+    async def _space(self, connection: Connection, modality: str, model_digest: str) -> Partition | None:
         """Which table it is does not change, and its counts only say how to search: they may be a second old."""
         until, space = self._known.get((modality, model_digest), (0.0, None))
         if space is None or until < time.monotonic():
-            space = await find_space(connection, modality, model_digest)
+            space = await find_partition(connection, modality, model_digest)
             if space is not None:
                 self._known[modality, model_digest] = time.monotonic() + REMEMBERED_S, space
         return space
@@ -92,12 +92,14 @@ class PostgresGallery:
         found = {row[0]: tuple(part for part in row[1] if part) for row in rows}
         return [found.get(patient_id, ()) for patient_id in patient_ids]
 
-    async def find(self, modality: str, model_digest: str, embedding: Embedding, patient_id: str) -> Neighbour | None:
+    async def find(
+        self, modality: str, model_digest: str, embedding: Embedding, patient_id: str
+    ) -> GalleryCandidate | None:
         """The patient's best image against the probe."""
         asked = {"probe": embedding, "modality": modality, "digest": model_digest, "patient": patient_id}
         rows = await self._database.fetch(FIND, {**asked, "images": LEADING_IMAGES})
         local = tuple(row[3] for row in rows if row[3] is not None)
-        return Neighbour(rows[0][0], rows[0][1], rows[0][2], local) if rows else None
+        return GalleryCandidate(rows[0][0], rows[0][1], rows[0][2], local) if rows else None
 
     async def enrol(
         self,
@@ -109,7 +111,7 @@ class PostgresGallery:
         idempotency: IdempotencyClaim | None = None,
     ) -> Sequence[ImageRecord]:
         """One transaction; a claim that another request made meanwhile rolls this one back and replays that one."""
-        await open_spaces(self._database, templates)
+        await create_partitions(self._database, templates)
         while True:
             stored = await self.replay(idempotency) if idempotency is not None else None
             if stored is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.database.connections import Connection
-from shared.gallery.interface import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Embedding, Neighbour, SearchResult
+from shared.gallery.interface import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Embedding, GalleryCandidate, SearchResult
 
 MOST_CANDIDATES = 10_000
 """Images that the index names at most; a search that needs more to find patients enough scans."""
@@ -55,7 +55,7 @@ ORDER BY rank
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class Partition:
     """One modality of one model: the number of its table, and how much is enrolled there."""
 
     number: int
@@ -72,14 +72,14 @@ class Search:
     with_local: int = 0
 
 
-async def find_space(connection: Connection, modality: str, model_digest: str) -> Space | None:
+async def find_partition(connection: Connection, modality: str, model_digest: str) -> Partition | None:
     """The space with its counts, or None where nothing was ever enrolled."""
     cursor = await connection.execute(SPACE, [modality, model_digest])
     row = await cursor.fetchone()
-    return Space(*row) if row else None
+    return Partition(*row) if row else None
 
 
-async def search_space(connection: Connection, space: Space, asked: Search, exact_up_to: int) -> SearchResult:
+async def search_partition(connection: Connection, space: Partition, asked: Search, exact_up_to: int) -> SearchResult:
     """The nearest patients of a space; the count is of the same snapshot.
 
     Where some patients have very many images, the candidates may be of too few patients: then there are more of them.
@@ -87,17 +87,17 @@ async def search_space(connection: Connection, space: Space, asked: Search, exac
     candidates = _enough(space, asked.limit) if space.images > exact_up_to else None
     while True:
         result = await _search(connection, space, asked, candidates)
-        if candidates is None or len(result.neighbours) >= min(asked.limit, result.enrolled_patients):
+        if candidates is None or len(result.candidates) >= min(asked.limit, result.enrolled_patients):
             return result
         candidates = candidates * WIDENING if candidates * WIDENING <= MOST_CANDIDATES else None
 
 
-def _enough(space: Space, limit: int) -> int:
+def _enough(space: Partition, limit: int) -> int:
     """Images that are probably of `limit` patients: twice as many as so many patients have on average."""
     return min(-(-2 * limit * space.images // max(space.patients, 1)), MOST_CANDIDATES)
 
 
-async def _search(connection: Connection, space: Space, asked: Search, images: int | None) -> SearchResult:
+async def _search(connection: Connection, space: Partition, asked: Search, images: int | None) -> SearchResult:
     """Out of so many candidates, or of all (None)."""
     table = f"templates_{space.number}"
     candidates = (ALL_IMAGES if images is None else NEAREST_BY_INDEX).format(table=table, images=images)
@@ -112,5 +112,7 @@ async def _search(connection: Connection, space: Space, asked: Search, images: i
     parameters = {"probe": asked.probe, "limit": asked.limit, "with_local": asked.with_local}
     cursor = connection.cursor(binary=True)  # keypoints as they are: as text they are twice as long
     rows = await (await cursor.execute(query.encode(), parameters)).fetchall()
-    neighbours = [Neighbour(row[0], row[1], row[2], tuple(part for part in row[3] or () if part)) for row in rows]
+    neighbours = [
+        GalleryCandidate(row[0], row[1], row[2], tuple(part for part in row[3] or () if part)) for row in rows
+    ]
     return SearchResult(neighbours, rows[0][4] if rows else 0)

@@ -62,7 +62,7 @@ RIVALS = 5
 """Candidates behind the first that say how near the probe is to anybody."""
 
 
-def normalised(
+def normalise_cosines(
     cosines: ArrayLike, levels: NDArray[np.floating] | None, calibration: Calibration
 ) -> NDArray[np.float64]:
     """What `evidence` takes as similarities: float (..., n) `cosines` of n comparisons, less the level of their probe.
@@ -75,7 +75,7 @@ def normalised(
     return values - calibration.cohort_weight * (levels[..., np.newaxis] - calibration.cohort_level)
 
 
-def evidence(
+def log_likelihood_ratios(
     similarities: ArrayLike, weights: Sequence[float | None] | ArrayLike, calibration: Calibration
 ) -> NDArray[np.float64]:
     """Log likelihood ratios, float (k,), the stranger prior's share included.
@@ -124,4 +124,4 @@ def verification_probability(similarity: float, weight: float | None, calibratio
 
     `similarity` is the cosine after `normalised`, `weight` that of the keypoints that agree.
     """
-    return float(posterior(evidence([similarity], [weight], calibration), 1, calibration)[0][0])
+    return float(posterior(log_likelihood_ratios([similarity], [weight], calibration), 1, calibration)[0][0])

@@ -15,30 +15,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.internal import (
+    CandidateMessage,
+    IdentifyAnswer,
     LocalTemplate,
-    Match,
-    Matches,
-    PatientMatch,
     ServiceTimings,
     TemplateMessage,
     Templates,
+    VerifyAnswer,
 )
 from shared.errors import NotFound
-from shared.gallery.interface import Embedding, Gallery, Neighbour
-from shared.identification.calibration import evidence, normalised, posterior, verification_probability
+from shared.gallery.interface import Embedding, Gallery, GalleryCandidate
+from shared.identification.calibration import (
+    log_likelihood_ratios,
+    normalise_cosines,
+    posterior,
+    verification_probability,
+)
 from shared.identification.cohort import Cohort
-from shared.images.quality import quality
+from shared.images.quality import measure_quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.geometry import Agreement
-from shared.keypoints.verification import LocalVerifier, Round
+from shared.keypoints.geometry import GeometricMatch
+from shared.keypoints.verification import CascadeStage, LocalVerifier
 from shared.models.manifest import Calibration
 from shared.models.protocols import ModelSession, Pixels
 from shared.service.context import Deadline
 from shared.service.inference_queue import Timed
 from shared.service.model import LoadedModel
 
-NEIGHBOURS = 100
+MAX_CANDIDATES = 100
 """Patients that enter the posterior one by one; those farther away are taken as impossible."""
 
 Answer = TypeVar("Answer")
@@ -75,19 +80,19 @@ class Matcher:
         """float32 (n, 256), L2-normalised, of uint8 (n, h, w, 3) views after the recipe."""
         return await self._model.queue.run(lambda session: session.run(network_view(images)), deadline)
 
-    async def identify(self, images: Pixels, top_k: int, deadline: Deadline) -> Matches:
+    async def identify(self, images: Pixels, top_k: int, deadline: Deadline) -> IdentifyAnswer:
         """All images are one probe."""
-        rounds = self._verifier.rounds if self._verifier else (Round(0),)
-        first = rounds[0].candidates
-        search = partial(self._gallery.search, self._modality, self._digest, limit=NEIGHBOURS, with_local=first)
+        stages = self._verifier.stages if self._verifier else (CascadeStage(0),)
+        first = stages[0].candidates
+        search = partial(self._gallery.search, self._modality, self._digest, limit=MAX_CANDIDATES, with_local=first)
         probe, result = await self._looked_up(images, search, deadline)
         begun = time.perf_counter()
-        neighbours = list(result.neighbours)
+        neighbours = list(result.candidates)
         agreements = await self._agreements(probe.value, neighbours, deadline)
         order, probabilities, unknown = self._ordered(probe.value, neighbours, agreements, result.enrolled_patients)
-        for before, until in pairwise(rounds):
+        for before, until in pairwise(stages):
             further = slice(before.candidates, until.candidates)
-            if not neighbours[further] or before.ends(probabilities[0]):
+            if not neighbours[further] or before.stops(probabilities[0]):
                 break
             agreements[further] = await self._further(probe.value, neighbours[further], deadline)
             order, probabilities, unknown = self._ordered(probe.value, neighbours, agreements, result.enrolled_patients)
@@ -95,7 +100,7 @@ class Matcher:
             _match(neighbours[i], agreements[i], probability)
             for i, probability in zip(order[:top_k].tolist(), probabilities[:top_k].tolist(), strict=True)
         ]
-        return Matches(
+        return IdentifyAnswer(
             model=self._digest,
             enrolled_patients=result.enrolled_patients,
             matches=matches,
@@ -104,7 +109,7 @@ class Matcher:
             timings_ms=_timings(probe, begun),
         )
 
-    async def verify(self, images: Pixels, patient_id: str, deadline: Deadline) -> PatientMatch:
+    async def verify(self, images: Pixels, patient_id: str, deadline: Deadline) -> VerifyAnswer:
         """The claim that the probe is this patient; NotFound where no image of this modality is enrolled."""
         find = partial(self._gallery.find, self._modality, self._digest, patient_id=patient_id)
         probe, claimed = await self._looked_up(images, find, deadline)
@@ -115,7 +120,7 @@ class Matcher:
         similarity = float(self._similarities(probe.value, [claimed])[0])
         probability = verification_probability(similarity, _weight(agreement), self._calibration)
         match = _match(claimed, agreement, probability)
-        return PatientMatch(model=self._digest, match=match, timings_ms=_timings(probe, begun))
+        return VerifyAnswer(model=self._digest, match=match, timings_ms=_timings(probe, begun))
 
     async def templates(self, images: Pixels, deadline: Deadline) -> Templates:
         """One template per image, for the gateway to enrol."""
@@ -133,7 +138,7 @@ class Matcher:
         embedded: asyncio.Future[Embedding] = loop.create_future()
 
         def make(session: ModelSession) -> Probe:
-            keypoints = queue.beside(partial(verifier.probe, list(images))) if verifier else None
+            keypoints = queue.beside(partial(verifier.extract_probe, list(images))) if verifier else None
             embedding = pool(session.run(network_view(images)))
             loop.call_soon_threadsafe(_tell, embedded, embedding)
             return Probe(embedding, keypoints.result() if keypoints else ())
@@ -149,23 +154,27 @@ class Matcher:
             probing.cancel()
 
     def _ordered(
-        self, probe: Probe, neighbours: Sequence[Neighbour], agreements: Sequence[Agreement | None], enrolled: int
+        self,
+        probe: Probe,
+        neighbours: Sequence[GalleryCandidate],
+        agreements: Sequence[GeometricMatch | None],
+        enrolled: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
         """The order of the neighbours by what is known of them, their probabilities in it, and that of nobody."""
         weights = [_weight(agreement) for agreement in agreements]
-        ratios = evidence(self._similarities(probe, neighbours), weights, self._calibration)
+        ratios = log_likelihood_ratios(self._similarities(probe, neighbours), weights, self._calibration)
         order = np.argsort(-ratios, kind="stable")
         return order, *posterior(ratios[order], enrolled, self._calibration)
 
-    def _similarities(self, probe: Probe, neighbours: Sequence[Neighbour]) -> NDArray[np.float64]:
+    def _similarities(self, probe: Probe, neighbours: Sequence[GalleryCandidate]) -> NDArray[np.float64]:
         """Float (neighbours,): cosines, normalised by how near the probe is to the cohort."""
         cosines = np.array([neighbour.similarity for neighbour in neighbours])
         levels = self._cohort.levels(probe.embedding[np.newaxis]) if self._cohort else None
-        return np.asarray(normalised(cosines[np.newaxis], levels, self._calibration)[0])
+        return np.asarray(normalise_cosines(cosines[np.newaxis], levels, self._calibration)[0])
 
     async def _further(
-        self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline
-    ) -> list[Agreement | None]:
+        self, probe: Probe, neighbours: Sequence[GalleryCandidate], deadline: Deadline
+    ) -> list[GeometricMatch | None]:
         """The agreements of neighbours whose keypoints the search has left out."""
         patients = [neighbour.patient_id for neighbour in neighbours]
         stored = await self._gallery.local(self._modality, self._digest, probe.embedding, patients)
@@ -173,24 +182,24 @@ class Matcher:
         return await self._agreements(probe, complete, deadline)
 
     async def _agreements(
-        self, probe: Probe, neighbours: Sequence[Neighbour], deadline: Deadline
-    ) -> list[Agreement | None]:
+        self, probe: Probe, neighbours: Sequence[GalleryCandidate], deadline: Deadline
+    ) -> list[GeometricMatch | None]:
         """Per neighbour; in the queue as well, since comparing holds a core as inference does."""
         verifier = self._verifier
         if verifier is None or not neighbours:
             return [None] * len(neighbours)
         stored = [neighbour.local for neighbour in neighbours]
-        return (await self._model.queue.run(lambda _: verifier.agreements(probe.keypoints, stored), deadline)).value
+        return (await self._model.queue.run(lambda _: verifier.match(probe.keypoints, stored), deadline)).value
 
     def _templates(self, session: ModelSession, images: Pixels) -> list[TemplateMessage]:
         """Quality is measured here as well, off the event loop: many images take longer than others should wait."""
         return [
-            TemplateMessage(embedding=encode_embedding(row), local=self._local(image), quality=quality(image))
+            TemplateMessage(embedding=encode_embedding(row), local=self._local(image), quality=measure_quality(image))
             for row, image in zip(session.run(network_view(images)), images, strict=True)
         ]
 
     def _local(self, view: Pixels) -> LocalTemplate | None:
-        return LocalTemplate(data=base64.b64encode(self._verifier.template(view))) if self._verifier else None
+        return LocalTemplate(data=base64.b64encode(self._verifier.extract_template(view))) if self._verifier else None
 
 
 def _tell(future: asyncio.Future[Result], result: Result) -> None:
@@ -199,14 +208,14 @@ def _tell(future: asyncio.Future[Result], result: Result) -> None:
         future.set_result(result)
 
 
-def _weight(agreement: Agreement | None) -> float | None:
+def _weight(agreement: GeometricMatch | None) -> float | None:
     return agreement.weight if agreement else None
 
 
-def _match(neighbour: Neighbour, agreement: Agreement | None, probability: float) -> Match:
+def _match(neighbour: GalleryCandidate, agreement: GeometricMatch | None, probability: float) -> CandidateMessage:
     """Rounding may put a cosine a hair outside [-1, 1]."""
     similarity = float(np.clip(neighbour.similarity, -1.0, 1.0))
-    return Match(
+    return CandidateMessage(
         patient_id=neighbour.patient_id,
         image_id=neighbour.image_id,
         similarity=similarity,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
-from shared.contracts.internal import NPY_MEDIA_TYPE, Matches, ModelDescription, PatientMatch, Templates
+from shared.contracts.internal import NPY_MEDIA_TYPE, IdentifyAnswer, ModelDescription, Templates, VerifyAnswer
 from shared.contracts.public import PatientId
 from shared.database.connections import open_database
 from shared.database.settings import DatabaseSettings
@@ -55,13 +55,15 @@ async def embed(images: Images, matcher: TheMatcher) -> Response:
 
 
 @router.post("/identify", responses=responses(*GALLERY_ERRORS), openapi_extra=NPY_BODY)
-async def identify(images: Images, matcher: TheMatcher, top_k: Annotated[int, Query(ge=1, le=10)] = 3) -> Matches:
+async def identify(
+    images: Images, matcher: TheMatcher, top_k: Annotated[int, Query(ge=1, le=10)] = 3
+) -> IdentifyAnswer:
     """Candidates for one probe (all images of the body), with the probability of nobody enrolled."""
     return await matcher.identify(images, top_k, deadline_of_request())
 
 
 @router.post("/verify", responses=responses(*GALLERY_ERRORS, NotFound), openapi_extra=NPY_BODY)
-async def verify(images: Images, patient_id: Annotated[PatientId, Query()], matcher: TheMatcher) -> PatientMatch:
+async def verify(images: Images, patient_id: Annotated[PatientId, Query()], matcher: TheMatcher) -> VerifyAnswer:
     """The claim that the probe is this patient."""
     return await matcher.verify(images, patient_id, deadline_of_request())
 

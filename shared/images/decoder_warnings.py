@@ -51,5 +51,5 @@ class Quiet:
                 self._filters.__exit__(None, None, None)
 
 
-quiet: Final = Quiet()
+silence_decoders: Final = Quiet()
 """The one of this process."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.errors import MedReIDError, UnreadableImage
-from shared.images.decoder_warnings import quiet
+from shared.images.decoder_warnings import silence_decoders
 from shared.images.dicom import read_dicom
-from shared.images.file_type import Kind, sniff
+from shared.images.file_type import FileType, detect_file_type
 from shared.images.limits import DEFAULT_LIMITS, Limits
 from shared.images.raster import read_raster
 from shared.images.views import Image
@@ -31,10 +31,10 @@ def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
     - UnsupportedMediaType: recognised, but not accepted;
     - PayloadTooLarge: more pixels than `limits` allow, as the header states before anything is decoded.
     """
-    kind = sniff(data)
+    kind = detect_file_type(data)
     try:
-        with quiet():
-            if kind is Kind.DICOM:
+        with silence_decoders():
+            if kind is FileType.DICOM:
                 return DecodedImage(*read_dicom(data, limits))
             return DecodedImage(read_raster(data, kind, limits))
     except MedReIDError:

@@ -25,8 +25,8 @@ from pydicom.uid import (
 )
 
 from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
-from shared.images.dicom_lut import present
-from shared.images.intensity import grey_to_rgb, in_8_bits
+from shared.images.dicom_lut import render_greyscale
+from shared.images.intensity import grey_to_rgb, to_uint8
 from shared.images.limits import Limits
 from shared.images.views import Image
 
@@ -106,7 +106,7 @@ def _check_decodable(dataset: Dataset) -> None:
 def _to_rgb(stored: NDArray[Any], dataset: Dataset) -> Image:
     photometric = dataset.PhotometricInterpretation
     if photometric in _GREY:
-        return grey_to_rgb(present(stored, dataset))
+        return grey_to_rgb(render_greyscale(stored, dataset))
     if photometric == "PALETTE COLOR":
         colours = apply_color_lut(stored, dataset)[..., :3]
         return _colour_to_8_bit(colours, int(dataset.RedPaletteColorLookupTableDescriptor[2]))
@@ -119,7 +119,7 @@ def _colour_to_8_bit(colours: NDArray[Any], bits: int) -> Image:
         raise ValueError("a colour image has three samples per pixel")
     if bits == 8:
         return colours.astype(np.uint8)
-    return in_8_bits(colours, lambda block: np.clip(block / np.float32(2**bits - 1), 0, 1))
+    return to_uint8(colours, lambda block: np.clip(block / np.float32(2**bits - 1), 0, 1))
 
 
 def _modality(dataset: Dataset) -> str | None:

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from shared.images.intensity import Tone, Tones, in_8_bits, inverse, sample, stretch
+from shared.images.intensity import Intensities, IntensityMap, invert, percentile_stretch, subsample, to_uint8
 
 _MAX_TABLE_BITS: Final = 16
 
 
-def present(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+def render_greyscale(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     """uint8 (h, w) of the stored values (h, w) of a MONOCHROME1 or MONOCHROME2 image; padding becomes black."""
     if stored.ndim != 2:
         raise ValueError("a grey image has one sample per pixel")
     padding = _padding(stored, dataset)
     tone = _tone(stored, padding, dataset)
-    grey = in_8_bits(stored, inverse(tone) if _inverted(dataset) else tone)
+    grey = to_uint8(stored, invert(tone) if _inverted(dataset) else tone)
     if padding is not None:
         grey[padding] = 0
     return grey
@@ -52,7 +52,7 @@ def _modality_values(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     return stored.astype(np.result_type(stored.dtype, np.float32)) * slope + intercept
 
 
-def _tone(stored: NDArray[Any], padding: NDArray[np.bool_] | None, dataset: Dataset) -> Tone:
+def _tone(stored: NDArray[Any], padding: NDArray[np.bool_] | None, dataset: Dataset) -> IntensityMap:
     """VOI LUT, else the first window, else a stretch; where both are given either may be used (PS3.3 C.11.2.1)."""
 
     def values(block: NDArray[Any]) -> NDArray[Any]:
@@ -66,11 +66,11 @@ def _tone(stored: NDArray[Any], padding: NDArray[np.bool_] | None, dataset: Data
         return lambda block: window(values(block), centre, width, function)
     if values(stored[:1]).dtype == np.uint8 and dataset.BitsStored == 8:
         return lambda block: values(block) / np.float32(255)  # 8 bits without a window are ready to be seen
-    stretched = stretch(values(sample(stored, None if padding is None else ~padding)))
+    stretched = percentile_stretch(values(subsample(stored, None if padding is None else ~padding)))
     return lambda block: stretched(values(block))
 
 
-def window(values: NDArray[Any], centre: float, width: float, function: str) -> Tones:
+def window(values: NDArray[Any], centre: float, width: float, function: str) -> Intensities:
     """Tones of a window: PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT)."""
     values = values.astype(np.result_type(values.dtype, np.float32))
     if function == "SIGMOID":
@@ -88,7 +88,7 @@ def _inverted(dataset: Dataset) -> bool:
     return low_is_white or dataset.get("PresentationLUTShape") == "INVERSE"
 
 
-def _entries_as_tones(values: NDArray[Any], table: Dataset, dataset: Dataset) -> Tones:
+def _entries_as_tones(values: NDArray[Any], table: Dataset, dataset: Dataset) -> Intensities:
     entries, bits = _look_up(values, table, dataset)
     return entries / np.float32(2**bits - 1)
 

@@ -9,7 +9,7 @@ from typing import Final
 from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
 
 
-class Kind(StrEnum):
+class FileType(StrEnum):
     """The accepted types. All but DICOM are named as Pillow names them."""
 
     PNG = "PNG"
@@ -20,18 +20,18 @@ class Kind(StrEnum):
     DICOM = "DICOM"
 
 
-_ACCEPTED: Final[tuple[tuple[Kind, re.Pattern[bytes]], ...]] = tuple(
+_ACCEPTED: Final[tuple[tuple[FileType, re.Pattern[bytes]], ...]] = tuple(
     (kind, re.compile(signature, re.DOTALL))
     for kind, signature in (
         # First: the 128 bytes before DICM are free, and may be a TIFF header of the same picture (PS3.10, 7.1).
-        (Kind.DICOM, rb".{128}DICM"),
-        (Kind.PNG, rb"\x89PNG\r\n\x1a\n"),
-        (Kind.JPEG, rb"\xff\xd8\xff"),
-        (Kind.TIFF, rb"II[*+]\x00|MM\x00[*+]"),
-        (Kind.WEBP, rb"RIFF.{4}WEBP"),
-        (Kind.BMP, rb"BM"),
+        (FileType.DICOM, rb".{128}DICM"),
+        (FileType.PNG, rb"\x89PNG\r\n\x1a\n"),
+        (FileType.JPEG, rb"\xff\xd8\xff"),
+        (FileType.TIFF, rb"II[*+]\x00|MM\x00[*+]"),
+        (FileType.WEBP, rb"RIFF.{4}WEBP"),
+        (FileType.BMP, rb"BM"),
         # DICOM without the Part 10 header begins with a short element of group 0002 or 0008.
-        (Kind.DICOM, rb"[\x02\x08]\x00.\x00.{4}|\x00[\x02\x08]\x00.[A-Z]{2}"),
+        (FileType.DICOM, rb"[\x02\x08]\x00.\x00.{4}|\x00[\x02\x08]\x00.[A-Z]{2}"),
     )
 )
 
@@ -62,7 +62,7 @@ _REFUSED: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = tuple(
 _HEAD: Final = 1024
 
 
-def sniff(data: bytes) -> Kind:
+def detect_file_type(data: bytes) -> FileType:
     """The accepted type of a file.
 
     Raises InvalidInput where it is empty, UnsupportedMediaType where it is something else that is known, and

@@ -30,7 +30,7 @@ FRAME: Final = 0.12
 """Share of a side, next to the edge, in which burned-in marks stand; inside, bright spots are anatomy."""
 
 
-def anatomy(image: Image, *, dark: float, thin: float = 0.0, margin: float = 0.0) -> NDArray[np.bool_]:
+def foreground_mask(image: Image, *, dark: float, thin: float = 0.0, margin: float = 0.0) -> NDArray[np.bool_]:
     """bool (h, w) of uint8 (h, w, 3): the convex hull of all large things that are not dark.
 
     `dark` is the share of the brightest grey value up to which a pixel is air, the rim of a camera or a vignette;
@@ -46,7 +46,7 @@ def anatomy(image: Image, *, dark: float, thin: float = 0.0, margin: float = 0.0
     return np.asarray(cv2.resize(hull, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 127)
 
 
-def marks(grey: NDArray[np.uint8], *, bright: float, rise: int) -> NDArray[np.bool_]:
+def annotation_mask(grey: NDArray[np.uint8], *, bright: float, rise: int) -> NDArray[np.bool_]:
     """bool (h, w) of uint8 (h, w): small things near the edge, such as letters burned in.
 
     They reach `bright`, and rise by `rise` or more, in grey values, over what is around them.
@@ -62,10 +62,10 @@ def marks(grey: NDArray[np.uint8], *, bright: float, rise: int) -> NDArray[np.bo
     return letters
 
 
-def without_marks(image: Image) -> Image:
+def remove_annotations(image: Image) -> Image:
     """A copy of uint8 (h, w, 3) whose marks have the shade of what surrounds them."""
     grey, size = _small_grey(image), image.shape[1::-1]
-    letters = marks(grey, bright=BRIGHT * float(np.percentile(grey, 99)), rise=RISE)
+    letters = annotation_mask(grey, bright=BRIGHT * float(np.percentile(grey, 99)), rise=RISE)
     wide = cv2.dilate(letters.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
     where = cv2.resize(wide, size, interpolation=cv2.INTER_LINEAR) > 0
     shade = cv2.resize(_without_strokes(grey), size, interpolation=cv2.INTER_LINEAR)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from shared.images.views import Image
 
-Tones = NDArray[np.floating[Any]]
+Intensities = NDArray[np.floating[Any]]
 """float, 0 black to 1 white."""
-Tone = Callable[[NDArray[Any]], Tones]
+IntensityMap = Callable[[NDArray[Any]], Intensities]
 """The tones of values of any depth, each by itself; values and tones have the same shape."""
 
 PERCENTILES: Final = (0.5, 99.5)
@@ -21,7 +21,7 @@ _SAMPLE: Final = 4_000_000
 _BLOCK: Final = 1_000_000
 
 
-def sample(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+def subsample(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[Any]:
     """Those of the values (h, w) that are finite and `valid` (all by default), (n,): each, or evenly a part of many."""
     if valid is None and values.dtype.kind in "iu":
         counted = values.reshape(-1)
@@ -30,7 +30,7 @@ def sample(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDAr
     return counted[:: 1 + counted.size // _SAMPLE].copy()
 
 
-def stretch(counted: NDArray[Any]) -> Tone:
+def percentile_stretch(counted: NDArray[Any]) -> IntensityMap:
     """The 0.5th percentile of the finite values that count, (n,), becomes black, the 99.5th white, linearly between.
 
     Where the percentiles coincide, the extremes take their place, and where those do too, the image is flat and becomes
@@ -45,23 +45,23 @@ def stretch(counted: NDArray[Any]) -> Tone:
     if low == high:
         return _black
 
-    def tone(values: NDArray[Any]) -> Tones:
+    def tone(values: NDArray[Any]) -> Intensities:
         exact = np.result_type(values.dtype, np.float32)
         return np.asarray(np.clip((values.astype(exact) - low) / (high - low), 0, 1))
 
     return tone
 
 
-def inverse(tone: Tone) -> Tone:
+def invert(tone: IntensityMap) -> IntensityMap:
     """Low values are white."""
     return lambda values: 1 - tone(values)
 
 
-def _black(values: NDArray[Any]) -> Tones:
+def _black(values: NDArray[Any]) -> Intensities:
     return np.zeros(values.shape, dtype=np.float32)
 
 
-def in_8_bits(values: NDArray[Any], tone: Tone) -> NDArray[np.uint8]:
+def to_uint8(values: NDArray[Any], tone: IntensityMap) -> NDArray[np.uint8]:
     """uint8 of values (h, w) or (h, w, 3), 0 to 255, rounded; a tone that is NaN becomes black.
 
     A few rows at a time, because tones take up to eight times as much memory as what becomes of them.

@@ -20,7 +20,7 @@ _ROUNDING: Final = 3 * 20 / 12
 """Three times the variance that rounding to 8 bits gives the Laplacian: 1/12 of the sum of its squared weights."""
 
 
-def quality(image: Image) -> float:
+def measure_quality(image: Image) -> float:
     """0 (blank) to 1 (good) for uint8 (h, w, 3) RGB, measured on the grey standard view.
 
     The mean over the better half of 8 x 8 tiles, for a dark background is normal, of the geometric mean of

@@ -11,8 +11,8 @@ from PIL import ImageChops, ImageOps
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from shared.errors import InvalidInput, PayloadTooLarge
-from shared.images.file_type import Kind
-from shared.images.intensity import grey_to_rgb, in_8_bits, inverse, sample, stretch
+from shared.images.file_type import FileType
+from shared.images.intensity import grey_to_rgb, invert, percentile_stretch, subsample, to_uint8
 from shared.images.limits import Limits
 from shared.images.views import Image
 
@@ -21,7 +21,7 @@ _DEEP_GREY: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _WHITE_IS_ZERO: Final = 0
 
 
-def read_raster(data: bytes, kind: Kind, limits: Limits) -> Image:
+def read_raster(data: bytes, kind: FileType, limits: Limits) -> Image:
     """uint8 (h, w, 3) RGB, upright as EXIF says.
 
     - Grey with more than 8 bits is stretched between its 0.5th and 99.5th percentile (`tones.stretch`); colour with 16
@@ -39,7 +39,7 @@ def read_raster(data: bytes, kind: Kind, limits: Limits) -> Image:
         raise PayloadTooLarge("The image has too many pixels. Send it at a lower resolution.") from None
     with image:
         limits.check(image.height, image.width)
-        if kind is not Kind.JPEG and _has_more_frames(image):
+        if kind is not FileType.JPEG and _has_more_frames(image):
             raise InvalidInput("The file holds several pages or frames. Send each as an image of its own.")
         image.load()
         return _to_rgb(image)
@@ -64,8 +64,8 @@ def _to_rgb(image: Pillow.Image) -> Image:
         image = ImageChops.invert(image)
     if image.mode in _DEEP_GREY:
         values = np.asarray(image)
-        tone = stretch(sample(values))
-        return grey_to_rgb(in_8_bits(values, inverse(tone) if white_is_zero else tone))
+        tone = percentile_stretch(subsample(values))
+        return grey_to_rgb(to_uint8(values, invert(tone) if white_is_zero else tone))
     if image.has_transparency_data:
         image = _over_black(image if image.mode == "RGBA" else image.convert("RGBA"))
     # Pillow copies on every conversion, which for 100 megapixels are 400 MB

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shared.images.foreground import anatomy, without_marks
+from shared.images.foreground import foreground_mask, remove_annotations
 from shared.images.views import Image
 
 ClipLimit = Annotated[float, Field(gt=0, le=40)]
@@ -41,8 +41,8 @@ def only_anatomy(image: Image, *, dark: Share = 0.08, thin: Share = 0.0, marks: 
 
     With `marks`, burned-in letters near the edge take the shade of what is around them.
     """
-    clean = without_marks(image) if marks else image
-    kept = anatomy(image, dark=dark, thin=thin).astype(np.uint8)
+    clean = remove_annotations(image) if marks else image
+    kept = foreground_mask(image, dark=dark, thin=thin).astype(np.uint8)
     return np.asarray(cv2.bitwise_and(clean, clean, mask=kept), np.uint8)
 
 

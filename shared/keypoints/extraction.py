@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from shared.images.views import Image
 
-MOST = 300
+MAX_KEYPOINTS = 300
 """Keypoints kept of a picture: with a descriptor of 128 bytes each, what fits into 40 kB."""
-LOOKED_AT = 600
+MAX_DETECTED = 600
 """Strongest responses from which they are taken; an upright picture has several at one place."""
 CONTRAST = 0.01
 """SIFT's contrast threshold: a quarter of OpenCV's, since retina and skin are soft."""
@@ -68,17 +68,21 @@ def extract_keypoints(view: Image, *, upright: bool, size: int | None = None) ->
 
 def _found(grey: NDArray[np.uint8]) -> Described:
     """In one call, which builds the pyramid once."""
-    points, descriptors = cv2.SIFT.create(nfeatures=MOST, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
+    points, descriptors = cv2.SIFT.create(nfeatures=MAX_KEYPOINTS, contrastThreshold=CONTRAST).detectAndCompute(
+        grey, None
+    )
     if not points:
         return NOTHING
-    order = sorted(range(len(points)), key=lambda i: -points[i].response)[:MOST]  # equally strong ones may be more
+    order = sorted(range(len(points)), key=lambda i: -points[i].response)[
+        :MAX_KEYPOINTS
+    ]  # equally strong ones may be more
     return [points[i] for i in order], np.asarray(descriptors, np.float32)[order]
 
 
 def _found_upright(grey: NDArray[np.uint8]) -> Described:
     """Described at another angle than found, so in two calls."""
-    sift = cv2.SIFT.create(nfeatures=LOOKED_AT, contrastThreshold=CONTRAST)
-    kept = _one_per_place(sorted(sift.detect(grey), key=lambda point: -point.response))[:MOST]
+    sift = cv2.SIFT.create(nfeatures=MAX_DETECTED, contrastThreshold=CONTRAST)
+    kept = _one_per_place(sorted(sift.detect(grey), key=lambda point: -point.response))[:MAX_KEYPOINTS]
     if not kept:
         return NOTHING
     described, descriptors = sift.compute(grey, kept)

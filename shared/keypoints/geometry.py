@@ -23,50 +23,50 @@ from shared.keypoints.extraction import Keypoints
 RATIO = 0.85
 """Lowe's ratio of the distances to the nearest and to the second nearest descriptor (IJCV 2004, section 7.1), up to
 which a match is one. He proposes 0.8, where all matches count the same."""
-LEAST_RATIO = 0.03
+MIN_RATIO = 0.03
 """Below which a ratio counts as this: two files of one picture match without any distance."""
 TOLERANCE = 6.0
 """Pixels that an inlier may lie from where the transform puts it: skin and brain are not rigid."""
-FEWEST = 3
+MIN_MATCHES = 3
 """Matches below which nothing is counted: any two fit a similarity transform."""
-SCALES = (0.25, 4.0)
+SCALE_RANGE = (0.25, 4.0)
 """Changes of scale between two pictures of one person that are believed."""
-TURN = 30.0
+MAX_ROTATION = 30.0
 """Degrees that two upright pictures may be turned against each other."""
-CONFIDENCE, ITERATIONS = 0.999999, 5000
+RANSAC_CONFIDENCE, RANSAC_ITERATIONS = 0.999999, 5000
 """How sure RANSAC must be to have drawn two matches that are right before it stops: they are few, and draws cheap."""
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class GeometricMatch:
     """Of two pictures: how many matches one transform explains, and what they weigh together (0 and up)."""
 
     inliers: int = 0
     weight: float = 0.0
 
 
-NONE = Agreement()
+NO_MATCH = GeometricMatch()
 
 
-def agreement(probe: Keypoints, candidate: Keypoints) -> Agreement:
+def match_keypoints(probe: Keypoints, candidate: Keypoints) -> GeometricMatch:
     """What one similarity transform (RANSAC) explains; `NONE` where none is plausible or they cannot be compared."""
-    if min(len(probe), len(candidate)) < FEWEST or probe.upright != candidate.upright:
-        return NONE
+    if min(len(probe), len(candidate)) < MIN_MATCHES or probe.upright != candidate.upright:
+        return NO_MATCH
     rows, columns, ratios = mutual_matches(probe.directions, candidate.directions)
-    if len(rows) < FEWEST:
-        return NONE
+    if len(rows) < MIN_MATCHES:
+        return NO_MATCH
     source, target = probe.positions[rows], candidate.positions[columns]
     matrix, found = cv2.estimateAffinePartial2D(
-        source, target, ransacReprojThreshold=TOLERANCE, maxIters=ITERATIONS, confidence=CONFIDENCE
+        source, target, ransacReprojThreshold=TOLERANCE, maxIters=RANSAC_ITERATIONS, confidence=RANSAC_CONFIDENCE
     )
-    if matrix is None or not _plausible(np.asarray(matrix), TURN if probe.upright else 180.0):
-        return NONE
+    if matrix is None or not _plausible(np.asarray(matrix), MAX_ROTATION if probe.upright else 180.0):
+        return NO_MATCH
     inliers = np.asarray(found, bool).ravel()
     # the transform was refined since, so an inlier may lie a little farther than the tolerance
     residuals = source[inliers] @ matrix[:, :2].T + matrix[:, 2] - target[inliers]
     near = np.maximum(1.0 - (residuals**2).sum(axis=1) / TOLERANCE**2, 0.0)
-    weights = -2.0 * np.log(np.maximum(ratios[inliers], LEAST_RATIO)) * near
-    return Agreement(int(np.count_nonzero(inliers)), float(weights.sum()))
+    weights = -2.0 * np.log(np.maximum(ratios[inliers], MIN_RATIO)) * near
+    return GeometricMatch(int(np.count_nonzero(inliers)), float(weights.sum()))
 
 
 def mutual_matches(
@@ -95,4 +95,4 @@ def mutual_matches(
 def _plausible(matrix: NDArray[np.float64], most_degrees: float) -> bool:
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     turn = abs(float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))))
-    return SCALES[0] <= scale <= SCALES[1] and turn <= most_degrees
+    return SCALE_RANGE[0] <= scale <= SCALE_RANGE[1] and turn <= most_degrees

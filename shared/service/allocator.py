@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 
-def give_back() -> None:
+def release_free_memory() -> None:
     """Return freed memory to the kernel, where the C library is glibc; elsewhere nothing.
 
     glibc keeps what was freed, which makes the next request faster and a quiet service as large as a busy one.

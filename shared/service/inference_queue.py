@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import DeadlineExceeded, QueueFull, Unavailable
-from shared.service.allocator import give_back
+from shared.service.allocator import release_free_memory
 from shared.service.context import Deadline
 from shared.service.metrics import Metrics
 
@@ -90,7 +90,7 @@ class InferenceQueue(Generic[Resource]):
     def _at_rest(self) -> None:
         self._rest = None
         if not self._closed:
-            self._pool.submit(give_back)
+            self._pool.submit(release_free_memory)
 
     def _call(self, function: Callable[[Resource], Result], deadline: Deadline, queued: float) -> Timed[Result]:
         begun = time.perf_counter()

@@ -17,7 +17,7 @@ from shared.errors import ServiceUnavailable
 from shared.models.manifest import ModelManifest, read_manifest
 from shared.models.protocols import ModelSession
 from shared.models.sessions import Runtime, check_golden, open_session
-from shared.service.allocator import give_back
+from shared.service.allocator import release_free_memory
 from shared.service.app_factory import ServiceFrame
 from shared.service.inference_queue import InferenceQueue
 from shared.service.logs import describe
@@ -104,5 +104,5 @@ class LoadedModel:
         sessions = [open_session(self._folder, settings.runtime, settings.threads) for _ in range(settings.workers)]
         for session in sessions:
             check_golden(session, self.manifest)
-        give_back()  # what loading took besides the model
+        release_free_memory()  # what loading took besides the model
         return sessions

@@ -13,7 +13,7 @@ from gateway.asking import Asker
 from gateway.pipeline import Pipeline
 from gateway.services import Compa, Identifier
 from gateway.stopwatch import Stopwatch
-from shared.contracts.internal import Classification, Matches, ServiceTimings
+from shared.contracts.internal import Classification, IdentifyAnswer, ServiceTimings
 from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
 from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
@@ -83,7 +83,7 @@ class Place:
         return await self._asked(uploads, None)
 
     async def _asked(self, uploads: Sequence[bytes], modality: str | None) -> tuple[str, int]:
-        async def question(one: Identifier, views: Sequence[Image]) -> Matches:
+        async def question(one: Identifier, views: Sequence[Image]) -> IdentifyAnswer:
             return await one.identify(views, 3)
 
         prepared, matches = await self.asker.ask(uploads, modality, question, Stopwatch())
@@ -109,7 +109,9 @@ class Place:
 def _matches(name: str) -> httpx.Response:
     """An answer by which services can be told apart."""
     known = 1 + list(REGISTRY.names).index(name)
-    answer = Matches(model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0, timings_ms=TIMINGS)
+    answer = IdentifyAnswer(
+        model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0, timings_ms=TIMINGS
+    )
     return httpx.Response(200, content=answer.model_dump_json())
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shared.identification.calibration import posterior
 from shared.identification.decision import decide
-from shared.identification.matching import NEIGHBOURS
+from shared.identification.matching import MAX_CANDIDATES
 from shared.models.manifest import Calibration
 
 Array = NDArray[np.float64]
@@ -55,7 +55,7 @@ class Answers:
 def answer(scores: Array, method: Posterior) -> Answers:
     """Answer every row of float (probes, subjects); as in service, only the nearest subjects enter the posterior."""
     enrolled = scores.shape[1]
-    kept = min(NEIGHBOURS, enrolled)
+    kept = min(MAX_CANDIDATES, enrolled)
     nearest = -np.sort(np.partition(-scores, kept - 1, axis=1)[:, :kept], axis=1)
     found = [method(row, enrolled) for row in nearest]
     return Answers(

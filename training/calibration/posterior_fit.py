@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import bisect, minimize
 from scipy.stats import beta
 
-from shared.identification.calibration import evidence, normalised, rival_shift
-from shared.keypoints.verification import CANDIDATES
+from shared.identification.calibration import log_likelihood_ratios, normalise_cosines, rival_shift
+from shared.keypoints.verification import VERIFIED_CANDIDATES
 from shared.models.manifest import Calibration
 from training.engine.validation import Scored
 
@@ -128,7 +128,7 @@ def _asked(track: Scored, probes: NDArray[np.intp], enrolled: NDArray[np.bool_],
     """These probes of a track, each with its gallery; as in service, keypoints are compared with the nearest alone."""
     similarities = track.similarities[probes].astype(np.float64)
     agreeing = np.zeros_like(similarities) if track.agreeing is None else track.agreeing[probes].astype(np.float64)
-    verified = _nearest(np.where(enrolled, similarities, -np.inf), CANDIDATES)
+    verified = _nearest(np.where(enrolled, similarities, -np.inf), VERIFIED_CANDIDATES)
     levels = None if track.levels is None else track.levels[probes].astype(np.float64)
     return Trials(similarities, levels, agreeing * verified, enrolled, answer)
 
@@ -333,8 +333,8 @@ def _bounded(name: str, value: float) -> float:
 
 def _ratios(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:
     """Log likelihood ratios, -inf for who is not enrolled."""
-    similarities = normalised(trials.similarities, trials.levels, calibration)
-    return np.where(trials.enrolled, evidence(similarities, trials.agreeing, calibration), -np.inf)
+    similarities = normalise_cosines(trials.similarities, trials.levels, calibration)
+    return np.where(trials.enrolled, log_likelihood_ratios(similarities, trials.agreeing, calibration), -np.inf)
 
 
 def _logits(trials: Trials, calibration: Calibration) -> NDArray[np.float64]:

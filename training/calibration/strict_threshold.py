@@ -20,8 +20,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence, normalised
-from shared.keypoints.verification import CANDIDATES
+from shared.identification.calibration import log_likelihood_ratios, normalise_cosines
+from shared.keypoints.verification import VERIFIED_CANDIDATES
 from shared.models.manifest import Calibration, OperatingPoints
 from training.calibration.posterior_eval import Array, CalibratedPosterior, answer
 from training.engine.validation import Scored
@@ -77,11 +77,11 @@ def _without_own(values: NDArray[np.float32], truth: NDArray[np.intp]) -> NDArra
 
 def _ratios(track: Scored, calibration: Calibration) -> Array:
     """Log likelihood ratios; as in service, keypoints are compared with the nearest people alone."""
-    similarities = normalised(track.similarities, track.levels, calibration)
+    similarities = normalise_cosines(track.similarities, track.levels, calibration)
     if track.agreeing is None:
-        return evidence(similarities, np.zeros_like(similarities), calibration)
+        return log_likelihood_ratios(similarities, np.zeros_like(similarities), calibration)
     ranks = np.argsort(np.argsort(-similarities, axis=1, kind="stable"), axis=1)
-    return evidence(similarities, np.where(ranks < CANDIDATES, track.agreeing, 0.0), calibration)
+    return log_likelihood_ratios(similarities, np.where(ranks < VERIFIED_CANDIDATES, track.agreeing, 0.0), calibration)
 
 
 def _counted(tops: Array) -> float:

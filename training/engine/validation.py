@@ -16,7 +16,7 @@ from shared.gallery.interface import LEADING_IMAGES, local_images
 from shared.identification.cohort import Cohort
 from shared.images.views import network_view, square_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.geometry import agreement
+from shared.keypoints.geometry import match_keypoints
 from shared.keypoints.verification import LocalVerifier
 from training.data.bundle_manifest import Row
 from training.data.images import Pictures
@@ -170,13 +170,13 @@ class ValidationSet:
             for rank, subject in enumerate(np.argsort(-scored.similarities[i], kind="stable")[:COMPARED]):
                 pictures = nearest[i][subject][: local_images(rank)]
                 agreeing[i, subject] = max(
-                    agreement(probe, self._keypoints(j, verifier, keypoints)).weight for j in pictures
+                    match_keypoints(probe, self._keypoints(j, verifier, keypoints)).weight for j in pictures
                 )
         return replace(scored, agreeing=agreeing)
 
     def _keypoints(self, index: int, verifier: LocalVerifier, known: dict[int, Keypoints]) -> Keypoints:
         if index not in known:
-            known[index] = verifier.probe([self.images[index]])[0]
+            known[index] = verifier.extract_probe([self.images[index]])[0]
         return known[index]
 
 

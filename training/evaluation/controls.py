@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from shared.images.decoding import decode_image
-from shared.images.foreground import anatomy, marks
+from shared.images.foreground import annotation_mask, foreground_mask
 from shared.images.views import Image
 from shared.modalities import Modality
 from training.evaluation.protocol import Track
@@ -85,7 +85,7 @@ def background(image: Image, surroundings: Surroundings) -> Image:
     show, not even in the noise of a scanner. Where the anatomy fills the picture, as skin and most chests do, an even
     grey picture is left, and the marks.
     """
-    left = ~anatomy(image, dark=surroundings.dark, thin=surroundings.thin, margin=MARGIN)
+    left = ~foreground_mask(image, dark=surroundings.dark, thin=surroundings.thin, margin=MARGIN)
     if left.mean() <= NOTHING_LEFT:
         left[:] = False
     shown = left | _letters(image) if surroundings.marks else left
@@ -100,7 +100,7 @@ def background(image: Image, surroundings: Surroundings) -> Image:
 def _letters(image: Image) -> NDArray[np.bool_]:
     colourless = image.max(axis=2).astype(int) - image.min(axis=2) < 20
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    return np.asarray(marks(grey, bright=BRIGHT, rise=RISE) & colourless)
+    return np.asarray(annotation_mask(grey, bright=BRIGHT, rise=RISE) & colourless)
 
 
 @dataclass(frozen=True)

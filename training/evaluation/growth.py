@@ -72,6 +72,6 @@ def enlarged(gallery: Gallery, joined: int, unverified: Unverified, method: Post
     own, joining = gallery.cosines, gallery.joining[:, :joined]
     nearer = count_nearer(own, own) + count_nearer(own, joining)
     compared = Compared(everybody, unverified.score(own), nearer, unverified.score(joining))
-    everybody = compared.answered(unverified.rounds, method)
+    everybody = compared.answered(unverified.stages, method)
     count = len(gallery.scores.queries)
     return replace(gallery.scores, queries=everybody[:count], impostors=everybody[count:])

@@ -119,7 +119,7 @@ class ModalityEvaluation:
             return []
         probes = self._ours.embeddings(track.probes)
         cosines = track.best_per_subject(similarities)
-        joined = self._ours.normalised(track.probes, best_cosines(probes, joining.persons))
+        joined = self._ours.normalise_cosines(track.probes, best_cosines(probes, joining.persons))
         scores = _scores(track, answers.fused(track, similarities))
         gallery = Gallery(scores, cosines, joined, joining.real)
         return grow(gallery, answers.unverified, answers.posterior, self._modality.threshold)

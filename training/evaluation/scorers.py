@@ -14,13 +14,13 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from shared.gallery.interface import local_images
-from shared.identification.calibration import normalised
+from shared.identification.calibration import normalise_cosines
 from shared.identification.cohort import read_cohort
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.geometry import agreement
+from shared.keypoints.geometry import match_keypoints
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality
 from shared.models.manifest import ModelManifest, read_manifest
@@ -88,13 +88,13 @@ class ShippedModel(EmbeddingScorer):
 
     def similarities(self, track: Track) -> Similarities:
         """Cosines, each probe's normalised by its level in the cohort."""
-        return self.normalised(track.probes, super().similarities(track))
+        return self.normalise_cosines(track.probes, super().similarities(track))
 
-    def normalised(self, probes: Sequence[Row], cosines: NDArray[np.floating]) -> Similarities:
+    def normalise_cosines(self, probes: Sequence[Row], cosines: NDArray[np.floating]) -> Similarities:
         """Cosines float (probes, n) of whatever the probes were compared with, less their levels."""
         if self._cohort is None or self.manifest.calibration is None:
             return cosines.astype(np.float64)
-        return normalised(cosines, self._cohort.levels(self.embeddings(probes)), self.manifest.calibration)
+        return normalise_cosines(cosines, self._cohort.levels(self.embeddings(probes)), self.manifest.calibration)
 
     def agreeing(self, track: Track, cosines: Similarities) -> Similarities:
         """Float (probes, subjects): what keypoints weigh that agree with the nearest pictures of the nearest subjects.
@@ -110,20 +110,20 @@ class ShippedModel(EmbeddingScorer):
         agreeing = np.zeros((len(track.probes), len(track.subjects)))
         if self.verifier is None:
             return agreeing
-        best, most = track.best_per_subject(cosines), self.verifier.rounds[-1].candidates
+        best, most = track.best_per_subject(cosines), self.verifier.stages[-1].candidates
         with threadpool_limits(1):  # as in service
             for i, probe in enumerate(tqdm(track.probes, desc=f"keypoints {track.name}", unit="probe")):
                 for rank, column in enumerate(np.argsort(-best[i], kind="stable")[:most]):
                     own = [j for j, row in enumerate(track.gallery) if row.subject == track.subjects[column]]
                     nearest = sorted(own, key=lambda j: -cosines[i, j])[: local_images(rank)]
-                    found = [agreement(self._found(probe), self._found(track.gallery[j])) for j in nearest]
+                    found = [match_keypoints(self._found(probe), self._found(track.gallery[j])) for j in nearest]
                     agreeing[i, column] = max(one.weight for one in found)
         return agreeing
 
     def _found(self, row: Row) -> Keypoints:
         if row.path not in self._keypoints and self.verifier is not None:
             view = self._recipe(decode_image((self._root / row.path).read_bytes()).pixels)
-            self._keypoints[row.path] = self.verifier.probe([view])[0]
+            self._keypoints[row.path] = self.verifier.extract_probe([view])[0]
         return self._keypoints[row.path]
 
 

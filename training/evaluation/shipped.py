@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence
-from shared.keypoints.verification import Round
+from shared.identification.calibration import log_likelihood_ratios
+from shared.keypoints.verification import CascadeStage
 from training.calibration.posterior_eval import CalibratedPosterior, Posterior, answer
 from training.evaluation.bootstrap import Array
 from training.evaluation.protocol import Track
@@ -26,7 +26,7 @@ class Unverified:
     """
 
     score: Callable[[Array], Array]
-    rounds: tuple[Round, ...] = ()
+    stages: tuple[CascadeStage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Compared:
         """Scores of subjects and who joins, where so many of the nearest are compared by keypoints."""
         return np.concatenate([np.where(self.nearer < candidates, self.fused, self.alone), self.joining], axis=1)
 
-    def answered(self, rounds: tuple[Round, ...], method: Posterior) -> Array:
+    def answered(self, stages: tuple[CascadeStage, ...], method: Posterior) -> Array:
         """As in service: a probe goes into the next round unless one ends it. Without rounds nobody is left out."""
-        if not rounds:
+        if not stages:
             return self.within(np.inf)
-        scores = self.within(rounds[0].candidates)
+        scores = self.within(stages[0].candidates)
         looking = np.ones(len(scores), bool)
-        for before, after in pairwise(rounds):
-            looking &= ~np.array([before.ends(top) for top in answer(scores, method).confidence.tolist()])
+        for before, after in pairwise(stages):
+            looking &= ~np.array([before.stops(top) for top in answer(scores, method).confidence.tolist()])
             scores[looking] = self.within(after.candidates)[looking]
         return scores
 
@@ -75,7 +75,7 @@ class Shipped:
         cosines = track.best_per_subject(similarities)
         nobody = np.empty((len(cosines), 0))
         compared = Compared(fused, self.unverified.score(cosines), count_nearer(cosines, cosines), nobody)
-        return compared.answered(self.unverified.rounds, self.posterior)
+        return compared.answered(self.unverified.stages, self.posterior)
 
 
 def shipped(model: ShippedModel) -> Shipped | None:
@@ -86,16 +86,16 @@ def shipped(model: ShippedModel) -> Shipped | None:
 
     def by_embedding(cosines: Array) -> Array:
         """Log likelihood ratios of comparisons without a keypoint that agrees."""
-        return evidence(cosines, np.zeros_like(cosines), calibration)
+        return log_likelihood_ratios(cosines, np.zeros_like(cosines), calibration)
 
     def fused(track: Track, similarities: Similarities) -> Array:
         agreeing = model.agreeing(track, similarities)
-        return evidence(track.best_per_subject(similarities), agreeing, calibration)
+        return log_likelihood_ratios(track.best_per_subject(similarities), agreeing, calibration)
 
     return Shipped(
         fused=fused,
         posterior=CalibratedPosterior(calibration),
-        unverified=Unverified(by_embedding, model.verifier.rounds if model.verifier else ()),
+        unverified=Unverified(by_embedding, model.verifier.stages if model.verifier else ()),
     )
 
 

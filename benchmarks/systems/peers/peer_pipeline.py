@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from benchmarks.systems.template_set import Templates, load
 from deploy.local.state_folder import REPOSITORY
 from shared.classification.service import to_classification
-from shared.identification.calibration import evidence, normalised, posterior
+from shared.identification.calibration import log_likelihood_ratios, normalise_cosines, posterior
 from shared.identification.cohort import Cohort, read_cohort
 from shared.identification.decision import decide
-from shared.identification.matching import NEIGHBOURS
+from shared.identification.matching import MAX_CANDIDATES
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view, standard_view
-from shared.keypoints.geometry import Agreement
+from shared.keypoints.geometry import GeometricMatch
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, Registry, load_registry
 from shared.models.manifest import ModelManifest, read_manifest
@@ -53,7 +53,7 @@ class Found:
     nearest: NDArray[np.intp]
     cosines: NDArray[np.float32]
     levels: NDArray[np.float32] | None
-    agreements: list[Agreement | None]
+    agreements: list[GeometricMatch | None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Pipeline:
         lap("recipe")
         probe = self._networks[label].run(network_view(view[np.newaxis]))[0]
         lap("embed")
-        nearest, cosines = known.templates.nearest(probe, NEIGHBOURS)
+        nearest, cosines = known.templates.nearest(probe, MAX_CANDIDATES)
         lap("search")
         levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
         found = Found(nearest, cosines, levels, [None] * len(nearest))
@@ -129,12 +129,12 @@ class Pipeline:
 
     def _compare(self, known: _Identifier, verifier: LocalVerifier, view: Image, found: Found) -> None:
         """Keypoints of the nearest, in the rounds of the service."""
-        probe, before = verifier.probe([view]), 0
-        for one in verifier.rounds[self._first_round :]:
+        probe, before = verifier.extract_probe([view]), 0
+        for one in verifier.stages[self._first_round :]:
             further = slice(before, one.candidates)
             stored = [[known.templates.local[i]] for i in found.nearest[further].tolist()]
-            found.agreements[further] = verifier.agreements(probe, stored)
-            if one.ends(_ranked(known, found).probabilities[0]):
+            found.agreements[further] = verifier.match(probe, stored)
+            if one.stops(_ranked(known, found).probabilities[0]):
                 break
             before = one.candidates
 
@@ -150,9 +150,9 @@ def _ranked(known: _Identifier, found: Found) -> _Ranked:
     calibration = known.manifest.calibration
     if calibration is None:
         raise ValueError(f"{known.manifest.name}-service/ holds a model without calibration")
-    similarities = normalised(found.cosines[np.newaxis], found.levels, calibration)[0]
+    similarities = normalise_cosines(found.cosines[np.newaxis], found.levels, calibration)[0]
     weights = [agreement.weight if agreement else None for agreement in found.agreements]
-    ratios = evidence(similarities, weights, calibration)
+    ratios = log_likelihood_ratios(similarities, weights, calibration)
     order = np.argsort(-ratios, kind="stable")
     return _Ranked(order, *posterior(ratios[order], len(known.templates.local), calibration))
 

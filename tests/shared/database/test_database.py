@@ -51,7 +51,7 @@ def test_without_a_url_the_settings_say_which_variable_to_set(monkeypatch: pytes
 
 async def test_what_is_asked_together_is_one_transaction(database: Database) -> None:
     async def begin_and_fail() -> None:
-        async with database.together():
+        async with database.unit_of_work():
             await database.fetch("INSERT INTO patients (patient_id) VALUES ('P-1')")
             async with database.connection() as connection:
                 await connection.execute("INSERT INTO patients (patient_id) VALUES ('P-2')")
@@ -60,7 +60,7 @@ async def test_what_is_asked_together_is_one_transaction(database: Database) -> 
     with pytest.raises(RuntimeError):
         await begin_and_fail()
     assert await database.fetch("SELECT 1 FROM patients") == []
-    async with database.together():
+    async with database.unit_of_work():
         await database.fetch("INSERT INTO patients (patient_id) VALUES ('P-3')")
     assert await database.fetch("SELECT patient_id FROM patients") == [("P-3",)]
 

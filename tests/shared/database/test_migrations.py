@@ -79,8 +79,8 @@ async def test_templates_are_moved_into_their_spaces_and_found_there(filled: str
             modality = "ct" if i < 30 else "mri"
             result = await gallery.search(modality, DIGESTS[i % 3 == 0], embedding(i), 2, with_local=1)
             assert result.enrolled_patients == 2
-            assert result.neighbours[0].image_id == f"I-{i:02}"
-            assert result.neighbours[0].local[0] == b"k" * 3000
+            assert result.candidates[0].image_id == f"I-{i:02}"
+            assert result.candidates[0].local[0] == b"k" * 3000
         assert sum(count.images for count in await gallery.counts()) == 40
 
 

@@ -27,7 +27,7 @@ def gallery(request: pytest.FixtureRequest) -> Gallery:
 
 
 async def found(gallery: Gallery, seed: int, limit: int = 5) -> list[str]:
-    return [n.patient_id for n in (await gallery.search("ct", DIGEST, unit(seed), limit)).neighbours]
+    return [n.patient_id for n in (await gallery.search("ct", DIGEST, unit(seed), limit)).candidates]
 
 
 async def test_it_answers(gallery: Gallery) -> None:
@@ -36,14 +36,14 @@ async def test_it_answers(gallery: Gallery) -> None:
 
 async def test_an_empty_gallery_has_nobody(gallery: Gallery) -> None:
     result = await gallery.search("ct", DIGEST, unit(1), 5)
-    assert (list(result.neighbours), result.enrolled_patients) == ([], 0)
+    assert (list(result.candidates), result.enrolled_patients) == ([], 0)
     assert list(await gallery.patients(None, 5)) == []
     assert list(await gallery.counts()) == []
 
 
 async def test_an_enrolled_image_is_found_at_once_with_its_cosine(gallery: Gallery) -> None:
     (image,) = await gallery.enrol("P-1", [template(1, local=b"keypoints")])
-    (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5, with_local=1)).neighbours
+    (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5, with_local=1)).candidates
     assert (neighbour.patient_id, neighbour.image_id, neighbour.local) == ("P-1", image.image_id, (b"keypoints",))
     assert neighbour.similarity == pytest.approx(1.0, abs=1e-5)
 
@@ -51,12 +51,12 @@ async def test_an_enrolled_image_is_found_at_once_with_its_cosine(gallery: Galle
 async def test_only_the_nearest_come_with_their_local_part(gallery: Gallery) -> None:
     for patient in range(4):
         await gallery.enrol(f"P-{patient}", [template(patient, local=b"%d" % patient)])
-    nearest, *others = (await gallery.search("ct", DIGEST, unit(2), 3, with_local=1)).neighbours
+    nearest, *others = (await gallery.search("ct", DIGEST, unit(2), 3, with_local=1)).candidates
     assert nearest.local == (b"2",)
     assert [neighbour.local for neighbour in others] == [(), ()]
-    bare = (await gallery.search("ct", DIGEST, unit(2), 3)).neighbours
+    bare = (await gallery.search("ct", DIGEST, unit(2), 3)).candidates
     assert [neighbour.local for neighbour in bare] == [()] * 3
-    cut = (await gallery.search("ct", DIGEST, unit(2), 1, with_local=5)).neighbours
+    cut = (await gallery.search("ct", DIGEST, unit(2), 1, with_local=5)).candidates
     assert [neighbour.local for neighbour in cut] == [(b"2",)]
 
 
@@ -64,7 +64,7 @@ async def test_the_nearest_images_of_a_patient_come_with_their_local_parts(galle
     await gallery.enrol("P-1", [template(seed, local=b"%d" % seed) for seed in range(16)])
     order = sorted(range(16), key=lambda seed: -float(unit(seed) @ unit(3)))
     expected = tuple(b"%d" % seed for seed in order[:LEADING_IMAGES])
-    (found,) = (await gallery.search("ct", DIGEST, unit(3), 5, with_local=1)).neighbours
+    (found,) = (await gallery.search("ct", DIGEST, unit(3), 5, with_local=1)).candidates
     claimed = await gallery.find("ct", DIGEST, unit(3), "P-1")
     assert claimed is not None
     assert found.local == claimed.local == expected
@@ -73,7 +73,7 @@ async def test_the_nearest_images_of_a_patient_come_with_their_local_parts(galle
 async def test_those_behind_the_leaders_come_with_fewer_local_parts(gallery: Gallery) -> None:
     for patient in range(LEADERS + 2):
         await gallery.enrol(f"P-{patient}", [template(20 * patient + i, local=b"local") for i in range(14)])
-    found = (await gallery.search("ct", DIGEST, unit(3), 10, with_local=10)).neighbours
+    found = (await gallery.search("ct", DIGEST, unit(3), 10, with_local=10)).candidates
     assert [len(neighbour.local) for neighbour in found] == [LEADING_IMAGES] * LEADERS + [LOCAL_IMAGES] * 2
 
 
@@ -96,8 +96,8 @@ async def test_search_agrees_with_numpy(gallery: Gallery) -> None:
     cosines = {f"P-{p:02}": max(float(unit(7) @ unit(100 * p + i)) for i in range(3)) for p in range(12)}
     expected = sorted(cosines.items(), key=lambda item: -item[1])[:5]
     result = await gallery.search("ct", DIGEST, unit(7), 5)
-    assert [n.patient_id for n in result.neighbours] == [patient for patient, _ in expected]
-    np.testing.assert_allclose([n.similarity for n in result.neighbours], [s for _, s in expected], atol=1e-5)
+    assert [n.patient_id for n in result.candidates] == [patient for patient, _ in expected]
+    np.testing.assert_allclose([n.similarity for n in result.candidates], [s for _, s in expected], atol=1e-5)
     assert result.enrolled_patients == 12
 
 
@@ -109,7 +109,7 @@ async def test_of_equally_similar_patients_the_first_by_identifier_comes_first(g
 
 async def test_of_equally_similar_images_the_first_one_counts(gallery: Gallery) -> None:
     first, _ = await gallery.enrol("P-1", [template(1), template(1)])
-    (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5)).neighbours
+    (neighbour,) = (await gallery.search("ct", DIGEST, unit(1), 5)).candidates
     best = await gallery.find("ct", DIGEST, unit(1), "P-1")
     assert best is not None
     assert neighbour.image_id == best.image_id == first.image_id
@@ -124,7 +124,7 @@ async def test_a_patient_with_many_images_takes_one_place(gallery: Gallery) -> N
 async def test_modalities_and_digests_are_never_compared(gallery: Gallery) -> None:
     await gallery.enrol("P-1", [template(1, "mri"), template(1, "ct", OTHER_DIGEST)])
     result = await gallery.search("ct", DIGEST, unit(1), 5)
-    assert (list(result.neighbours), result.enrolled_patients) == ([], 0)
+    assert (list(result.candidates), result.enrolled_patients) == ([], 0)
     assert await gallery.find("ct", DIGEST, unit(1), "P-1") is None
 
 

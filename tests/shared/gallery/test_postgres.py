@@ -74,7 +74,7 @@ async def test_a_role_that_only_reads_is_all_that_a_search_needs(
         for patient_id, digest in (("P-1", DIGEST), ("P-2", OTHER_DIGEST)):
             probe = template(int(patient_id[-1])).embedding
             found = await reader.search("ct", digest, probe, 3, 3)
-            assert [neighbour.patient_id for neighbour in found.neighbours] == [patient_id]
+            assert [neighbour.patient_id for neighbour in found.candidates] == [patient_id]
             assert len(await reader.local("ct", digest, probe, [patient_id])) == 1
             assert await reader.find("ct", digest, probe, patient_id)
         assert len(await reader.counts()) == 2

@@ -32,11 +32,11 @@ async def enrol_many(gallery: Gallery, patients: int, images: int) -> None:
 
 
 def summary(result: SearchResult) -> Sequence[tuple[str, tuple[bytes, ...]]]:
-    return [(neighbour.patient_id, neighbour.local) for neighbour in result.neighbours]
+    return [(neighbour.patient_id, neighbour.local) for neighbour in result.candidates]
 
 
 def similarities(result: SearchResult) -> NDArray[np.float64]:
-    return np.array([neighbour.similarity for neighbour in result.neighbours])
+    return np.array([neighbour.similarity for neighbour in result.candidates])
 
 
 async def plan(database: Database, images: int) -> str:
@@ -71,8 +71,8 @@ async def test_a_patient_with_very_many_images_does_not_hide_the_others(
     for patient in range(2, 60):
         await indexed_gallery.enrol(f"P-{patient:02}", [template(patient)])
     found = await indexed_gallery.search("ct", DIGEST, unit(1), 10)
-    assert found.neighbours[0].patient_id == "P-many"
-    assert len({neighbour.patient_id for neighbour in found.neighbours}) == 10
+    assert found.candidates[0].patient_id == "P-many"
+    assert len({neighbour.patient_id for neighbour in found.candidates}) == 10
     monkeypatch.setattr(vector_search, "MOST_CANDIDATES", 100)
     scanned = await indexed_gallery.search("ct", DIGEST, unit(1), 10)
     assert summary(scanned) == summary(found)
@@ -82,7 +82,7 @@ async def test_all_images_of_a_candidate_count_whichever_the_index_named(indexed
     images = [template(seed, local=b"%d" % seed) for seed in range(50)]
     await indexed_gallery.enrol("P-1", images)
     order = sorted(range(50), key=lambda seed: -float(unit(seed) @ unit(3)))
-    (found,) = (await indexed_gallery.search("ct", DIGEST, unit(3), 1, with_local=1)).neighbours
+    (found,) = (await indexed_gallery.search("ct", DIGEST, unit(3), 1, with_local=1)).candidates
     assert found.local == tuple(b"%d" % seed for seed in order[:LEADING_IMAGES])
     assert found.similarity == pytest.approx(1.0, abs=1e-5)
 
@@ -93,7 +93,7 @@ async def test_whoever_is_enrolled_while_others_search_is_found_at_once(indexed_
     async def enrol_and_find(seed: int) -> None:
         await indexed_gallery.enrol(f"N-{seed}", [template(seed)])
         result = await indexed_gallery.search("ct", DIGEST, unit(seed), 5)
-        assert result.neighbours[0].patient_id == f"N-{seed}"
+        assert result.candidates[0].patient_id == f"N-{seed}"
         assert result.enrolled_patients > 30
 
     await asyncio.gather(*(enrol_and_find(seed) for seed in range(5000, 5040)))
@@ -103,11 +103,11 @@ async def test_whoever_is_enrolled_while_others_search_is_found_at_once(indexed_
 async def test_whoever_is_erased_is_no_longer_found(indexed_gallery: PostgresGallery) -> None:
     await enrol_many(indexed_gallery, 30, 5)
     probe = near(unit(7), 1, 0.3)
-    assert (await indexed_gallery.search("ct", DIGEST, probe, 5)).neighbours[0].patient_id == "P-0007"
+    assert (await indexed_gallery.search("ct", DIGEST, probe, 5)).candidates[0].patient_id == "P-0007"
     await indexed_gallery.erase("P-0007")
     result = await indexed_gallery.search("ct", DIGEST, probe, 30)
-    assert len(result.neighbours) == result.enrolled_patients == 29
-    assert "P-0007" not in {neighbour.patient_id for neighbour in result.neighbours}
+    assert len(result.candidates) == result.enrolled_patients == 29
+    assert "P-0007" not in {neighbour.patient_id for neighbour in result.candidates}
 
 
 async def test_each_modality_and_digest_has_an_index_of_its_own(

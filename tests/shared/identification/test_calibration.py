@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.identification.calibration import RIVALS, evidence, posterior, rival_shift, verification_probability
+from shared.identification.calibration import (
+    RIVALS,
+    log_likelihood_ratios,
+    posterior,
+    rival_shift,
+    verification_probability,
+)
 from shared.models.manifest import Calibration
 
 CALIBRATION = Calibration(scale=20.0, offset=-9.0)
@@ -20,7 +26,9 @@ def by_cosine(
     similarities: list[float] | np.ndarray, enrolled: int, calibration: Calibration
 ) -> tuple[np.ndarray, float]:
     """The posterior where no keypoints are compared."""
-    return posterior(evidence(similarities, [None] * len(similarities), calibration), enrolled, calibration)
+    return posterior(
+        log_likelihood_ratios(similarities, [None] * len(similarities), calibration), enrolled, calibration
+    )
 
 
 cosines = st.lists(st.floats(-1, 1), max_size=20)
@@ -82,18 +90,18 @@ def test_verification_is_identification_among_one() -> None:
 
 
 def test_few_keypoints_agree_by_chance_and_more_are_always_better() -> None:
-    none, chance, some, many, more = evidence([0.5] * 5, [0, 3, 10, 60, 120], FUSED)
+    none, chance, some, many, more = log_likelihood_ratios([0.5] * 5, [0, 3, 10, 60, 120], FUSED)
     assert chance - none < 0.1
     assert some - none == pytest.approx(3 * np.log(2))
     assert more - many == pytest.approx(3 * 4 * np.log(2), rel=1e-3)
 
 
 def test_where_no_keypoints_were_compared_it_counts_as_none_that_agree() -> None:
-    assert evidence([0.5], [None], FUSED) == evidence([0.5], [0], FUSED)
+    assert log_likelihood_ratios([0.5], [None], FUSED) == log_likelihood_ratios([0.5], [0], FUSED)
 
 
 def test_keypoints_can_put_the_second_nearest_first() -> None:
-    nearest, second = posterior(evidence([0.7, 0.6], [2, 40], FUSED), 2, FUSED)[0]
+    nearest, second = posterior(log_likelihood_ratios([0.7, 0.6], [2, 40], FUSED), 2, FUSED)[0]
     assert second > 0.9 > nearest
 
 
@@ -107,16 +115,16 @@ LIMITED = FUSED.model_copy(update={"similarity_limit": 10.0})
 
 def test_cosines_say_no_more_than_their_limit() -> None:
     """Far below it they say what they would without; at it, half as likely; beyond, hardly anything more."""
-    far, at_limit, beyond = evidence([0.1, 0.5, 1.0], [None] * 3, LIMITED)
-    assert far == pytest.approx(evidence([0.1], [None], FUSED)[0], abs=1e-3)
+    far, at_limit, beyond = log_likelihood_ratios([0.1, 0.5, 1.0], [None] * 3, LIMITED)
+    assert far == pytest.approx(log_likelihood_ratios([0.1], [None], FUSED)[0], abs=1e-3)
     assert at_limit == pytest.approx(10.0 - np.log(2) + FUSED.offset)
     assert beyond == pytest.approx(10.0 + FUSED.offset, abs=1e-3)
 
 
 def test_keypoints_decide_between_two_whose_cosines_are_beyond_the_limit() -> None:
     scores = [0.9, 0.7], [8, 12]
-    assert np.argmax(evidence(*scores, FUSED)) == 0
-    assert np.argmax(evidence(*scores, LIMITED)) == 1
+    assert np.argmax(log_likelihood_ratios(*scores, FUSED)) == 0
+    assert np.argmax(log_likelihood_ratios(*scores, LIMITED)) == 1
 
 
 @given(st.floats(-100, 100), calibrations)
@@ -178,7 +186,7 @@ REPEATED = FUSED.model_copy(update={"repeat_offset": -4.0})
 
 def local_part(agreeing: int, calibration: Calibration) -> float:
     """What so many keypoints change about the log likelihood ratio."""
-    some, none = evidence([0.5, 0.5], [agreeing, 0], calibration)
+    some, none = log_likelihood_ratios([0.5, 0.5], [agreeing, 0], calibration)
     return float(some - none)
 
 

@@ -13,19 +13,19 @@ import httpx
 import numpy as np
 import pytest
 
-from shared.contracts.internal import EMBEDDING_DIMENSION, Matches, PatientMatch, Templates
+from shared.contracts.internal import EMBEDDING_DIMENSION, IdentifyAnswer, Templates, VerifyAnswer
 from shared.database.settings import DatabaseSettings
 from shared.gallery.interface import Template
 from shared.gallery.postgres import PostgresGallery
-from shared.identification.calibration import evidence, posterior, verification_probability
+from shared.identification.calibration import log_likelihood_ratios, posterior, verification_probability
 from shared.identification.cohort import Cohort
 from shared.identification.matching import decode_embedding
 from shared.identification.service import create_identification_app
 from shared.images import npy_codec
-from shared.images.quality import quality
+from shared.images.quality import measure_quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.verification import CANDIDATES, LocalVerifier, build_verifier
+from shared.keypoints.verification import VERIFIED_CANDIDATES, LocalVerifier, build_verifier
 from shared.modalities import RecipeSpec, StepSpec, load_registry
 from shared.models.manifest import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
 from shared.models.sessions import open_session
@@ -82,8 +82,8 @@ async def enrol(client: httpx.AsyncClient, gallery: PostgresGallery, patient_id:
     await gallery.enrol(patient_id, templates)
 
 
-async def identify(client: httpx.AsyncClient, *images: np.ndarray, **params: Any) -> Matches:
-    return Matches.model_validate_json((await post(client, "/v1/identify", *images, **params)).content)
+async def identify(client: httpx.AsyncClient, *images: np.ndarray, **params: Any) -> IdentifyAnswer:
+    return IdentifyAnswer.model_validate_json((await post(client, "/v1/identify", *images, **params)).content)
 
 
 async def test_embeddings_are_those_of_the_model(client: httpx.AsyncClient, identifier_folder: Path) -> None:
@@ -132,8 +132,8 @@ def weighed(probe: np.ndarray, patients: Sequence[str]) -> list[float]:
     """What the keypoints weigh that a probe shares with `P-<person>`, whose picture is that person's."""
     verifier = build_verifier(load_registry()["ct"])
     assert verifier is not None
-    enrolled = [[verifier.template(picture(int(patient.removeprefix("P-"))))] for patient in patients]
-    return [found.weight for found in verifier.agreements(verifier.probe([probe]), enrolled) if found]
+    enrolled = [[verifier.extract_template(picture(int(patient.removeprefix("P-"))))] for patient in patients]
+    return [found.weight for found in verifier.match(verifier.extract_probe([probe]), enrolled) if found]
 
 
 async def test_the_probabilities_are_the_calibrated_posterior(
@@ -144,7 +144,7 @@ async def test_the_probabilities_are_the_calibrated_posterior(
     answer = await identify(client, like(2, noise=90.0), top_k=4)
     assert manifest.calibration is not None
     weights = weighed(like(2, noise=90.0), [match.patient_id for match in answer.matches])
-    ratios = evidence([match.similarity for match in answer.matches], weights, manifest.calibration)
+    ratios = log_likelihood_ratios([match.similarity for match in answer.matches], weights, manifest.calibration)
     expected, unknown = posterior(ratios, 4, manifest.calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-6)
     assert answer.unknown_probability == pytest.approx(unknown)
@@ -166,12 +166,12 @@ async def test_cosines_are_normalised_by_the_cohort_of_the_model(
         for person in range(3):
             await enrol(client, gallery, f"P-{person}", picture(person))
         answer = await identify(client, probe)
-        claimed = PatientMatch.model_validate_json((await post(client, "/v1/verify", probe, patient_id="P-1")).content)
+        claimed = VerifyAnswer.model_validate_json((await post(client, "/v1/verify", probe, patient_id="P-1")).content)
     embedding = open_session(copy).run(probe[np.newaxis])
     cosines = [match.similarity for match in answer.matches]
     weights = weighed(probe, [match.patient_id for match in answer.matches])
     shifted = np.array(cosines) - 0.5 * (cohort.levels(embedding)[0] - 0.1)
-    expected, unknown = posterior(evidence(shifted, weights, calibration), 3, calibration)
+    expected, unknown = posterior(log_likelihood_ratios(shifted, weights, calibration), 3, calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-2)
     assert answer.unknown_probability == pytest.approx(unknown, rel=1e-2)
     assert abs(float(shifted[0]) - cosines[0]) > 0.01
@@ -195,7 +195,7 @@ async def test_the_gallery_is_asked_while_keypoints_are_found(
 ) -> None:
     await enrol(client, gallery, "P1", picture(1))
     answered = threading.Event()
-    ask, find_keypoints = getattr(PostgresGallery, question), LocalVerifier.probe
+    ask, find_keypoints = getattr(PostgresGallery, question), LocalVerifier.extract_probe
 
     async def noticed(*arguments: Any, **named: Any) -> Any:
         answer = await ask(*arguments, **named)
@@ -207,7 +207,7 @@ async def test_the_gallery_is_asked_while_keypoints_are_found(
         return find_keypoints(verifier, views)
 
     monkeypatch.setattr(PostgresGallery, question, noticed)
-    monkeypatch.setattr(LocalVerifier, "probe", patiently)
+    monkeypatch.setattr(LocalVerifier, "extract_probe", patiently)
     params = {"patient_id": "P1"} if question == "find" else {}
     assert (await post(client, path, like(1), **params)).status_code == 200
 
@@ -219,7 +219,7 @@ async def test_keypoints_that_fail_beside_the_network_fail_one_request_alone(
         raise MemoryError
 
     with monkeypatch.context() as broken:
-        broken.setattr(LocalVerifier, "probe", fail)
+        broken.setattr(LocalVerifier, "extract_probe", fail)
         assert (await post(client, "/v1/identify", like(1))).status_code == 500
     assert (await post(client, "/v1/identify", like(1))).status_code == 200
 
@@ -232,7 +232,7 @@ async def identified_behind_others(
     gallery: PostgresGallery,
     place: DatabaseSettings,
     behind: int = 0,
-) -> Matches:
+) -> IdentifyAnswer:
     """Patient P's keypoints are the probe's; embeddings of `nearer` others are more like it, of those `behind` less."""
     copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
     manifest = read_manifest(copy)
@@ -247,7 +247,9 @@ async def identified_behind_others(
 
     async def enrol_at(cosine: float, patient_id: str, view: np.ndarray) -> None:
         embedding = cosine * probe + np.sqrt(1 - cosine**2) * across
-        await gallery.enrol(patient_id, [Template("ct", manifest.digest, embedding, 1.0, verifier.template(view))])
+        await gallery.enrol(
+            patient_id, [Template("ct", manifest.digest, embedding, 1.0, verifier.extract_template(view))]
+        )
 
     for other in range(nearer):
         await enrol_at(0.3, f"O-{other:02}", picture(100))
@@ -269,7 +271,12 @@ async def identified_behind_others(
 
 @pytest.mark.parametrize(
     ("further", "nearer", "compared"),
-    [(0, CANDIDATES - 1, True), (0, CANDIDATES, False), (5, CANDIDATES + 4, True), (5, CANDIDATES + 5, False)],
+    [
+        (0, VERIFIED_CANDIDATES - 1, True),
+        (0, VERIFIED_CANDIDATES, False),
+        (5, VERIFIED_CANDIDATES + 4, True),
+        (5, VERIFIED_CANDIDATES + 5, False),
+    ],
 )
 async def test_where_nobody_is_found_further_candidates_are_compared(
     further: int,
@@ -313,7 +320,7 @@ async def test_a_template_without_keypoints_is_compared_by_its_embedding_alone(
 async def test_a_claim_is_verified_by_keypoints_too(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
     await enrol(client, gallery, "P-1", picture(1))
     answer = await post(client, "/v1/verify", like(1), patient_id="P-1")
-    assert (PatientMatch.model_validate_json(answer.content).match.inliers or 0) > 20
+    assert (VerifyAnswer.model_validate_json(answer.content).match.inliers or 0) > 20
 
 
 async def test_several_pictures_are_one_probe(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
@@ -353,7 +360,7 @@ async def test_the_patient_that_the_chart_says_is_confirmed(
 ) -> None:
     await enrol(client, gallery, "P-1", picture(1), picture(3))
     answer = await post(client, "/v1/verify", like(3), patient_id="P-1")
-    match = PatientMatch.model_validate_json(answer.content).match
+    match = VerifyAnswer.model_validate_json(answer.content).match
     assert match.patient_id == "P-1"
     assert match.probability > 0.99
     assert match.similarity > 0.9
@@ -362,7 +369,7 @@ async def test_the_patient_that_the_chart_says_is_confirmed(
 async def test_another_patient_is_not(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
     await enrol(client, gallery, "P-1", picture(1))
     answer = await post(client, "/v1/verify", picture(77), patient_id="P-1")
-    assert PatientMatch.model_validate_json(answer.content).match.probability < 0.01
+    assert VerifyAnswer.model_validate_json(answer.content).match.probability < 0.01
 
 
 async def test_who_is_not_enrolled_cannot_be_verified(client: httpx.AsyncClient) -> None:
@@ -380,7 +387,7 @@ async def test_every_image_gets_a_template_with_its_quality(client: httpx.AsyncC
     flat = np.full((224, 224, 3), 128, np.uint8)
     answer = Templates.model_validate_json((await post(client, "/v1/templates", picture(1), flat)).content)
     assert answer.model == manifest.digest
-    assert [t.quality for t in answer.templates] == pytest.approx([quality(picture(1)), 0.0])
+    assert [t.quality for t in answer.templates] == pytest.approx([measure_quality(picture(1)), 0.0])
     assert len(decode_embedding(answer.templates[0].embedding)) == EMBEDDING_DIMENSION
 
 

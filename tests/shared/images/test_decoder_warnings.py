@@ -12,9 +12,9 @@ from shared.images.decoder_warnings import Quiet
 
 
 def test_warnings_are_swallowed_inside_and_come_back_outside() -> None:
-    quiet = Quiet()
+    silence_decoders = Quiet()
 
-    with quiet():
+    with silence_decoders():
         warnings.warn("patient 4711", stacklevel=1)
     with pytest.warns(UserWarning, match="outside"):
         warnings.warn("outside", stacklevel=1)
@@ -30,18 +30,18 @@ def test_filters_come_back_after_an_error() -> None:
 
 
 def test_threads_that_overlap_leave_the_filters_as_they_were() -> None:
-    quiet, before = Quiet(), list(warnings.filters)
+    silence_decoders, before = Quiet(), list(warnings.filters)
     first_inside, second_inside = threading.Event(), threading.Event()
 
     def first() -> None:
-        with quiet():
+        with silence_decoders():
             first_inside.set()
             second_inside.wait(10)
 
     thread = threading.Thread(target=first)
     thread.start()
     first_inside.wait(10)
-    with quiet():
+    with silence_decoders():
         second_inside.set()
         thread.join()
         warnings.warn("still quiet", stacklevel=1)

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
-from shared.images.file_type import Kind, sniff
+from shared.images.file_type import FileType, detect_file_type
 from shared.images.views import Image
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.DICOM])
-def test_pictures_are_recognised(kind: Kind, photo: Image, save: Callable[..., bytes]) -> None:
-    assert sniff(save(photo, kind.value)) is kind
+@pytest.mark.parametrize("kind", [kind for kind in FileType if kind is not FileType.DICOM])
+def test_pictures_are_recognised(kind: FileType, photo: Image, save: Callable[..., bytes]) -> None:
+    assert detect_file_type(save(photo, kind.value)) is kind
 
 
 @pytest.mark.parametrize("part10", [True, False])
 def test_dicom_is_recognised_with_and_without_its_header(part10: bool, make_dicom: Callable[..., bytes]) -> None:
-    assert sniff(make_dicom(np.zeros((4, 4), dtype=np.uint8), part10=part10)) is Kind.DICOM
+    assert detect_file_type(make_dicom(np.zeros((4, 4), dtype=np.uint8), part10=part10)) is FileType.DICOM
 
 
 def test_a_dicom_file_whose_preamble_is_a_tiff_header_is_dicom() -> None:
-    assert sniff(b"II*\x00".ljust(128, b"\x00") + b"DICM") is Kind.DICOM
+    assert detect_file_type(b"II*\x00".ljust(128, b"\x00") + b"DICM") is FileType.DICOM
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_a_dicom_file_whose_preamble_is_a_tiff_header_is_dicom() -> None:
 )
 def test_known_types_that_are_not_accepted_are_named(data: bytes, name: str) -> None:
     with pytest.raises(UnsupportedMediaType, match=name) as refusal:
-        sniff(data)
+        detect_file_type(data)
 
     assert "Send PNG" in refusal.value.detail
 
 
 def test_an_empty_file_is_invalid() -> None:
     with pytest.raises(InvalidInput, match="empty") as refusal:
-        sniff(b"")
+        detect_file_type(b"")
 
     assert not isinstance(refusal.value, UnreadableImage)
 
@@ -68,4 +68,4 @@ def test_an_empty_file_is_invalid() -> None:
 @pytest.mark.parametrize("data", [b"\x00", b"hello", bytes(1000), b"RIFF\x00\x00\x00\x00????"])
 def test_bytes_that_are_nothing_known_are_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableImage):
-        sniff(data)
+        detect_file_type(data)

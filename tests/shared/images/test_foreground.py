@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from shared.images.foreground import anatomy, without_marks
+from shared.images.foreground import foreground_mask, remove_annotations
 from shared.images.steps import only_anatomy
 from shared.images.views import Image
 
@@ -27,16 +27,16 @@ def test_the_hull_is_the_body_to_a_few_pixels() -> None:
     picture = body()
     truth = picture.max(axis=2) > 0
 
-    found = anatomy(picture, dark=0.08)
+    found = foreground_mask(picture, dark=0.08)
 
     assert (found & truth).sum() / (found | truth).sum() > 0.97
 
 
 def test_a_margin_widens_the_hull_on_all_sides() -> None:
     picture = body()
-    rows, columns = np.nonzero(anatomy(picture, dark=0.08))
+    rows, columns = np.nonzero(foreground_mask(picture, dark=0.08))
 
-    wide = anatomy(picture, dark=0.08, margin=0.04)
+    wide = foreground_mask(picture, dark=0.08, margin=0.04)
 
     assert wide[rows.min() - 8, 144]
     assert wide[rows.max() + 8, 144]
@@ -75,7 +75,7 @@ def test_a_thin_line_is_a_frame_where_the_recipe_says_so() -> None:
 def test_a_letter_near_the_edge_takes_the_shade_around_it() -> None:
     picture = chest()
     cv2.putText(picture, "L", (262, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
-    clean = without_marks(picture)
+    clean = remove_annotations(picture)
 
     assert np.abs(clean.astype(int) - chest()).max() <= 12
 
@@ -84,10 +84,10 @@ def test_a_bright_spot_in_the_middle_is_anatomy() -> None:
     picture = chest()
     picture[140:146, 140:146] = 255
 
-    np.testing.assert_array_equal(without_marks(picture), picture)
+    np.testing.assert_array_equal(remove_annotations(picture), picture)
 
 
 def test_pictures_of_every_size_are_read_the_same_way() -> None:
     for size in (96, 192, 512):
         picture = body(size)
-        assert abs(anatomy(picture, dark=0.08).mean() - picture.any(axis=2).mean()) < 0.03
+        assert abs(foreground_mask(picture, dark=0.08).mean() - picture.any(axis=2).mean()) < 0.03

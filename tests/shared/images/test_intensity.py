@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.images.intensity import Tones, grey_to_rgb, in_8_bits, inverse, sample, stretch
+from shared.images.intensity import Intensities, grey_to_rgb, invert, percentile_stretch, subsample, to_uint8
 
 
-def stretched(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Tones:
-    return stretch(sample(values, valid))(values)
+def stretched(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Intensities:
+    return percentile_stretch(subsample(values, valid))(values)
 
 
 def test_a_stretch_maps_its_percentiles_to_black_and_white() -> None:
@@ -52,21 +52,21 @@ def test_a_very_large_image_is_stretched_by_a_sample() -> None:
 
     tones = stretched(values)
 
-    assert sample(values).size < values.size
+    assert subsample(values).size < values.size
     assert tones[0, 1500] == pytest.approx(0.5, abs=0.001)
     assert tones.dtype == np.float32
 
 
 def test_tones_are_rounded_to_8_bits() -> None:
     values = np.array([[0, 0.5, 1, np.nan]])
-    assert in_8_bits(values, lambda tones: tones).tolist() == [[0, 128, 255, 0]]
-    assert in_8_bits(values, inverse(lambda tones: tones)).tolist() == [[255, 128, 0, 0]]
+    assert to_uint8(values, lambda tones: tones).tolist() == [[0, 128, 255, 0]]
+    assert to_uint8(values, invert(lambda tones: tones)).tolist() == [[255, 128, 0, 0]]
 
 
 @pytest.mark.parametrize("shape", [(3000, 700), (3, 1_500_000), (1100, 1000, 3)])
 def test_an_image_of_many_blocks_is_whole(shape: tuple[int, ...]) -> None:
     values = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint16)
-    assert np.array_equal(in_8_bits(values, lambda block: block / np.float32(255)), values)
+    assert np.array_equal(to_uint8(values, lambda block: block / np.float32(255)), values)
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
@@ -74,7 +74,7 @@ def test_tones_take_little_memory(kind: type[np.generic]) -> None:
     values = np.arange(8_000_000).reshape(2000, 4000).astype(kind)
     tracemalloc.start()
     try:
-        in_8_bits(values, stretch(sample(values)))
+        to_uint8(values, percentile_stretch(subsample(values)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from shared.images.quality import quality
+from shared.images.quality import measure_quality
 from shared.images.views import Image
 
 
@@ -24,18 +24,18 @@ def _pictures() -> dict[str, Image]:
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_blank_image_has_quality_0(level: int) -> None:
-    assert quality(np.full((300, 200, 3), level, dtype=np.uint8)) == 0
+    assert measure_quality(np.full((300, 200, 3), level, dtype=np.uint8)) == 0
 
 
 def test_a_detailed_image_has_high_quality(photo: Image) -> None:
-    assert 0.5 < quality(photo) <= 1
+    assert 0.5 < measure_quality(photo) <= 1
 
 
 @pytest.mark.parametrize("name", _pictures())
 def test_quality_falls_with_increasing_blur(name: str) -> None:
     picture = _pictures()[name]
 
-    series = [quality(np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma))) for sigma in (0.5, 1, 2, 4, 8, 16)]
+    series = [measure_quality(np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma))) for sigma in (0.5, 1, 2, 4, 8, 16)]
 
     assert all(sharper > softer or sharper == 0 for sharper, softer in itertools.pairwise(series))
     assert series == sorted(series, reverse=True)
@@ -45,8 +45,8 @@ def test_glare_over_most_of_the_image_lowers_quality(photo: Image) -> None:
     glaring = photo.copy()
     glaring[:, 30:] = 255
 
-    assert quality(glaring) < quality(photo)
+    assert measure_quality(glaring) < measure_quality(photo)
 
 
 def test_low_contrast_lowers_quality(photo: Image) -> None:
-    assert quality((photo // 8 + 100).astype(np.uint8)) < quality(photo)
+    assert measure_quality((photo // 8 + 100).astype(np.uint8)) < measure_quality(photo)

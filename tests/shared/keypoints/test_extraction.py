@@ -2,13 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
-from shared.keypoints.extraction import CONTRAST, MOST, UNIT, extract_keypoints
+from shared.keypoints.extraction import CONTRAST, MAX_KEYPOINTS, UNIT, extract_keypoints
 from tests.shared.keypoints.surfaces import surface, turned
 
 
 def test_descriptors_have_unit_length_and_positions_lie_in_the_view() -> None:
     keypoints = extract_keypoints(surface(1), upright=False)
-    assert 50 < len(keypoints) <= MOST
+    assert 50 < len(keypoints) <= MAX_KEYPOINTS
     assert keypoints.positions.shape == (len(keypoints), 2)
     assert keypoints.positions.dtype == np.float32
     assert np.all((keypoints.positions >= 0) & (keypoints.positions < 256))
@@ -27,8 +27,8 @@ def test_a_blank_view_has_none(upright: bool) -> None:
 def test_those_of_a_picture_that_may_be_turned_are_the_strongest_of_sift() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
     found = cv2.SIFT.create(contrastThreshold=CONTRAST).detect(cv2.cvtColor(noise, cv2.COLOR_RGB2GRAY))
-    strongest = sorted(found, key=lambda point: -point.response)[:MOST]
-    assert len(found) > 1.5 * MOST
+    strongest = sorted(found, key=lambda point: -point.response)[:MAX_KEYPOINTS]
+    assert len(found) > 1.5 * MAX_KEYPOINTS
     keypoints = extract_keypoints(noise, upright=False)
     np.testing.assert_array_equal(keypoints.positions, np.array([point.pt for point in strongest], np.float32))
 
@@ -45,7 +45,7 @@ def test_black_around_the_anatomy_changes_no_keypoint() -> None:
 
 def test_there_are_never_more_than_fit() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (384, 384, 3), np.uint8)
-    assert len(extract_keypoints(noise, upright=False)) == MOST
+    assert len(extract_keypoints(noise, upright=False)) == MAX_KEYPOINTS
 
 
 def test_upright_keypoints_stand_at_different_places() -> None:

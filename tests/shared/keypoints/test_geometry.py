@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 
 from shared.keypoints.extraction import UNIT, Keypoints, extract_keypoints
-from shared.keypoints.geometry import NONE, TOLERANCE, Agreement, agreement, mutual_matches
+from shared.keypoints.geometry import NO_MATCH, TOLERANCE, GeometricMatch, match_keypoints, mutual_matches
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
 MANY = 30
 FEW = 8
 
 
-def agreed(first: np.ndarray, second: np.ndarray, *, upright: bool = False) -> Agreement:
-    return agreement(extract_keypoints(first, upright=upright), extract_keypoints(second, upright=upright))
+def agreed(first: np.ndarray, second: np.ndarray, *, upright: bool = False) -> GeometricMatch:
+    return match_keypoints(extract_keypoints(first, upright=upright), extract_keypoints(second, upright=upright))
 
 
 def agreeing(first: np.ndarray, second: np.ndarray, *, upright: bool = False) -> int:
@@ -43,7 +43,7 @@ def test_blank_views_agree_with_nothing() -> None:
 
 def test_upright_and_free_descriptors_are_not_compared() -> None:
     view = surface(1)
-    assert agreement(extract_keypoints(view, upright=True), extract_keypoints(view, upright=False)) == NONE
+    assert match_keypoints(extract_keypoints(view, upright=True), extract_keypoints(view, upright=False)) == NO_MATCH
 
 
 def test_counting_is_repeatable() -> None:
@@ -85,12 +85,12 @@ def test_a_transform_beyond_belief_does_not_count(scale: float, degrees: float, 
     places = np.random.default_rng(0).uniform(20, 200, (16, 2))
     matrix = cv2.getRotationMatrix2D((110, 110), degrees, scale)
     moved = places @ matrix[:, :2].T + matrix[:, 2]
-    found = agreement(points(places, descriptors, upright=upright), points(moved, descriptors, upright=upright))
+    found = match_keypoints(points(places, descriptors, upright=upright), points(moved, descriptors, upright=upright))
     assert found.inliers == (16 if believed else 0)
     assert (found.weight > 0) == believed
 
 
-def similar_pair(*, ratio: float, miss: float) -> Agreement:
+def similar_pair(*, ratio: float, miss: float) -> GeometricMatch:
     """Eight keypoints seen again, each with a second nearest; the first place is missed by so many pixels."""
     rng = np.random.default_rng(0)
     own, other = np.split(np.repeat(np.eye(16), 8, axis=1) / np.sqrt(8), 2)
@@ -102,7 +102,7 @@ def similar_pair(*, ratio: float, miss: float) -> Agreement:
     missed[0, 0] += miss
     elsewhere = rng.uniform(20, 200, (8, 2))
     candidate = points(np.concatenate([missed, elsewhere]), np.concatenate([first, second]))
-    return agreement(points(places, own), candidate)
+    return match_keypoints(points(places, own), candidate)
 
 
 def test_a_match_weighs_what_its_ratio_says() -> None:

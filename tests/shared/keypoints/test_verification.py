@@ -3,7 +3,7 @@ import pytest
 
 from shared.keypoints.extraction import extract_keypoints
 from shared.keypoints.packing import pack
-from shared.keypoints.verification import CANDIDATES, PROBE_IMAGES, LocalVerifier, Round, build_verifier
+from shared.keypoints.verification import PROBE_IMAGES, VERIFIED_CANDIDATES, CascadeStage, LocalVerifier, build_verifier
 from shared.modalities import load_registry
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
@@ -11,46 +11,48 @@ VERIFIER = LocalVerifier(upright=False)
 
 
 def test_the_candidate_that_shows_the_same_surface_agrees() -> None:
-    candidates = [[VERIFIER.template(surface(seed))] for seed in (1, 2, 3)]
-    right, *wrong = VERIFIER.agreements(VERIFIER.probe([darker(turned(surface(1), 20))]), candidates)
+    candidates = [[VERIFIER.extract_template(surface(seed))] for seed in (1, 2, 3)]
+    right, *wrong = VERIFIER.match(VERIFIER.extract_probe([darker(turned(surface(1), 20))]), candidates)
     assert right is not None
     assert right.inliers > 4 * max(one.inliers if one else 0 for one in wrong)
     assert right.weight > 10 * max(one.weight if one else 0 for one in wrong)
 
 
 def test_a_candidate_without_a_local_part_is_not_compared() -> None:
-    assert VERIFIER.agreements(VERIFIER.probe([surface(1)]), [()]) == [None]
+    assert VERIFIER.match(VERIFIER.extract_probe([surface(1)]), [()]) == [None]
 
 
 def test_the_best_image_of_a_probe_counts() -> None:
-    candidate = [[VERIFIER.template(surface(1))]]
-    alone = VERIFIER.agreements(VERIFIER.probe([surface(1)]), candidate)
-    assert VERIFIER.agreements(VERIFIER.probe([surface(7), surface(1)]), candidate) == alone
+    candidate = [[VERIFIER.extract_template(surface(1))]]
+    alone = VERIFIER.match(VERIFIER.extract_probe([surface(1)]), candidate)
+    assert VERIFIER.match(VERIFIER.extract_probe([surface(7), surface(1)]), candidate) == alone
 
 
 def test_the_best_image_of_a_candidate_counts() -> None:
-    probe, right = VERIFIER.probe([surface(1)]), VERIFIER.template(surface(1))
-    alone = VERIFIER.agreements(probe, [[right]])
-    assert VERIFIER.agreements(probe, [[VERIFIER.template(surface(7)), right]]) == alone
+    probe, right = VERIFIER.extract_probe([surface(1)]), VERIFIER.extract_template(surface(1))
+    alone = VERIFIER.match(probe, [[right]])
+    assert VERIFIER.match(probe, [[VERIFIER.extract_template(surface(7)), right]]) == alone
 
 
 @pytest.mark.parametrize(("images", "compared"), [(1, 1), (3, 3), (PROBE_IMAGES, PROBE_IMAGES), (64, PROBE_IMAGES)])
 def test_of_a_long_series_evenly_spread_images_are_compared(images: int, compared: int) -> None:
-    assert len(VERIFIER.probe([np.zeros((64, 64, 3), np.uint8)] * images)) == compared
+    assert len(VERIFIER.extract_probe([np.zeros((64, 64, 3), np.uint8)] * images)) == compared
 
 
-@pytest.mark.parametrize(("further", "compared"), [(0, [3, CANDIDATES]), (30, [3, CANDIDATES, CANDIDATES + 30])])
+@pytest.mark.parametrize(
+    ("further", "compared"), [(0, [3, VERIFIED_CANDIDATES]), (30, [3, VERIFIED_CANDIDATES, VERIFIED_CANDIDATES + 30])]
+)
 def test_each_round_compares_more_candidates(further: int, compared: list[int]) -> None:
-    assert [one.candidates for one in LocalVerifier(upright=True, further=further).rounds] == compared
+    assert [one.candidates for one in LocalVerifier(upright=True, further=further).stages] == compared
 
 
 @pytest.mark.parametrize(("top", "ended"), [(0.0, 2), (0.49, 2), (0.5, 1), (0.9999, 1), (0.9999999, 0), (1.0, 0)])
 def test_the_likelier_the_first_candidate_the_sooner_the_rounds_end(top: float, ended: int) -> None:
-    assert [one.ends(top) for one in LocalVerifier(upright=True, further=30).rounds].index(True) == ended
+    assert [one.stops(top) for one in LocalVerifier(upright=True, further=30).stages].index(True) == ended
 
 
 def test_the_last_round_ends_by_itself() -> None:
-    assert Round(7).ends(0.0)
+    assert CascadeStage(7).stops(0.0)
 
 
 def test_the_registry_switches_it_per_modality() -> None:
@@ -64,5 +66,5 @@ def test_keypoints_are_looked_for_in_views_as_large_as_the_registry_says() -> No
     verifier = build_verifier(entry)
     assert verifier is not None
     expected = extract_keypoints(surface(1), upright=entry.upright, size=160)
-    assert verifier.template(surface(1)) == pack(expected)
-    np.testing.assert_array_equal(verifier.probe([surface(1)])[0].descriptors, expected.descriptors)
+    assert verifier.extract_template(surface(1)) == pack(expected)
+    np.testing.assert_array_equal(verifier.extract_probe([surface(1)])[0].descriptors, expected.descriptors)

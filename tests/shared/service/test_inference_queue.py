@@ -183,7 +183,7 @@ async def test_threads_yield_to_others_where_they_are_told_to() -> None:
 async def test_a_queue_at_rest_gives_memory_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
     monkeypatch.setattr(queue_module, "REST_S", 0.05)
-    monkeypatch.setattr(queue_module, "give_back", lambda: given.append(threading.current_thread().name))
+    monkeypatch.setattr(queue_module, "release_free_memory", lambda: given.append(threading.current_thread().name))
     async with opened(["a"]) as queue:
         queue.gate.set()
         for name in ("first", "second"):
@@ -197,7 +197,7 @@ async def test_a_queue_at_rest_gives_memory_back_once(monkeypatch: pytest.Monkey
 async def test_a_queue_at_work_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr(queue_module, "REST_S", 0.05)
-    monkeypatch.setattr(queue_module, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(queue_module, "release_free_memory", lambda: given.append(1))
     async with opened(["a", "b"]) as queue:
         waiting = queue.blocked("long")
         await asyncio.sleep(0.2)

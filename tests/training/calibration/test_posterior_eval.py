@@ -1,6 +1,6 @@
 import numpy as np
 
-from shared.identification.matching import NEIGHBOURS
+from shared.identification.matching import MAX_CANDIDATES
 from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import Array, CalibratedPosterior, answer
 
@@ -12,9 +12,9 @@ def test_as_in_service_only_the_nearest_enter_the_posterior_of_a_large_gallery()
         sizes.append((len(scores), enrolled, float(scores[0])))
         return np.zeros(len(scores)), 1.0
 
-    row = np.random.default_rng(0).permutation(NEIGHBOURS + 50).astype(float)
+    row = np.random.default_rng(0).permutation(MAX_CANDIDATES + 50).astype(float)
     assert answer(row[np.newaxis], remember).first.tolist() == [int(row.argmax())]
-    assert sizes == [(NEIGHBOURS, NEIGHBOURS + 50, row.max())]
+    assert sizes == [(MAX_CANDIDATES, MAX_CANDIDATES + 50, row.max())]
 
 
 def test_outcomes_are_those_of_the_serving_rule_with_a_threshold_and_without() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence, normalised, posterior
+from shared.identification.calibration import log_likelihood_ratios, normalise_cosines, posterior
 from shared.images.recipes import build_recipe
 from shared.modalities import load_registry
 from shared.models.manifest import Calibration
@@ -49,7 +49,7 @@ def test_fitted_probabilities_are_calibrated_on_fresh_probes(fitted: Calibration
     for i, (scores, truth) in enumerate(zip(fresh.similarities, fresh.truth, strict=True)):
         stranger = i < 0.5 * len(fresh.truth)
         asked = np.delete(scores, truth) if stranger else scores
-        probabilities, _ = posterior(evidence(asked, np.zeros(len(asked)), fitted), len(asked), fitted)
+        probabilities, _ = posterior(log_likelihood_ratios(asked, np.zeros(len(asked)), fitted), len(asked), fitted)
         tops.append(probabilities.max())
         hits.append(not stranger and int(probabilities.argmax()) == truth)
     assert np.mean(tops) == pytest.approx(np.mean(hits), abs=0.03)
@@ -58,7 +58,8 @@ def test_fitted_probabilities_are_calibrated_on_fresh_probes(fitted: Calibration
 def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
     rng = np.random.default_rng(3)
     unknown = [
-        posterior(evidence(rng.normal(0.2, 0.1, 200), np.zeros(200), fitted), 200, fitted)[1] for _ in range(300)
+        posterior(log_likelihood_ratios(rng.normal(0.2, 0.1, 200), np.zeros(200), fitted), 200, fitted)[1]
+        for _ in range(300)
     ]
     assert np.mean(np.array(unknown) > 0.5) > 0.9
 
@@ -77,7 +78,7 @@ def test_half_of_the_probes_are_taken_for_strangers() -> None:
     calibration = fit_calibration([of_six(300, 0, genuine=0.45, impostor=0.3)], seed=1)
     fresh = of_six(500, 1, genuine=0.45, impostor=0.3)
     unknown = [
-        posterior(evidence(row, [None] * len(row), calibration), len(row), calibration)[1]
+        posterior(log_likelihood_ratios(row, [None] * len(row), calibration), len(row), calibration)[1]
         for scores, own in zip(fresh.similarities, fresh.truth, strict=True)
         for row in (scores, np.delete(scores, own))
     ]
@@ -116,7 +117,10 @@ def near_strangers(queries: int, rng: np.random.Generator) -> Scored:
 def strangers_identified(track: Scored, calibration: Calibration) -> float:
     """The share of probes that reach 0.75 where their patient is not enrolled."""
     asked = [np.delete(row, own) for row, own in zip(track.similarities, track.truth, strict=True)]
-    tops = [posterior(evidence(row, [None] * len(row), calibration), len(row), calibration)[0].max() for row in asked]
+    tops = [
+        posterior(log_likelihood_ratios(row, [None] * len(row), calibration), len(row), calibration)[0].max()
+        for row in asked
+    ]
     return float(np.mean(np.array(tops) >= 0.75))
 
 
@@ -235,9 +239,9 @@ def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> N
     real = with_agreeing(normal_scores(60, rng), 3.0, rng)
     made = with_agreeing(normal_scores(60, rng), 40.0, rng)
     alone, taught = fit_calibration([real], 1), fit_calibration([real], 1, [made])
-    many, few = (evidence([0.3], [count], taught)[0] for count in (40, 3))
+    many, few = (log_likelihood_ratios([0.3], [count], taught)[0] for count in (40, 3))
     assert many - few > 10
-    assert evidence([0.3], [8], taught)[0] - few < 2
+    assert log_likelihood_ratios([0.3], [8], taught)[0] - few < 2
     assert taught.scale == pytest.approx(alone.scale, rel=0.5)
 
 
@@ -292,7 +296,7 @@ def surprise(track: Scored, calibration: Calibration) -> float:
     losses = []
     agreeing = np.zeros_like(track.similarities) if track.agreeing is None else track.agreeing
     for scores, weights, truth in zip(track.similarities, agreeing, track.truth, strict=True):
-        ratios = evidence(scores, weights, calibration)
+        ratios = log_likelihood_ratios(scores, weights, calibration)
         patients, _ = posterior(ratios, len(scores), calibration)
         _, unknown = posterior(np.delete(ratios, truth), len(scores) - 1, calibration)
         losses += [-np.log(patients[truth] + 1e-12), -np.log(unknown + 1e-12)]
@@ -328,7 +332,7 @@ def test_what_a_cohort_knows_of_a_probe_is_taken_off() -> None:
     assert 0.7 < fitted.cohort_weight < 1.3
     assert fitted.cohort_level == pytest.approx(0.3, abs=0.05)
     assert (blind.cohort_weight, blind.cohort_level) == (0.0, 0.0)
-    told = normalised(tracks[1].similarities, tracks[1].levels, fitted).astype(np.float32)
+    told = normalise_cosines(tracks[1].similarities, tracks[1].levels, fitted).astype(np.float32)
     assert surprise(replace(tracks[1], similarities=told), fitted) < 0.9 * surprise(tracks[1], blind)
 
 

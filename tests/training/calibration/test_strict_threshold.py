@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.identification.calibration import evidence
-from shared.keypoints.verification import CANDIDATES
+from shared.identification.calibration import log_likelihood_ratios
+from shared.keypoints.verification import VERIFIED_CANDIDATES
 from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import Array, CalibratedPosterior
 from training.calibration.strict_threshold import ENOUGH, STRICT_FPIR, choose_points, strict_threshold, without_patients
@@ -86,12 +86,12 @@ def test_a_stranger_whose_keypoints_agree_makes_it_stricter() -> None:
     agreeing[0, 1] = 40.0  # query 0 is of subject 0
     told, _ = strict_threshold([track(few.similarities, few.truth.tolist(), agreeing)], fused)
     assert told > strict_threshold([few], fused)[0]
-    nearest = float(CalibratedPosterior(fused)(evidence([few.similarities[0, 1]], [40.0], fused), 4)[0][0])
+    nearest = float(CalibratedPosterior(fused)(log_likelihood_ratios([few.similarities[0, 1]], [40.0], fused), 4)[0][0])
     assert told > nearest
 
 
 def test_keypoints_count_with_those_alone_who_are_compared_in_service() -> None:
-    people = CANDIDATES + 2
+    people = VERIFIED_CANDIDATES + 2
     similarities = np.tile(-4.0 - np.arange(people) / 100, (30, 1))
     agreeing = np.zeros((30, people))
     agreeing[:, -1] = 40.0  # of the farthest

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shared.keypoints.verification import FOUND, Round
+from shared.keypoints.verification import LIKELY, CascadeStage
 from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import CalibratedPosterior
 from training.evaluation.bootstrap import Array
@@ -51,7 +51,7 @@ def test_those_who_join_have_no_keypoints() -> None:
 def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
     crowded = gallery(2, strangers=0.5)
     crowded.scores.queries[:] += 5  # what keypoints add
-    grown = enlarged(crowded, 2, Unverified(by_embedding, (Round(2),)), POSTERIOR)
+    grown = enlarged(crowded, 2, Unverified(by_embedding, (CascadeStage(2),)), POSTERIOR)
     own, others = np.diag(grown.queries[:, :3]), grown.queries[0, 1:3]
     assert own == pytest.approx(by_embedding(np.array([0.9] * 3)) + 5)  # still the nearest
     assert others == pytest.approx(by_embedding(np.array([0.1] * 2)))  # behind the two who joined
@@ -60,7 +60,7 @@ def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
 def test_nobody_is_pushed_out_where_nobody_joins() -> None:
     alone = gallery(2)
     np.testing.assert_array_equal(
-        enlarged(alone, 0, Unverified(by_embedding, (Round(1),)), POSTERIOR).queries, alone.scores.queries
+        enlarged(alone, 0, Unverified(by_embedding, (CascadeStage(1),)), POSTERIOR).queries, alone.scores.queries
     )
 
 
@@ -68,6 +68,6 @@ def test_who_is_pushed_out_is_compared_in_the_next_round_where_nobody_was_found(
     crowded = gallery(2, strangers=0.5)
     crowded.scores.queries[:] += 5
     crowded.cosines[0, 0] = 0.4  # behind the two who joined, one of whom is no more likely than nobody
-    grown = enlarged(crowded, 2, Unverified(by_embedding, (Round(2, FOUND), Round(4))), POSTERIOR)
+    grown = enlarged(crowded, 2, Unverified(by_embedding, (CascadeStage(2, LIKELY), CascadeStage(4))), POSTERIOR)
     assert grown.queries[0, 0] == crowded.scores.queries[0, 0]
     assert grown.queries[1, 0] == pytest.approx(by_embedding(np.array(0.1)))  # found at once, so nobody looks on
