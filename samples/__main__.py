@@ -1,6 +1,6 @@
 """`python -m samples`: make every file of the set anew, and the manifest.
 
-A committed file stands where the package that it comes from is not installed.
+If a package is not installed, the committed file of its picture stays as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from samples.sources import SourceMissingError
 
 
 def main() -> int:
-    """Write images and manifest; 1 where a file could not be made and is not there."""
+    """Write images and manifest. Return 1 if a file can neither be made nor found."""
     entries = catalogue()
     made = [_write(entry) for entry in entries]
     with MANIFEST.open("w", encoding="utf-8", newline="") as file:

@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Subject:
-    """Somebody real or drawn: `first` makes the first picture, `second` what is photographed the second time."""
+    """A real or generated subject. `first` makes the first picture, `second` the scene of the second acquisition."""
 
     kind: Kind
     source: str
@@ -126,7 +126,7 @@ def _taken_again(subject: _Subject, seed: int) -> bytes:
 
 
 def jpeg(image: Picture, quality: int) -> bytes:
-    """One channel where the picture is grey."""
+    """Encode as JPEG, with one channel if the picture is grey."""
     is_grey = bool((image[..., :1] == image).all())
     channels = image[..., 0] if is_grey else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(channels), _parameters(quality))

@@ -15,13 +15,13 @@ MANIFEST: Final = ROOT / "manifest.csv"
 COLUMNS: Final = ("path", "modality", "patient_id", "role", "kind", "source", "licence")
 
 Role = Literal["enrol", "query", "stranger", "foreign"]
-"""Enrolled; a later picture of somebody enrolled; somebody who is not enrolled; no picture of any modality."""
+"""Enrolled; later picture of an enrolled patient; patient who is not enrolled; picture of no modality."""
 Kind = Literal["real", "phantom"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One committed file; `patient_id` is made up, and empty where the picture is `foreign`."""
+    """One committed file; `patient_id` is invented, and empty if the picture is `foreign`."""
 
     path: Path
     modality: str

@@ -21,7 +21,7 @@ from samples.phantoms.texture import Picture
 SIDE: Final = 288
 """Width and height of a square sample, in pixels."""
 MRICRON: Final = "MRICRON_TEMPLATES"
-"""Environment variable: where the templates of `mricron-data` lie, if not where Debian puts them."""
+"""Environment variable: the folder of the templates of `mricron-data`, if Debian's default does not apply."""
 
 
 class SourceMissingError(Exception):

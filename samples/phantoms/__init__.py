@@ -1,8 +1,8 @@
-"""Phantoms: drawn pictures that look like a modality and show nobody.
+"""Phantoms: generated pictures that look like a modality and show no person.
 
 Each modality's module has `draw(seed, size=288) -> uint8 (size, size, 3), RGB`. A seed at one size is a patient; at
-another size the same seed is somebody else. Nothing is fitted to particular pictures: shapes, colours and tissue values
-are textbook ones with a spread. No training set may ever hold them.
+another size the same seed is another patient. Nothing is fitted to particular pictures: shapes, colours and tissue
+values are textbook ones with a spread. No training set may ever hold them.
 """
 
 from __future__ import annotations

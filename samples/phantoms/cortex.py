@@ -78,7 +78,7 @@ def _hemisphere(rng: Rng, side: int, width: float, level: float) -> Iterator[Bra
 
 
 def _roots(rng: Rng, side: int, width: float, level: float) -> Iterator[Shoot]:
-    """Sulci begin all along the outer surface, and on the inner one where the hemispheres are apart."""
+    """Sulci begin all along the outer surface, and on the inner one if the hemispheres are apart."""
     angle = -1.5
     while angle < 1.5:
         start = (side * 0.995 * math.cos(angle), 0.995 * math.sin(angle))

@@ -59,7 +59,7 @@ _FOV: Final = 0.97
 
 @dataclass(frozen=True)
 class _Eye:
-    """Coordinates in radii, and where the landmarks are."""
+    """Coordinates and the places of the landmarks, in radii."""
 
     x: Field
     y: Field

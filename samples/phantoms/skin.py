@@ -1,7 +1,7 @@
 """Dermoscopic pictures of a pigmented lesion, as light that skin reflects after melanin and blood took their share.
 
 Structures are those of pattern analysis: irregular border, asymmetry, pigment network, globules, streaks, blotches,
-blue-white veil, regression; then what lies over the skin or in the instrument: hairs, gel bubbles, ruler, vignette.
+blue-white veil, regression. Over the skin or in the instrument lie hairs, gel bubbles, a ruler and a vignette.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ BLOOD: Final = (0.12, 0.95, 0.75)
 
 @dataclass(frozen=True)
 class _Lesion:
-    """Where it is: `radius` is 1 on the outline, `mask` its soft inside, `angle` the direction from its centre."""
+    """A lesion: `radius` is 1 on its outline, `mask` its soft inside, `angle` the direction from its centre."""
 
     centre: tuple[float, float]
     extent: float
@@ -96,7 +96,7 @@ def _skin(rng: Rng, n: int) -> Colour:
 
 
 def _lines(rng: Rng, n: int) -> Field:
-    """The fine criss-cross of skin: cells whose rims are furrows."""
+    """The fine criss-cross of skin: cells with furrows as rims."""
     first, second = cells(rng, n, n / rng.uniform(38, 60))
     turn = 6 * fbm(rng, n, n / 6, 2)
     rims = np.exp(-(((second - first) / (n / 260)) ** 2))

@@ -122,7 +122,7 @@ def wobble(rng: Rng, angle: Field, strength: float, harmonics: int = 7, decay: f
 
 
 def inside(radius: ArrayLike, softness: float) -> Field:
-    """1 where `radius` is under 1, 0 where it is over, with an edge `softness` wide."""
+    """Return 1 for a `radius` under 1 and 0 for one over 1, with an edge `softness` wide."""
     return smooth((1 - np.asarray(radius)) / softness + 0.5)
 
 

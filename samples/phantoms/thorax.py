@@ -17,7 +17,7 @@ Bone = tuple[Field, Field]
 
 
 def _shell(radius: Field, thickness: float) -> Bone:
-    """A bone inside `radius` < 1 whose cortex is `thickness` of it."""
+    """A bone inside `radius` < 1. `thickness` is the share of its cortex."""
     bone = inside(radius, 0.14)
     return bone, bone * (1 - inside(radius / (1 - thickness), 0.22))
 
