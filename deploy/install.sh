@@ -45,4 +45,4 @@ echo "Installing $lock into .venv" >&2
     exit 1
 }
 touch ".venv/$role.stamp"
-[ "$role" != dev ] || touch .venv/local.stamp .venv/train.stamp .venv/bench.stamp # dev holds them all
+[ "$role" != dev ] || touch .venv/local.stamp .venv/train.stamp # dev holds these

@@ -25,7 +25,7 @@ class Identification:
     def __init__(self) -> None:
         self.pipeline = litert_pipeline()
 
-    @bentoml.api  # type: ignore[untyped-decorator]
+    @bentoml.api
     def identify(self, file: Path, local: int) -> dict[str, Any]:
         """The answer for the uploaded picture."""
         try:

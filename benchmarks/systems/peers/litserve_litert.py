@@ -16,7 +16,7 @@ from fastapi import HTTPException, Request
 from benchmarks.systems.peers.peer_pipeline import WORKERS_VARIABLE, Pipeline, Refused, litert_pipeline
 
 
-class Identification(litserve.LitAPI):  # type: ignore[misc] # it has no types
+class Identification(litserve.LitAPI):
     """`setup` runs once in every worker; the other three for every request."""
 
     pipeline: Pipeline

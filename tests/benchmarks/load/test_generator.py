@@ -13,6 +13,7 @@ import pytest
 from benchmarks.load.plan import Plan, answered, throughput
 from benchmarks.load.worker import Worker
 
+pytest.importorskip("locust", reason="needs the tools of the benchmarks: make bench installs them")
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 STALL_S = 0.4
 
