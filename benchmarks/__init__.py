@@ -1,1 +1,1 @@
-"""Speed and scale, side by side with what a user would run instead."""
+"""Benchmarks of speed and scale, beside the systems that a user would run instead."""

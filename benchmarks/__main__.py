@@ -28,55 +28,55 @@ from benchmarks.scenarios import (
 from benchmarks.workload import ROOT, Workload, prepare
 
 PATIENTS = 200
-"""Enrolled in each modality."""
+"""Patients enrolled in each modality."""
 
 Verb = Callable[[argparse.Namespace, Workload, Progress], Any]
 
 
 def compare(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Ours, the floor and the peers side by side."""
+    """Compare our system, the floor and the peers."""
     found = side_by_side.compare(workload, side_by_side.QUICK if options.quick else side_by_side.FULL, progress)
     comparison_plots.draw(found, options.out)
     return found
 
 
 def several_at_once(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """One caller with more and more requests at once, and a second caller."""
+    """Send more and more requests at once from one caller, then from two."""
     return callers.measure(workload, callers.QUICK if options.quick else callers.FULL, progress)
 
 
 def overloaded(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Three times the capacity, and one modality under attack."""
+    """Send three times the capacity, then attack one modality."""
     return overload.measure(workload, overload.QUICK if options.quick else overload.FULL, progress)
 
 
 def soaked(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Ten minutes at 70 % of the capacity."""
+    """Send 70 % of the capacity for ten minutes."""
     return soak.measure(workload, soak.QUICK_S if options.quick else soak.FULL_S, progress)
 
 
 def remembered(_options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Memory of everybody, one after the other."""
+    """Measure the memory of every system, one after the other."""
     return memory_footprint.measure(workload, progress)
 
 
 def ready(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Every service from the start of its process until it is ready."""
+    """Time every service from the start of its process until it is ready."""
     return startup_time.measure(workload, 1 if options.quick else 3, progress)
 
 
 def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress) -> Any:
-    """Where each millisecond of one request goes."""
+    """Time every stage of one request."""
     return stages.measure(workload)
 
 
 def sized(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Processor time of each process."""
+    """Measure the processor time of each process."""
     return sizing.measure(workload, sizing.QUICK_S if options.quick else sizing.FULL_S, progress)
 
 
 def built(_options: argparse.Namespace, _workload: Workload, _progress: Progress) -> Any:
-    """The container images."""
+    """Build the container images and measure their sizes."""
     return image_sizes.measure()
 
 
@@ -91,13 +91,13 @@ VERBS: dict[str, tuple[str, Verb]] = {
     "sizing": ("sizing", sized),
     "images": ("images", built),
 }
-"""By name: the file of results, and what is done."""
+"""Scenarios by name: the file of results and the function."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, write the results and print their tables; whether lines are held is for the reader."""
+    """Measure, write the results and print their tables. A missed target is no failure."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop everything, as Ctrl-C does
     console = Console(stderr=True)
     options.out.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine.describe()}
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("verbs", nargs="+", choices=list(VERBS), metavar="verb", help=", ".join(VERBS))
     parser.add_argument("--quick", action="store_true", help="short and rough: to see that all is well")
-    parser.add_argument("--data", type=Path, help="bundle whose pictures are sent and enrolled (default: the samples)")
+    parser.add_argument("--data", type=Path, help="bundle of the pictures to send and to enrol (default: the samples)")
     parser.add_argument("--patients", type=int, default=PATIENTS, help="enrolled in each modality")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "results", help="folder of results (default: .bench/results)"

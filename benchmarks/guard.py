@@ -1,10 +1,10 @@
-"""`python -m benchmarks.guard`: fails where our way of a request has become 30 % dearer beside the floor.
+"""`python -m benchmarks.guard`: fail if a request costs 30 % more than before, compared with the floor.
 
-Compared are ratios to the floor, never times, and both sides take turns on the same machine. Two ratios are judged.
-CPU per request is needed as much on a machine that others use too, so it is judged as it is. Throughput also sees work
-that waits instead of computing, but a neighbour can halve it: it has failed only if it fails every time.
+Ratios to the floor are compared, never times, and both sides take turns on the same machine. CPU per request hardly
+depends on other work on the machine, so one try decides. Throughput also shows waiting, but other work can halve it. So
+it fails only if every try fails.
 
-`--write` makes what was measured the new baseline, in benchmarks/guard.toml.
+`--write` stores the measured ratios as the new baseline, in benchmarks/guard.toml.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAIRS = 6
 STRETCH_S = 2.0
 TRIES = 3
 ALLOWED = 0.7
-"""Share of the baseline that a ratio must reach."""
+"""The share of the baseline that a ratio must reach."""
 
 
 class Ratios(NamedTuple):
@@ -44,13 +44,13 @@ class Ratios(NamedTuple):
 
 
 def median(pairs: Sequence[Ratios]) -> Ratios:
-    """Of each ratio by itself."""
+    """Return the median of each ratio."""
     cpu, throughput = np.median(np.asarray(pairs, float), axis=0)
     return Ratios(float(cpu), float(throughput))
 
 
 def verdict(tries: Sequence[Ratios], baseline: Ratios) -> str | None:
-    """What is wrong, or None. CPU is judged by the last try, throughput by the best."""
+    """Return the failure, or None. The last try decides for CPU, the best one for throughput."""
     cpu, throughput = tries[-1].cpu, max(ratios.throughput for ratios in tries)
     if cpu < ALLOWED * baseline.cpu:
         return f"a request costs {baseline.cpu / cpu - 1:.0%} more CPU beside the floor than it did"
@@ -60,7 +60,7 @@ def verdict(tries: Sequence[Ratios], baseline: Ratios) -> str | None:
 
 
 def measure(workload: Workload, progress: Progress, baseline: Ratios | None) -> list[Ratios]:
-    """The medians of as many tries as it takes to be sure; one where there is nothing to compare with."""
+    """Return the medians of each try: several until the result is sure, one without a baseline."""
     gallery = workload.gallery
     with running(gallery, local=False) as system, floors(gallery) as floor, Worker() as generator:
         ours, bottom = of_ours(system, generator), floor[False]
@@ -75,7 +75,7 @@ def measure(workload: Workload, progress: Progress, baseline: Ratios | None) -> 
 
 
 def _pair(ours: Contender, bottom: Contender, pictures: Sequence[str], number: int) -> Ratios:
-    """One after the other; who comes first changes."""
+    """Measure both, in alternating order."""
     order = (ours, bottom) if number % 2 else (bottom, ours)
     found = {contender.name: _stretch(contender, pictures, number) for contender in order}
     (our_cpu, our_rate), (cpu, rate) = found[ours.name], found[bottom.name]
@@ -83,7 +83,7 @@ def _pair(ours: Contender, bottom: Contender, pictures: Sequence[str], number: i
 
 
 def _stretch(contender: Contender, pictures: Sequence[str], number: int) -> tuple[float, float]:
-    """CPU seconds a request, and requests a second."""
+    """Return CPU seconds a request, and requests a second."""
     before = contender.cpu_seconds()
     samples = contender.saturate(pictures, STRETCH_S, CALLERS, first=number * CALLERS)
     cpu = spent(before, contender.cpu_seconds())
@@ -93,12 +93,12 @@ def _stretch(contender: Contender, pictures: Sequence[str], number: int) -> tupl
 
 
 def read(path: Path = BASELINE) -> Ratios:
-    """The baseline."""
+    """Return the stored baseline."""
     return Ratios(**tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def write(ratios: Ratios, path: Path = BASELINE) -> None:
-    """Make it the baseline."""
+    """Store the ratios as the baseline."""
     lines = [
         "# Ratios to the floor that `make bench-guard` compares with; written by `python -m benchmarks.guard --write`.",
         f"cpu = {ratios.cpu:.3f}",
@@ -108,7 +108,7 @@ def write(ratios: Ratios, path: Path = BASELINE) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0, or 1 with what has become worse."""
+    """Return 0, or 1 after printing what has become worse."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__)
     parser.add_argument("--write", action="store_true", help="make what is measured the new baseline")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""What is sent and what is enrolled: the sample set that ships, or the pictures of a bundle."""
+"""The pictures to send and to enrol: the sample set, or a bundle."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from training.data.synthetic_identities import deform
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one modality: those that are sent, and those that templates are made of (a subject may have several)."""
+    """Files of one modality: the pictures to send, and the pictures to enrol (a subject may have several)."""
 
     sent: Sequence[Path]
     enrolled: Sequence[tuple[str, Path]]
 
 
 def sources(data: Path | None) -> dict[str, Source]:
-    """By modality: the sample set, or the bundle at `data`; modalities without pictures are left out."""
+    """Return the sources by modality, from the sample set or the bundle at `data`, without empty modalities."""
     return _of_bundle(data) if data else _of_samples()
 
 
 def in_turn(sent: Sequence[Sequence[Path]]) -> list[Path]:
-    """One picture of each modality after the other, for as long as all have one."""
+    """Alternate between the modalities until one of them has no picture left."""
     most = min(map(len, sent), default=0)
     return list(chain.from_iterable(zip(*(paths[:most] for paths in sent), strict=True)))
 
 
 def subjects(source: Source, patients: int) -> Iterator[Image]:
-    """One decoded picture of each of `patients` people.
+    """Return one decoded picture of each of `patients` people.
 
     If there are fewer, further people are made by deformation (`training.data.synthetic_identities`). They have
     keypoints and embeddings of their own, and the cost of a search or a comparison depends on nothing else.
@@ -72,7 +72,7 @@ def _of_bundle(root: Path) -> dict[str, Source]:
 
 
 def _mixed(rows: Sequence[Row]) -> list[Row]:
-    """The tracks in turn, each in an order that has nothing to do with the files' names."""
+    """Alternate between the tracks, each in random order."""
     tracks: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: hashlib.sha256(row.path.encode()).digest()):
         tracks.setdefault(row.track, []).append(row)

@@ -1,4 +1,4 @@
-"""Pictures and templates of a run, kept under `.bench/` for as long as models and pictures stay the same."""
+"""Pictures and templates of a run, cached under `.bench/` until models or pictures change."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from shared.models.protocols import ModelSession
 
 ROOT = REPOSITORY / ".bench"
 SENT = 20
-"""Pictures of each modality that are sent at the most."""
+"""Maximum number of pictures to send of each modality."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Pictures to send, of all modalities in turn, and the file of the templates."""
+    """Pictures to send, alternating between the modalities, and the file of the templates."""
 
     pictures: Sequence[str]
     modalities: Sequence[str]
-    """Of each picture."""
+    """The modality of each picture."""
     gallery: Path
 
     def of(self, modality: str) -> list[str]:
-        """The pictures of one modality."""
+        """Return the pictures of one modality."""
         return [path for path, name in zip(self.pictures, self.modalities, strict=True) if name == modality]
 
 
 def prepare(data: Path | None, patients: int, progress: Progress) -> Workload:
-    """The workload of the samples, or of the bundle at `data`, with `patients` enrolled in each modality."""
+    """Prepare the samples, or the bundle at `data`, with `patients` enrolled in each modality."""
     cv2.setNumThreads(1)
     registry = load_registry()
     found = {name: source for name, source in sources(data).items() if name in registry.names and source.sent}
@@ -74,7 +74,7 @@ def _enrolled(
 
 
 def _sent(found: dict[str, Source], pipeline: Pipeline) -> list[tuple[str, str]]:
-    """Those that COMPA sends the right way: a refusal costs less than an answer and would flatter everybody."""
+    """Keep the pictures that COMPA classifies rightly: a refusal costs less than an answer."""
     accepted = {
         name: [path for path in source.sent if _label(pipeline, path) == name][:SENT] for name, source in found.items()
     }

@@ -1,6 +1,6 @@
-"""`make bench-gallery`: what search and enrolment cost, and what search finds, while a gallery grows to a million.
+"""`make bench-gallery`: measure cost and recall of search and enrolment up to a million images.
 
-Interrupted, it goes on where it was when called again with the same folder.
+Call an interrupted run again with the same folder, and it continues.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from shared.modalities import load_registry
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 THROUGH_THE_PRODUCT = 250
-"""Patients of each size who are enrolled through the product; the others are loaded in bulk."""
+"""Patients enrolled through the product at each size. The others are loaded in bulk."""
 PICTURES = 2
-"""Of each patient."""
+"""Images of each patient."""
 PROBES = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, 130 where it was interrupted, or 2 with a sentence on what is wrong with the data."""
+    """Return 0, 130 after an interruption, or 2 after a message about wrong data."""
     options = _parser().parse_args(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=160)
     if options.fresh:
@@ -86,7 +86,7 @@ def _grow(options: argparse.Namespace, console: Console) -> None:
 
 
 async def _measure(server: EmbeddedServer, population: Population, templates: int, out: Path) -> Size:
-    """Grow to that size and measure; a gallery that has it already, of an interrupted run, grows a little further."""
+    """Grow to that size and measure. If an interrupted run reached it already, grow a little further."""
     people = templates // population.pictures
     through_the_product = min(THROUGH_THE_PRODUCT, people // 2)
     space = gallery_loading.open_space(server.url)
@@ -111,7 +111,7 @@ async def _measure(server: EmbeddedServer, population: Population, templates: in
 
 
 def _built(url: str, space: int, templates: int, out: Path) -> float | None:
-    """Seconds that building the index took, now or in an interrupted run; None where it grew row by row."""
+    """Return the build time of the index in seconds, now or in an interrupted run; None if it grew row by row."""
     kept = out / f"build-{templates}.json"
     built = gallery_loading.build_index(url, space, templates)
     if built is not None:

@@ -1,4 +1,4 @@
-"""Growing the gallery: in bulk up to almost the size that is wanted, and the last people through the product."""
+"""Grow the gallery: in bulk to almost the wanted size, and the last people through the product."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ POLL_S = 1.0
 
 
 def patient_id(number: int) -> str:
-    """Made-up identifier of the person with that number."""
+    """Return the invented identifier of the person with that number."""
     return f"P-{number:07d}"
 
 
 def open_space(url: str) -> int:
-    """Number of the benchmark's space, which is made where it is missing."""
+    """Return the number of the benchmark's partition, and create it if it is missing."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT index_space(open_space(%s, %s))", [MODALITY, DIGEST])
         row = connection.execute(
@@ -44,19 +44,19 @@ def open_space(url: str) -> int:
 
 
 def index_name(space: int) -> str:
-    """Of the approximate index."""
+    """Return the name of the approximate index."""
     return f"templates_{space}_nearest"
 
 
 def enrolled(url: str, space: int) -> int:
-    """People of the space, which are those with the first numbers."""
+    """Count the people of the partition. They have the first numbers."""
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT sum(patients)::bigint FROM tallies WHERE space = %s", [space]).fetchone()
     return int(row[0] or 0) if row else 0
 
 
 def load(url: str, space: int, population: Population, end: int) -> None:
-    """Everybody up to number `end` who is missing, without the approximate index."""
+    """Load all missing people up to number `end`, without the approximate index."""
     begin = enrolled(url, space)
     if begin >= end:
         return
@@ -85,7 +85,7 @@ def _copy(connection: psycopg.Connection[tuple[object, ...]], first: int, person
 
 
 def build_index(url: str, space: int, images: int) -> float | None:
-    """Build the approximate index where it is missing; seconds, or None where it is there."""
+    """Build the approximate index. Return the seconds, or None if it exists already."""
     with psycopg.connect(url, autocommit=True) as building, psycopg.connect(url, autocommit=True) as watching:
         if building.execute("SELECT to_regclass(%s)", [index_name(space)]).fetchone() != (None,):
             return None
@@ -101,13 +101,13 @@ def build_index(url: str, space: int, images: int) -> float | None:
 
 
 def settle(url: str, space: int) -> None:
-    """What a server does by itself in time."""
+    """Vacuum and analyse the tables, as a server does by itself in time."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"VACUUM (ANALYZE) templates_{space}, patients, tallies".encode())
 
 
 async def enrol(database: Database, population: Population, begin: int, end: int) -> tuple[list[float], int]:
-    """The people begin <= number < end through the product: seconds of each, and how many were found at once."""
+    """Enrol people begin <= number < end through the product. Return seconds of each, and the number found at once."""
     gallery, spent, found = PostgresGallery(database), [], 0
     for number, person in _one_by_one(population, begin, end):
         templates = [Template(MODALITY, DIGEST, embedding, 0.5) for embedding in person]

@@ -1,4 +1,4 @@
-"""The figures as a table, as JSON and as a plot."""
+"""Write the figures as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Size:
-    """One size of the gallery. `build_s` is the bulk build of the index, None where it grew row by row.
+    """One size of the gallery. `build_s` is the bulk build of the index, None if it grew row by row.
 
-    `enrol_ms` is one patient with all pictures through the product, median; `templates_per_s` what that makes.
+    `enrol_ms` is the median for one patient with all pictures through the product. `templates_per_s` follows from it.
     """
 
     templates: int
@@ -38,14 +38,14 @@ class Size:
 
 
 def save(sizes: Sequence[Size], out: Path) -> None:
-    """Write `results.json` anew; it appears whole."""
+    """Replace `results.json` in one step."""
     written = out / f"{RESULTS}.new"
     written.write_text(json.dumps([asdict(size) for size in sizes], indent=1), encoding="utf-8")
     written.replace(out / RESULTS)
 
 
 def load(out: Path) -> list[Size]:
-    """What an earlier run measured; nothing where there was none."""
+    """Return the results of an earlier run, or nothing."""
     path = out / RESULTS
     if not path.is_file():
         return []

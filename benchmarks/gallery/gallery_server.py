@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmark's own, with the settings that docs/gallery.md advises for a large gallery."""
+"""Run a separate PostgreSQL with the settings that docs/gallery.md advises for a large gallery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = {
 
 @contextmanager
 def running(folder: Path) -> Iterator[EmbeddedServer]:
-    """The server over `folder`, migrated; stopped at the end."""
+    """Run a migrated server on `folder`, and stop it at the end."""
     server = EmbeddedServer(folder)
     with psycopg.connect(server.url, autocommit=True) as connection:
         for name, value in SETTINGS.items():
@@ -39,7 +39,7 @@ def running(folder: Path) -> Iterator[EmbeddedServer]:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes on disk."""
+    """Sizes on disk in bytes."""
 
     table: int
     index: int
@@ -47,7 +47,7 @@ class Footprint:
 
 
 def footprint(url: str, space: int) -> Footprint:
-    """What the space, its approximate index and all of the database take."""
+    """Measure the partition, its approximate index and the whole database."""
     table = f"templates_{space}"
     with psycopg.connect(url) as connection:
         row = connection.execute(

@@ -1,8 +1,8 @@
-"""Identification on the test tracks of a bundle in a gallery of a million people who are not in it.
+"""Identify the test tracks of a bundle among a million synthetic people.
 
-Decided as the system that ships does: the calibration, the threshold and the rule are its own. Once by embeddings
-alone, and once with the keypoints of the nearest; those who join have none, so they are compared by embedding and push
-people of the track out of the nearest that are verified. Nothing here chooses anything.
+Calibration, threshold and decision rule are those that ship. Each track is identified by embeddings alone, and with
+keypoints of the nearest. Synthetic people have no keypoints: they are compared by embedding, and push people of the
+track out of the nearest that are verified. No parameter is chosen here.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ RESULTS = "identification.json"
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """One track at one size; shares of queries, and of strangers' pictures (None without strangers).
+    """One track at one size: shares of queries and of strangers' pictures (None without strangers).
 
-    `system` is the digest of what was measured: the model with its calibration, and the modality's settings.
+    `system` is the digest of the model, its calibration and the modality's settings.
     """
 
     track: str
@@ -60,21 +60,21 @@ class TrackFigures:
 
 @dataclass(frozen=True)
 class _Counted:
-    """A posterior that is told of those whose scores it does not get: they are far away."""
+    """A posterior that counts the people without a score: they are far away."""
 
     posterior: Posterior
     enrolled: int
 
     def __call__(self, scores: Array, enrolled: int) -> tuple[Array, float]:
-        """`enrolled` counts the scores that are there."""
+        """Count as `enrolled` the people with a score."""
         return self.posterior(scores, self.enrolled)
 
 
 def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
-    """Every test track, as it is and with so many people more.
+    """Identify every test track, unchanged and with synthetic people.
 
-    Written to `out` after each modality: an interrupted run goes on with the next one. What was measured of another
-    model, or with other settings, is measured again.
+    Results are written to `out` after each modality, and an interrupted run continues with the next one. Results of
+    another model or other settings are measured again.
     """
     rows, kept = read_manifest(data), out / RESULTS
     out.mkdir(parents=True, exist_ok=True)
@@ -91,13 +91,13 @@ def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
 
 
 def system_of(modality: Modality) -> str:
-    """A digest of the model that ships, its calibration and the modality's entry in the registry."""
+    """Return a digest of the shipped model, its calibration and the modality's entry in the registry."""
     manifest = read_folder(REPOSITORY / f"{modality.name}-service")
     return hashlib.sha256(f"{manifest.model_dump_json()} {modality.model_dump_json()}".encode()).hexdigest()
 
 
 def _read(kept: Path) -> list[TrackFigures]:
-    """What an earlier run measured."""
+    """Return the results of an earlier run."""
     read: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
     return [_from_json(one) for one in read]
 
@@ -168,7 +168,7 @@ def _figures(
 
 
 def _scores(track: Track, best: Array) -> Scores:
-    """From float (probes, people), those of the track first."""
+    """Convert float (probes, people), the people of the track first."""
     count = len(track.queries)
     asked, strangers = ([row.subject for row in rows] for rows in (track.queries, track.impostors))
     return Scores(best[:count], best[count:], track.truth, asked, strangers)

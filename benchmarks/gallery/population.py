@@ -1,12 +1,12 @@
-"""Everybody who is enrolled: real people first, then any number of made-up ones, always the same.
+"""The enrolled people: real ones first, then any number of synthetic ones, always the same.
 
-A made-up person mixes four real ones picture by picture, as `training.evaluation.distractors` mixes two,
+A synthetic person mixes four real ones picture by picture, as `training.evaluation.distractors` mixes two,
 
     x = m + cos(a) (x_i - m) + sin(a) (u_1 (x_j - m) + u_2 (x_k - m) + u_3 (x_l - m)),    brought back to unit length,
 
-with m the mean of all and u a random direction, so that a few dozen people give a million without one coming twice.
-Mean and covariance stay, and `a` is the widest angle at which whoever was not mixed lies as near to mixtures as to real
-people: searching a made-up gallery is as hard as searching a real one.
+with m the mean of all and u a random direction. So a few dozen people give a million different ones, with the same mean
+and covariance. `a` is the widest angle at which an unmixed person lies as near to mixtures as to real people. So
+searching a synthetic gallery is as hard as searching a real one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ELSEWHERE = 1 << 20
 
 
 def blend(real: Persons, count: int, angle: float, rng: np.random.Generator) -> Persons:
-    """Made-up people, float32 (count, pictures, d), each out of four real ones; `angle` in degrees."""
+    """Mix synthetic people, float32 (count, pictures, d), from four real ones each; `angle` in degrees."""
     first = np.resize(rng.permutation(len(real)), count)
     direction = rng.normal(size=(count, OTHERS)).astype(np.float32)
     direction *= np.sin(np.radians(angle)) / np.linalg.norm(direction, axis=1, keepdims=True)
@@ -42,22 +42,22 @@ def blend(real: Persons, count: int, angle: float, rng: np.random.Generator) -> 
 
 @dataclass(frozen=True)
 class Population:
-    """`real` is float32 (people, pictures, d), each embedding of unit length; at least four people."""
+    """Real and synthetic people. `real` is float32 (people, pictures, d), at least four people, of unit length."""
 
     real: Persons
 
     @cached_property
     def angle(self) -> float:
-        """Degrees by which made-up people are turned away from the real ones."""
+        """The angle in degrees between synthetic people and the real ones."""
         return widest_angle(self.real, np.random.default_rng(SEED), blend)
 
     @property
     def pictures(self) -> int:
-        """Pictures of one person."""
+        """The number of pictures of one person."""
         return int(self.real.shape[1])
 
     def people(self, begin: int, end: int) -> Persons:
-        """Those with the numbers begin <= number < end."""
+        """Return the people begin <= number < end."""
         real = self.real[begin:end]
         made_begin, made_end = (max(number - len(self.real), 0) for number in (begin, end))
         parts = [real] if len(real) else []
@@ -67,15 +67,15 @@ class Population:
         return np.concatenate(parts) if parts else self.real[:0]
 
     def blocks(self, begin: int, end: int) -> Iterator[tuple[int, Persons]]:
-        """The same in pieces that fit into memory, each with its first number."""
+        """Yield blocks of people that fit into memory, each with its first number."""
         for number in range(begin, end, BLOCK):
             yield number, self.people(number, min(number + BLOCK, end))
 
     def probes(self, enrolled: int, count: int) -> NDArray[np.float32]:
-        """Float32 (count, d): of one half somebody like them is enrolled, the others are strangers.
+        """Return float32 (count, d): the first half are new pictures of enrolled people, the others strangers.
 
-        The first half are enrolled people anew: in a picture that lies on the line through their first and last one, at
-        most half of what is between these two away from the first, on either side.
+        A new picture lies on the line through the first and the last picture of its person. Its distance from the first
+        one is at most half of the distance between these two, on either side.
         """
         rng = np.random.default_rng([SEED, enrolled])
         wanted = count - count // 2
@@ -90,7 +90,7 @@ class Population:
         return np.concatenate([known, self.strangers(count // 2)])
 
     def strangers(self, count: int, draw: int = 0) -> NDArray[np.float32]:
-        """Float32 (count, d): one picture each of people of the same kind who are never enrolled."""
+        """Return float32 (count, d): one picture of each of `count` people who are never enrolled."""
         return self._block(ELSEWHERE + draw)[:count, 0]
 
     def _block(self, block: int) -> Persons:
@@ -103,7 +103,7 @@ def _to_unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass
 class Nearest:
-    """The nearest people of each probe so far, while a population passes by: exact."""
+    """The exact nearest people of each probe, updated block by block."""
 
     probes: NDArray[np.float32]
     kept: int
@@ -113,7 +113,7 @@ class Nearest:
         self.cosines = np.full((len(self.probes), self.kept), -np.inf, np.float32)
 
     def add(self, first: int, persons: Persons) -> None:
-        """People with the numbers from `first`; a person is as near as the nearest picture."""
+        """Add people from number `first` on. A person is as near as the nearest picture."""
         cosines = np.maximum.reduce([self.probes @ persons[:, i].T for i in range(persons.shape[1])])
         best = _largest(cosines, min(self.kept, len(persons)))
         cosines = np.concatenate([self.cosines, np.take_along_axis(cosines, best, 1)], axis=1)
@@ -123,7 +123,7 @@ class Nearest:
 
 
 def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Columns of the `count` largest of each row, largest first."""
+    """Return the columns of the `count` largest values of each row, largest first."""
     chosen = np.argpartition(-values, count - 1, axis=1)[:, :count]
     order = np.argsort(-np.take_along_axis(values, chosen, 1), axis=1, kind="stable")
     return np.take_along_axis(chosen, order, 1)

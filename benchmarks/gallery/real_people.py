@@ -1,4 +1,4 @@
-"""The real people of the benchmark: pictures through the network that ships, of a bundle or of the sample set."""
+"""The real people of the benchmark: embeddings of pictures of a bundle or of the sample set."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from training.evaluation.distractors import Persons, real_persons
 from training.evaluation.scorers import ShippedModel
 
 MOST_PICTURES = 4
-"""Pictures of one person of a bundle; who has fewer shows the same ones again."""
+"""Pictures of one person of a bundle. If there are fewer, they repeat."""
 PICTURES_OF_SAMPLES = 2
 VERSIONS = 60
-"""Virtual identities of each person of the sample set, which has a handful."""
+"""Synthetic identities of each of the few people of the sample set."""
 
 
 def training_rows(data: Path, modality: str) -> list[Row]:
-    """The pictures of a bundle that people may be made of: never any of its test split."""
+    """Return the pictures that synthetic people may be mixed from: none of the test split."""
     rows = read_manifest(data)
     return [r for r in rows if (r.modality, r.split, r.role) == (modality, "train", "train") and r.subject]
 
 
 def modality_with_most_people(data: Path | None) -> str:
-    """Of the training part of the bundle, or of the sample set."""
+    """Return the modality with most people in the training split, or in the sample set."""
     names = load_registry().names
     if data is None:
         return Counter(sample.modality for sample in sample_set(role="enrol")).most_common(1)[0][0]
@@ -42,7 +42,7 @@ def modality_with_most_people(data: Path | None) -> str:
 
 
 def read_people(data: Path | None, modality: str, cache: Path) -> Persons:
-    """Float32 (people, pictures, d); kept in the folder `cache` for the model and the manifest they come from."""
+    """Return float32 (people, pictures, d), cached in the folder `cache` by model and manifest."""
     model = ShippedModel(REPOSITORY / f"{modality}-service", load_registry()[modality], data or REPOSITORY)
     source = file_digest(data / MANIFEST_NAME)[-12:] if data else "samples"
     kept = cache / f"{modality}-{source}-{model.manifest.digest[-12:]}.npy"
@@ -55,12 +55,12 @@ def read_people(data: Path | None, modality: str, cache: Path) -> Persons:
 
 def _of_bundle(model: ShippedModel, data: Path, modality: str) -> Persons:
     rows = training_rows(data, modality)
-    model.embeddings(rows)  # each once; the same ones are drawn again of whoever has few
+    model.embeddings(rows)  # each once; repeated if there are few
     return real_persons(model, rows, MOST_PICTURES, 0)
 
 
 def _samples(model: ShippedModel, modality: str) -> Persons:
-    """Everybody of whom the sample set has two pictures, in so many shapes."""
+    """Return all sample patients with two pictures, each in several synthetic shapes."""
     chosen = [sample for sample in sample_set(modality=modality) if sample.role in {"enrol", "query"}]
     owned: dict[str, list[Sample]] = {}
     for sample in chosen:

@@ -1,4 +1,4 @@
-"""What a search takes, and what it finds of what an exact search would find."""
+"""Time searches, and compare their results with those of an exact search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.keypoints.verification import VERIFIED_CANDIDATES
 
 ROUNDS = 3
 WARMING = 1500
-"""Other searches before those that count, so that the server has in memory what it has after some work."""
+"""Searches before the timed ones, to fill the server's caches."""
 EXACT_SEARCHES = 10
 NEAREST = 3
 Found = list[list[str]]
@@ -33,9 +33,9 @@ class SearchFigures:
     """Milliseconds of one search, and recall against exact search as shares.
 
     `p50` and `p99` are over the probes, each with the quickest of `ROUNDS` searches, so that other work of the machine
-    does not count; `p99_busy` is over all searches. `cpu` is what the server's processors spend on one.
-    `exact_p50` is None where a scan takes longer than a statement may.
-    `memory` is what all these searches touched, in bytes (PSS).
+    does not count. `p99_busy` is over all searches. `cpu` is the server's processor time of one search.
+    `exact_p50` is None if a scan exceeds the statement's timeout.
+    `memory` is the memory that all these searches touched, in bytes (PSS).
     """
 
     p50: float
@@ -49,7 +49,7 @@ class SearchFigures:
 
 
 async def measure(url: str, population: Population, people: int, probes: int, warming: int = WARMING) -> SearchFigures:
-    """Search a gallery of so many people of the population."""
+    """Search a gallery of the first people of the population."""
     asked = population.probes(people, probes)
     truth = exact(population, people, asked)
     async with open_database(_settings(url)) as database:
@@ -73,7 +73,7 @@ async def measure(url: str, population: Population, people: int, probes: int, wa
 
 
 async def _scan(url: str, probes: NDArray[np.float32]) -> float | None:
-    """Median milliseconds of a search that compares with everybody."""
+    """Return the median milliseconds of a search that scans all templates."""
     async with open_database(_settings(url, gallery_exact_up_to=2**31 - 1)) as database:
         try:
             spent, _ = await _search(database, probes, "exact searches")
@@ -83,7 +83,7 @@ async def _scan(url: str, probes: NDArray[np.float32]) -> float | None:
 
 
 async def _sessions(database: Database) -> list[psutil.Process]:
-    """The server's processes that answer in this database."""
+    """Return the server's processes of this database."""
     rows = await database.fetch(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
     )
@@ -91,13 +91,13 @@ async def _sessions(database: Database) -> list[psutil.Process]:
 
 
 def _seconds(sessions: Sequence[psutil.Process]) -> float:
-    """Of processor time."""
+    """Return the seconds of processor time."""
     times = [session.cpu_times() for session in sessions]
     return float(sum(spent.user + spent.system for spent in times))
 
 
 def exact(population: Population, people: int, probes: NDArray[np.float32]) -> Found:
-    """The nearest three of each probe, by comparing with everybody."""
+    """Return the nearest three of each probe by an exact search."""
     nearest = Nearest(probes, NEAREST)
     with tqdm(total=people, desc="exact answers", unit="patient") as bar:
         for first, persons in population.blocks(0, people):
@@ -107,7 +107,7 @@ def exact(population: Population, people: int, probes: NDArray[np.float32]) -> F
 
 
 async def _search(database: Database, probes: NDArray[np.float32], title: str) -> tuple[NDArray[np.float64], Found]:
-    """Milliseconds of each search as a service makes it, and the patients found."""
+    """Search as a service does. Return the milliseconds of each search, and the patients found."""
     gallery = PostgresGallery(database)
     spent, found = [], []
     for probe in tqdm(probes, desc=title, unit="search"):
@@ -119,7 +119,7 @@ async def _search(database: Database, probes: NDArray[np.float32], title: str) -
 
 
 def _recall(found: Found, truth: Found, depth: int) -> float:
-    """Share of the nearest so many that are among as many found."""
+    """Return the recall: the share of the nearest patients among as many found ones."""
     hits = [len(set(own[:depth]) & set(right[:depth])) / depth for own, right in zip(found, truth, strict=True)]
     return float(np.mean(hits))
 

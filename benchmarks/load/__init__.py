@@ -1,1 +1,1 @@
-"""Load and what it finds: the generator (Locust), its plans, statistics of its samples."""
+"""The load generator (Locust), its plans and its samples."""

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.load.generator`: Locust as a library; a JSON plan a line in, the samples as a line out.
+"""`python -m benchmarks.load.generator`: Locust as a library: read a JSON plan per line, write its samples as a line.
 
-Locust's FastHttpUser sends with geventhttpclient, whose parser is in C: at the rates that medical images allow (tens a
-second, each worth 20 ms or more of two cores) it costs about a hundredth of the machine, which is measured and printed
-with the results. It comes from PyPI, so that the bench needs nothing that a virtual environment cannot hold.
+Locust's FastHttpUser uses geventhttpclient, which parses in C. At tens of medical images a second, 20 ms or more of two
+cores each, it costs about a hundredth of the machine. That share is measured and printed with the results. Locust comes
+from PyPI, so the bench needs only a virtual environment.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from locust.exception import StopUser
 from benchmarks.load.plan import Plan, Sample
 
 PATIENCE_S = 60.0
-"""How long answers that are under way at the end are waited for in an open loop."""
+"""Seconds to wait at the end of an open loop for pending answers."""
 
 
 def run(plan: Plan) -> list[Sample]:
-    """Apply the load, and wait for the answers that are under way at its end."""
+    """Apply the load, and wait for pending answers at its end."""
     bodies: list[tuple[Any, str]] = [_form(Path(path), plan.fields) for path in plan.pictures]
     samples: list[Sample] = []
     turns, path = count(plan.first), urlsplit(plan.url).path
@@ -76,7 +76,7 @@ def _spend(environment: Environment, users: int) -> None:
 
 
 def _form(picture: Path, fields: Mapping[str, str]) -> tuple[bytes, str]:
-    """A multipart body and its content type; the name of the file stays here."""
+    """Return a multipart body and its content type. The file name is not sent."""
     boundary = uuid.uuid4().hex
     parts = [_part(boundary, f'name="{name}"', "", value.encode()) for name, value in fields.items()]
     named = f'name="file"; filename="image{picture.suffix}"'

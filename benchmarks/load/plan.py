@@ -1,4 +1,4 @@
-"""What the generator is told to do, and what it saw: plain data that travels as lines of JSON."""
+"""Plans for the generator and its samples: plain data, exchanged as lines of JSON."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Plan:
-    """One stretch of load. `rate` requests a second arrive whatever happens (open loop); None: closed loop."""
+    """One period of load. With a `rate`, requests arrive at that rate (open loop); None: closed loop."""
 
     url: str
     pictures: Sequence[str]
     seconds: float
     connections: int = 1
-    """Closed loop: callers that each wait for their answer. Open loop: connections at the most."""
+    """Closed loop: number of callers, each waiting for its answer. Open loop: maximum number of connections."""
     rate: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     """Form fields beside the picture."""
     local: bool = True
-    """For the floor, which has no form."""
+    """The form of the floor, which has no HTTP."""
     first: int = 0
-    """Which picture comes first."""
+    """Index of the first picture."""
     timeout_s: float = 30.0
 
 
 class Sample(NamedTuple):
-    """One request: seconds from the begin of the stretch at which it was due, seconds it took since, its status.
+    """One request: when it was due in seconds after the start, how long it took since then, and its status.
 
-    In an open loop it is due when the clock says so, not when the generator came to it: a server that stalls delays
-    those behind, and their waiting counts (no coordinated omission). Status 0: no answer.
+    In an open loop a request is due by the clock, not when the generator sends it. So if a server stalls, the waiting
+    of later requests counts (no coordinated omission). Status 0: no answer.
     """
 
     at: float
@@ -41,10 +41,10 @@ class Sample(NamedTuple):
 
 
 def answered(samples: Iterable[Sample]) -> list[float]:
-    """Seconds that those took who got their answer."""
+    """Return the seconds of the requests that were answered."""
     return [sample.took for sample in samples if sample.status == 200]
 
 
 def throughput(samples: Iterable[Sample], seconds: float) -> float:
-    """Answers a second, of those that came before the stretch of `seconds` ended."""
+    """Return the answers a second that came within `seconds`."""
     return sum(sample.status == 200 and sample.at + sample.took <= seconds for sample in samples) / seconds

@@ -1,4 +1,4 @@
-"""A process that applies plans: the generator, or the floor."""
+"""A process that executes plans: the generator, or the floor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATOR = "benchmarks.load.generator"
 
 
 class Worker:
-    """One such process, which lives through many plans."""
+    """A running process that executes one plan after the other."""
 
     def __init__(self, module: str = GENERATOR, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(  # noqa: S603
@@ -31,25 +31,25 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Id of the process."""
         return self._process.pid
 
     def begin(self, plan: Plan) -> None:
-        """Start a stretch of load; `finish` waits for what it found."""
+        """Start a period of load; `finish` waits for its samples."""
         if self._process.stdin is None:
             raise RuntimeError("the worker has no input")
         self._process.stdin.write(json.dumps(asdict(plan)) + "\n")
         self._process.stdin.flush()
 
     def finish(self) -> list[Sample]:
-        """The samples; RuntimeError where the process has died."""
+        """Return the samples. Raises RuntimeError if the process has died."""
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
             raise RuntimeError(f"the worker ended with status {self._process.wait()}")
         return [Sample(*sample) for sample in json.loads(line)]
 
     def run(self, plan: Plan) -> list[Sample]:
-        """Apply a plan."""
+        """Execute a plan and return its samples."""
         self.begin(plan)
         return self.finish()
 

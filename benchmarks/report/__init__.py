@@ -1,1 +1,1 @@
-"""From results to tables, plots and the page of the notebook."""
+"""Tables, plots and the notebook's page, from results."""

@@ -1,4 +1,4 @@
-"""The lines that the system is held to, and what was measured of each."""
+"""The targets of the system, and the measured values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GLOBAL, EVERYTHING = VARIANTS[False], VARIANTS[True]
 
 @dataclass(frozen=True)
 class Line:
-    """One line: what is compared, what it must be (`least` or `most`), what it is."""
+    """One target: the quantity, its limit (`least` or `most`), its value."""
 
     what: str
     value: Estimate
@@ -27,19 +27,19 @@ class Line:
 
     @property
     def held(self) -> bool:
-        """Whether the measured value satisfies it."""
+        """Whether the measured value reaches the target."""
         if self.least is not None and not self.value.value >= self.least:
             return False
         return self.most is None or self.value.value <= self.most
 
     @property
     def target(self) -> str:
-        """As words."""
+        """The target in words."""
         return f"at least {self.least:g}" if self.least is not None else f"at most {self.most:.3g}"
 
 
 def lines(results: Results) -> list[Line]:
-    """Every line for which there are results."""
+    """Return every target with results."""
     found: list[Line] = []
     if "comparison" in results:
         found += _throughput(results["comparison"])
@@ -114,7 +114,7 @@ def _soak(found: Results) -> Iterator[Line]:
     yield Line("soak: requests that failed", _exact(float(found["failed"])), most=0.0, unit="")
     low, high = found["slope_low"], found["slope_high"]
     flat = Estimate(found["slope"], low, high)
-    # indistinguishable from zero: the interval holds it; written as the bound that is nearest to zero
+    # zero lies in the interval: report the bound nearest to zero
     yield Line(
         "soak: slope of the memory, lower bound of its interval", flat._replace(value=low), most=0.0, unit="MB/min"
     )

@@ -1,4 +1,4 @@
-"""Plots of a comparison: throughput and latency of everybody, one bar each."""
+"""Plots of a comparison: throughput and latency, one bar for each system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEASURES = {"throughput": "requests per second", "p50": "median ms of one reques
 
 
 def draw(comparison: Results, folder: Path) -> list[Path]:
-    """One picture a variant; returns the files."""
+    """Draw one plot for each variant and return the files."""
     return [_variant(variant, found, folder) for variant, found in comparison.items()]
 
 

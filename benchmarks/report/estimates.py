@@ -20,7 +20,7 @@ class Estimate(NamedTuple):
 
 
 def ratio_of_medians(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """Median over median; the interval by bootstrap over rounds, which are paired: a noisy minute hits both."""
+    """Return the ratio of medians. The interval is by bootstrap over paired rounds: a noisy minute affects both."""
     a, b = np.asarray(above, float), np.asarray(below, float)
     drawn = np.random.default_rng(0).integers(0, len(a), (RESAMPLES, len(a)))
     resampled = np.median(a[drawn], axis=1) / np.median(b[drawn], axis=1)
@@ -29,13 +29,13 @@ def ratio_of_medians(above: Sequence[float], below: Sequence[float]) -> Estimate
 
 
 def slope(at: Sequence[float], values: Sequence[float]) -> Estimate:
-    """Theil-Sen slope of `values` over `at`: one outlier, such as a collector of garbage, does not move it."""
+    """Return the Theil-Sen slope of `values` over `at`. One outlier, such as a garbage collection, does not move it."""
     found = stats.theilslopes(values, at, alpha=0.95)
     return Estimate(float(found.slope), float(found.low_slope), float(found.high_slope))
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """p50, p95 and p99 in milliseconds; nan where there is nothing."""
+    """Return p50, p95 and p99 in milliseconds; nan if there are no samples."""
     if not seconds:
         return dict.fromkeys(("p50", "p95", "p99"), float("nan"))
     values = np.percentile(np.asarray(seconds), [50, 95, 99])

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Description of the machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, str]:
-    """Facts by name; nothing that names the machine itself."""
+    """Return facts by name, without the machine's name."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),

@@ -12,7 +12,7 @@ from benchmarks.systems.contenders import OURS, TITLES
 
 
 def page(results: Results) -> str:
-    """Every table for which there are results, under its heading."""
+    """Write every table with results, under its heading."""
     sections = [("The lines", acceptance(lines(results)))]
     for variant, found in results.get("comparison", {}).items():
         sections.append((f"Side by side: {variant}", contenders(found)))
@@ -34,13 +34,13 @@ def page(results: Results) -> str:
 
 
 def acceptance(found: Sequence[Line]) -> str:
-    """One row a line, with its 95 % interval where there is one."""
+    """Write one row for each target, with its 95 % interval if there is one."""
     rows = [[line.what, line.target, _estimate(line), "yes" if line.held else "**no**"] for line in found]
     return table(["what", "target", "measured", "held"], rows)
 
 
 def contenders(found: Results) -> str:
-    """One row each; ratios to our own in brackets."""
+    """Write one row for each system, with ratios to ours in brackets."""
     ours = float(np.median(found[OURS]["throughput"]))
     rows = []
     for name, of in found.items():
@@ -73,7 +73,7 @@ def callers(found: Results) -> str:
 
 
 def waits(comparison: Results) -> str:
-    """How long work waited for the threads of our processes, and how long it was in them."""
+    """Write how long work waited for the threads of our processes, and how long it ran in them."""
     rows = [
         [variant, name, *(f"{of[kind]:.2f}" for kind in ("queue", "inference"))]
         for variant, found in comparison.items()
@@ -83,7 +83,7 @@ def waits(comparison: Results) -> str:
 
 
 def memory(found: Results) -> str:
-    """One row a process, our own; one row for each peer."""
+    """Write one row for each of our processes, and one for each peer."""
     columns = list(found.values())
     rows = [["MedReID", name, *(f"{of[OURS][name]:.0f}" for of in columns)] for name in sorted(columns[0][OURS])]
     rows += [[TITLES[name], "all", *(f"{sum(of[name].values()):.0f}" for of in columns)] for name in columns[0]]
@@ -91,7 +91,7 @@ def memory(found: Results) -> str:
 
 
 def stages(found: Sequence[Results]) -> str:
-    """One row a stage, one column a modality."""
+    """Write one row for each stage, one column for each modality."""
     modalities = list(dict.fromkeys(entry["modality"] for entry in found))
     by_stage: dict[tuple[str, str], dict[str, float]] = {}
     for entry in found:
@@ -101,23 +101,23 @@ def stages(found: Sequence[Results]) -> str:
 
 
 def readiness(found: Results) -> str:
-    """One row a service."""
+    """Write one row for each service."""
     rows = [[name, f"{np.median(times):.2f}", f"{max(times):.2f}"] for name, times in found.items()]
     return table(["service", "median s", "slowest s"], rows)
 
 
 def sizing(found: Results) -> str:
-    """One row a process."""
+    """Write one row for each process."""
     return table(["process", "CPU ms"], [[name, f"{ms:.1f}"] for name, ms in sorted(found.items())])
 
 
 def machine(found: Results) -> str:
-    """One row a fact."""
+    """Write one row for each fact."""
     return table(["", ""], [[name, str(value)] for name, value in found.items()])
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; every column but the first is right-aligned."""
+    """Write a Markdown table. Every column but the first is right-aligned."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return "".join(f"| {' | '.join(str(cell) for cell in row)} |\n" for row in (headings, rule, *rows))
 

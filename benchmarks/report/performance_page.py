@@ -17,12 +17,12 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Every file of results in the folder, by its name."""
+    """Read every file of results in the folder, by name."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
 def replaced(text: str, results: str) -> str:
-    """The page with `results` between its markers; ValueError where it has none, or would lose what it tells."""
+    """Return the page with `results` between its markers. ValueError if it has none, or would lose a table."""
     before, begin, rest = text.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end:
@@ -34,14 +34,14 @@ def replaced(text: str, results: str) -> str:
 
 
 def _told(results: str) -> list[str]:
-    """The tables by their headings, and what the first one, of the lines to be held, has a line for."""
+    """Return the headings of the tables, and the names of the first table's targets."""
     _, *tables = f"\n{results}".split("\n### ")
     lines = [line for line in tables[0].splitlines() if line.startswith("|")] if tables else []
     return [table.splitlines()[0] for table in tables] + [line.split("|")[1].strip() for line in lines]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the tables, or put them into a page; 2 with a sentence where it has no place for them or tells more."""
+    """Print the tables, or put them into a page. Return 2 after a message if the page cannot take them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report.performance_page", description=__doc__)
     parser.add_argument("results", type=Path, help="folder with the files of results")
     parser.add_argument("--into", type=Path, help="a markdown file with the two marker comments")

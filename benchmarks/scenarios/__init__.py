@@ -1,1 +1,1 @@
-"""What is measured: one module for each scenario."""
+"""Scenarios, one module each."""

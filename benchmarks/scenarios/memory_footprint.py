@@ -1,4 +1,4 @@
-"""The memory of everybody, one after the other: side by side they would share the pages of their libraries."""
+"""Memory of every system, one after the other: side by side they would share the pages of their libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUSY, AT_REST = "busy", "at rest"
 
 
 def measure(workload: Workload, progress: Progress) -> dict[str, dict[str, dict[str, float]]]:
-    """Proportional set size in MB by contender and process: at the end of some load with everything on, and at rest."""
+    """Return the proportional set size in MB by system and process: after load with all features on, and at rest."""
     found: dict[str, dict[str, dict[str, float]]] = {BUSY: {}, AT_REST: {}}
     with Worker() as generator:
         for name in progress.track(NAMES, description="memory"):

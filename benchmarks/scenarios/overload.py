@@ -1,4 +1,4 @@
-"""More than can be served: what is still answered, how fast the rest is refused, and what others notice of it."""
+"""Overload: how much is still answered, how fast the rest is refused, and how other callers are affected."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from benchmarks.systems.medreid import running
 from benchmarks.workload import Workload
 
 TIMES = 3
-"""Arrivals, of the capacity."""
+"""Arrivals as a share of the capacity."""
 QUIET_SHARE = 0.3
-"""Arrivals of what counts as unloaded, and of the modalities that are not attacked, of the capacity."""
+"""Arrivals of the unloaded system and of the modalities that are not attacked, as a share of the capacity."""
 
 OF_ANOTHER, OF_THE_SAME = "attack_of_another_caller", "attack_of_the_same_caller"
-"""Who attacks one modality: with a key of its own, or with that of those who ask for the others."""
+"""The attacker of one modality: another key, or the key that is used for the other modalities."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ QUICK = Effort(capacity_s=5.0, quiet_s=5.0, overload_s=8.0, rest_s=3.0)
 
 
 def measure(workload: Workload, effort: Effort, progress: Progress) -> dict[str, Any]:
-    """With everything that the registry ships switched on."""
+    """Measure with all features of the registry on."""
     task = progress.add_task("starting", total=_seconds(effort))
     with running(workload.gallery, local=True) as ours, Worker() as generator, Worker() as other:
         system = of_ours(ours, generator)
@@ -100,7 +100,7 @@ def _flooded(system: Contender, workload: Workload, capacity: float, effort: Eff
 def _attacked(
     system: Contender, other: Worker, workload: Workload, *, usual: float, effort: Effort, attacker: Mapping[str, str]
 ) -> dict[str, Any]:
-    """One modality gets three times the capacity, with the attacker's key, while the others get what is usual."""
+    """Send one modality three times the capacity with the attacker's key, and the others their usual load."""
     victim = workload.modalities[0]
     rest = [p for p, name in zip(workload.pictures, workload.modalities, strict=True) if name != victim]
     before = answered(system.arrive(rest, effort.quiet_s, usual))

@@ -1,4 +1,4 @@
-"""Waiting apart from working, out of the metrics that our services keep of themselves."""
+"""Waiting and working times, from the metrics of our services."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.systems.medreid import Ours
 
 HISTOGRAMS = {"queue": "medreid_queue_wait_seconds", "inference": "medreid_inference_seconds"}
 Reading = Mapping[str, tuple[float, float]]
-"""Sum in seconds and count, by `service kind`."""
+"""Sum in seconds and count, by service and kind."""
 
 
 def read(ours: Ours) -> Reading:
-    """Every service's histograms until now."""
+    """Read the histograms of every service."""
     found: dict[str, tuple[float, float]] = {}
     with httpx.Client(trust_env=False, headers=ours.headers) as client:
         for service, address in ours.addresses.items():
@@ -27,7 +27,7 @@ def read(ours: Ours) -> Reading:
 
 
 def between(before: Reading, after: Reading) -> dict[str, dict[str, Any]]:
-    """Mean milliseconds a piece of work waited and took, by service, for those that worked."""
+    """Return the mean milliseconds of waiting and working, for every service that worked."""
     means: dict[str, dict[str, Any]] = {}
     for key, (total, count) in after.items():
         service, kind = key.rsplit(" ", 1)

@@ -1,4 +1,4 @@
-"""Everybody side by side: rounds in which each gets the same load in turn, so that what disturbs one disturbs all."""
+"""Side-by-side comparison: in each round every system gets the same load in turn, so disturbances affect all."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from benchmarks.systems.medreid import Ours, running
 from benchmarks.workload import Workload
 
 CALLERS = 8
-"""Of the closed loop: enough that every core of everybody's always has work."""
+"""Callers of the closed loop: enough to keep every core of every system busy."""
 OPEN_SHARE = 0.5
-"""Arrivals of the open loop, of the throughput of ours (of their own for those that are slower)."""
+"""Arrivals of the open loop, as a share of our throughput (for slower systems: of their own)."""
 VARIANTS = {False: "global stage", True: "everything"}
 WARM_UP_S = 1.5
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long everything is measured; seconds of one contender in one round."""
+    """Rounds, and seconds of one system in one round."""
 
     rounds: int
     throughput_s: float
@@ -36,11 +36,11 @@ class Effort:
     open_s: float
 
     def throughput_of(self, name: str) -> float:
-        """Seconds of one stretch: those who answer a few times a second get more, or counting them would be rough."""
+        """Return the seconds of one period: more for systems with a few answers a second, to count them well."""
         return self.throughput_s * (PATIENCE if name in KERAS else 1.0)
 
     def seconds(self, name: str) -> float:
-        """Of one contender in one variant."""
+        """Return the seconds of one system in one variant."""
         return WARM_UP_S + self.rounds * (self.throughput_of(name) + self.latency_s) + self.open_s
 
 
@@ -51,14 +51,14 @@ QUICK = Effort(rounds=2, throughput_s=2.0, latency_s=1.0, open_s=2.5)
 
 @dataclass
 class _Field:
-    """All contenders of one variant, and our system itself."""
+    """All systems of one variant, and ours."""
 
     ours: Ours
     contenders: Sequence[Contender]
 
 
 def compare(workload: Workload, effort: Effort, progress: Progress) -> dict[str, Any]:
-    """Results by variant and contender, as they go into the file of results."""
+    """Compare all systems. Return results by variant and system, as in the file of results."""
     with _everybody(workload, progress) as fields:
         total = sum(effort.seconds(contender.name) for field in fields.values() for contender in field.contenders)
         task = progress.add_task("measuring", total=total)
@@ -124,7 +124,7 @@ def _open_loop(
     capacity = {name: sorted(of["throughput"])[len(of["throughput"]) // 2] for name, of in found.items()}
     for contender in field.contenders:
         progress.update(task, description=f"constant arrivals: {contender.name}")
-        if contender.name != FLOOR:  # nothing arrives at a function
+        if contender.name != FLOOR:  # a function has no open loop
             rate = OPEN_SHARE * min(capacity[OURS], capacity[contender.name])
             before = queue_waits.read(field.ours) if contender.name == OURS else {}
             samples = contender.arrive(workload.pictures, effort.open_s, max(rate, 1 / effort.open_s))

@@ -1,4 +1,4 @@
-"""Processor time of one identification by process: how much of a core each service needs."""
+"""Processor time of one identification, by process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.workload import Workload
 from shared.modalities import load_registry
 
 FULL_S, QUICK_S = 10.0, 2.0
-"""Seconds of calls of each modality, one at a time."""
+"""Seconds of load for each modality, one at a time."""
 
 
 def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str, float]:
-    """CPU ms by process, over the identifications that it has a part in; the supervisor has none, but runs beside."""
+    """Return CPU ms by process, over the identifications that it takes part in. The supervisor only runs beside."""
     modalities = list(dict.fromkeys(workload.modalities))
     with running(workload.gallery, local=True) as ours, Worker() as generator:
         system = of_ours(ours, generator)
@@ -33,12 +33,12 @@ def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str,
 
 
 def _has_part(process: str, modality: str) -> bool:
-    """Of the modality services only its own."""
+    """Whether the process takes part: of the modality services only the modality's own."""
     return process.removesuffix("-service") not in load_registry().names or process == f"{modality}-service"
 
 
 def _cpu_ms(ours: Ours, system: Contender, pictures: list[str], seconds: float) -> dict[str, float]:
-    """By process, of one identification; the first calls, which fill caches, do not count."""
+    """Return CPU ms by process of one identification. The first calls, which fill caches, do not count."""
     system.saturate(pictures, seconds / 5, 1)
     before = _cpu_s(ours)
     done = len(answered(system.saturate(pictures, seconds, 1)))

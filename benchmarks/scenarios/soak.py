@@ -1,4 +1,4 @@
-"""Minutes of steady load: no error, and memory that does not grow."""
+"""Minutes of steady load, for errors and growth of memory."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from benchmarks.workload import Workload
 
 FULL_S, QUICK_S = 600.0, 20.0
 SHARE = 0.7
-"""Arrivals, of the capacity."""
+"""Arrivals as a share of the capacity."""
 SATURATED = 0.1
-"""Of the time, before: a service keeps what its busiest moment needed, so that moments as busy as any come first."""
+"""Share of the time at full load before: a service keeps the memory of its busiest moment."""
 WARM_UP = 0.2
-"""Share of the time in which caches fill: memory is measured, but the slope begins afterwards."""
+"""Share of the time in which caches fill. The slope begins afterwards."""
 INTERVAL_S = 4.0
 CAPACITY_S = 10.0
 
 
 def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str, Any]:
-    """With everything that the registry ships switched on."""
+    """Measure with all features of the registry on."""
     task = progress.add_task("saturating", total=seconds)
     with running(workload.gallery, local=True) as ours, Worker() as generator:
         system = of_ours(ours, generator)

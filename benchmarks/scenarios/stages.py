@@ -1,4 +1,4 @@
-"""Where each millisecond of one request goes: the pipeline by itself, and the way through our services."""
+"""Time of every stage of one request: in the pipeline alone, and through our services."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Times = dict[tuple[str, str], list[float]]
 
 
 def measure(workload: Workload) -> list[dict[str, Any]]:
-    """Median milliseconds of every stage, one request at a time."""
-    # a process of its own: numeric libraries read how many threads they may have when they are loaded
+    """Return the median milliseconds of every stage, one request at a time."""
+    # a separate process: numeric libraries read their number of threads when they are loaded
     with environment(FRUGAL), ProcessPoolExecutor(1, get_context("spawn")) as pool:
         alone = pool.submit(_pipeline, workload, in_doubt=False).result()
         in_doubt = pool.submit(_pipeline, workload, in_doubt=True).result()
@@ -56,9 +56,9 @@ def _pipeline(workload: Workload, *, in_doubt: bool) -> Times:
 
 
 def _services(ours: Ours, workload: Workload) -> Times:
-    """What the gateway says of itself in its answer, and what is left of what the caller waited.
+    """Return the gateway's own timings, and the rest of the caller's waiting.
 
-    The answer is written before its event goes to the audit trail, so the event is in what is left.
+    The rest includes the audit event, which is written after the timings.
     """
     times = _times()
     with httpx.Client(trust_env=False, headers=ours.headers, timeout=30.0) as client:

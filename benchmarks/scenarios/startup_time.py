@@ -1,4 +1,4 @@
-"""How long each service takes from the start of its process until it is ready."""
+"""Time from the start of each service's process until it is ready."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_S = 0.02
 
 
 def measure(workload: Workload, repeats: int, progress: Progress) -> dict[str, list[float]]:
-    """Seconds by service. Each is stopped in turn, and the supervisor starts it again."""
+    """Return seconds by service. Each is stopped in turn, and the supervisor starts it again."""
     with running(workload.gallery, local=True) as ours, httpx.Client(trust_env=False, timeout=1.0) as client:
         task = progress.add_task("restarting services", total=repeats * len(ours.addresses))
         found: dict[str, list[float]] = {name: [] for name in ours.addresses}

@@ -1,4 +1,4 @@
-"""Everything that is measured side by side: how each is started, and how it is asked."""
+"""The compared systems: how to start each, and how to send it load."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OURS, FLOOR, FLASK, FASTAPI = "ours", "floor", "flask", "fastapi"
 LITSERVE, LITSERVE_ONE, BENTOML, BENTOML_ONE = "litserve", "litserve-1", "bentoml", "bentoml-1"
 PEERS = (LITSERVE, BENTOML, LITSERVE_ONE, BENTOML_ONE, FASTAPI, FLASK)
 KERAS = (FLASK, FASTAPI)
-"""These leave the threads to TensorFlow; the others have one thread for each interpreter."""
+"""Peers that leave the threads to TensorFlow. The others have one thread for each interpreter."""
 TITLES = {
     OURS: "MedReID: gateway, COMPA, modality services, PostgreSQL",
     FLOOR: "the floor: the pipeline in one process, no HTTP",
@@ -50,7 +50,7 @@ Processes = Callable[[], Sequence[tuple[str, psutil.Process]]]
 
 @dataclass(frozen=True)
 class Contender:
-    """Somebody who answers. `plan` says where and with what beside the picture; how much is up to the methods."""
+    """A system under load. `plan` has its address and form; the methods add the amount of load."""
 
     name: str
     plan: Plan
@@ -63,25 +63,25 @@ class Contender:
         return self.worker.run(self.planned(pictures=pictures, seconds=seconds, connections=callers, first=first))
 
     def arrive(self, pictures: Sequence[str], seconds: float, rate: float, first: int = 0) -> list[Sample]:
-        """Open loop: `rate` requests a second, whatever becomes of them."""
+        """Open loop: `rate` requests a second, independent of the answers."""
         changes = {"pictures": pictures, "seconds": seconds, "rate": rate, "connections": CONNECTIONS, "first": first}
         return self.worker.run(self.planned(**changes))
 
     def planned(self, **changes: object) -> Plan:
-        """The plan with these changes."""
+        """Return the plan with these changes."""
         return Plan(**{**vars(self.plan), **changes})
 
     def cpu_seconds(self) -> dict[int, float]:
-        """User and system time until now, by process id."""
+        """Return user and system time until now, by process id."""
         return _each(self.processes(), lambda name, process: (process.pid, sum(process.cpu_times()[:2])))
 
     def memory_mb(self) -> dict[str, float]:
-        """Proportional set size, by name of the process."""
+        """Return the proportional set size in MB, by process name."""
         return _each(self.processes(), lambda name, process: (name, memory(process) / 1e6))
 
 
 def spent(before: Mapping[int, float], after: Mapping[int, float]) -> float:
-    """CPU seconds between two readings; a process that has started since has spent all of its own."""
+    """Return the CPU seconds between two readings. All time of a process that started since counts."""
     return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
 
 
@@ -100,13 +100,13 @@ def _each(
 
 
 def of_ours(ours: Ours, generator: Worker) -> Contender:
-    """Our system."""
+    """Return our system as a contender."""
     return Contender(OURS, Plan(ours.url, (), 0.0, headers=ours.headers), generator, ours.processes)
 
 
 @contextmanager
 def floors(gallery: Path) -> Iterator[dict[bool, Contender]]:
-    """The floor in a process of its own, without and with local verification."""
+    """Start the floor in a process of its own, without and with local verification."""
     with Worker("benchmarks.systems.peers.floor", {**FRUGAL, **QUIET, GALLERY_VARIABLE: str(gallery)}) as worker:
         process = psutil.Process(worker.pid)
         yield {
@@ -117,7 +117,7 @@ def floors(gallery: Path) -> Iterator[dict[bool, Contender]]:
 
 @contextmanager
 def peers(names: Sequence[str], gallery: Path, generator: Worker) -> Iterator[dict[bool, list[Contender]]]:
-    """The named peers, started together and ready, without and with local verification."""
+    """Start the named peers together and wait for them, without and with local verification."""
     with ExitStack() as stack:
         started = {name: stack.enter_context(_started(name, gallery)) for name in names}
         for name, (process, port) in started.items():

@@ -25,42 +25,42 @@ from shared.modalities import load_registry
 
 REGISTRY = Path("shared/modalities/registry.toml")
 UNLIMITED = {"MEDREID_REQUESTS_PER_MINUTE": "10000000", "MEDREID_LOG_LEVEL": "info"}
-"""One caller sends more than any one caller should be allowed to."""
+"""Requests a minute of one caller: the bench sends more than a caller usually may."""
 
 
 class Ours:
-    """The running system: gateway, COMPA, one service for each modality, PostgreSQL."""
+    """The running system: gateway, COMPA, one service for each modality, and PostgreSQL."""
 
     def __init__(self, system: System) -> None:
         self._system = system
 
     @property
     def url(self) -> str:
-        """Where images go."""
+        """Address of the identification route."""
         return f"{self._system.address}/v1/identify"
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """Of every service, by name."""
+        """Addresses of every service, by name."""
         return self._system.addresses
 
     @property
     def headers(self) -> dict[str, str]:
-        """The key."""
+        """Headers with the key."""
         return {"authorization": f"Bearer {self._system.admin_key}"}
 
     def headers_of_another(self) -> dict[str, str]:
-        """The key of another caller, who may identify."""
+        """Headers with the key of another caller, with the scope `identify`."""
         return {"authorization": f"Bearer {asyncio.run(_new_key(self._system.folder.database_url))}"}
 
     def processes(self) -> list[tuple[str, psutil.Process]]:
-        """Everything that runs for it, by name; the supervisor too, since the services share its pages."""
+        """All processes by name, the supervisor among them."""
         return list(find(self._system.folder))
 
 
 @contextmanager
 def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
-    """The system with the templates of `gallery`; `local` is whether it compares keypoints."""
+    """Run the system with the templates of `gallery`; `local` switches the comparison of keypoints."""
     name = "all" if local else "global"
     system = System(StateFolder(ROOT / f"system-{name}"), Console(quiet=True))
     with environment(UNLIMITED | ({} if local else {"MEDREID_REGISTRY": str(_without_local())})):
@@ -79,7 +79,7 @@ async def _new_key(url: Path) -> str:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for what is started meanwhile; the supervisor hands its own on."""
+    """Set variables for processes that are started meanwhile. The supervisor passes its own on."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:
@@ -90,7 +90,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _without_local() -> Path:
-    """The registry that ships with local verification switched off."""
+    """Return the shipped registry with local verification switched off."""
     shipped = REPOSITORY / REGISTRY
     path = ROOT / "registry-global.toml"
     ROOT.mkdir(parents=True, exist_ok=True)

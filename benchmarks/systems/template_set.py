@@ -1,4 +1,4 @@
-"""The gallery that everybody searches: the same templates in the memory of the peers and in our database."""
+"""The gallery of a run: the same templates in the memory of the peers and in our database."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Templates:
     local: Sequence[bytes]
 
     def patient(self, index: int) -> str:
-        """Made-up identifier."""
+        """Return an invented identifier."""
         return f"{self.digest[-6:]}-{index:06d}"
 
     def nearest(self, probe: Embedding, limit: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Indices and cosines of the `limit` most similar patients, best first: exact, by one matrix product."""
+        """Return indices and cosines of the `limit` most similar patients, best first, by one exact matrix product."""
         cosines = self.embeddings @ probe
         kept = np.argpartition(-cosines, min(limit, len(cosines) - 1))[:limit]
         order = kept[np.argsort(-cosines[kept])]
@@ -41,7 +41,7 @@ class Templates:
 
 
 def make_templates(modality: Modality, session: ModelSession, images: Iterable[Image]) -> Templates:
-    """One template per decoded image, local part included."""
+    """Make one template for each decoded image, with keypoints."""
     recipe, verifier = build_recipe(modality.recipe), LocalVerifier.from_modality(modality)
     embeddings, local = [], []
     for image in images:
@@ -52,7 +52,7 @@ def make_templates(modality: Modality, session: ModelSession, images: Iterable[I
 
 
 def save(path: Path, gallery: Mapping[str, Templates]) -> None:
-    """Everything into one npz file."""
+    """Save all templates to one npz file."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for name, templates in gallery.items():
         arrays[f"{name}.digest"] = np.array(templates.digest)
@@ -64,7 +64,7 @@ def save(path: Path, gallery: Mapping[str, Templates]) -> None:
 
 
 def load(path: Path) -> dict[str, Templates]:
-    """The inverse."""
+    """Load the templates of `save`."""
     with np.load(path, allow_pickle=False) as arrays:
         names = [key.removesuffix(".digest") for key in arrays.files if key.endswith(".digest")]
         return {name: _load_one(arrays, name) for name in names}
@@ -78,9 +78,9 @@ def _load_one(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Templates
 
 
 async def enrol(database_url: Path, gallery: Mapping[str, Templates]) -> None:
-    """Into the database of a running system, as the gateway would: one patient, one template.
+    """Enrol into the database of a running system as the gateway would: one template for each patient.
 
-    Ends with a checkpoint: the first one, which else comes after five minutes, takes some 2 MB once and for all.
+    A checkpoint follows, since the first one takes some 2 MB of memory for good. By itself it comes after five minutes.
     """
     async with open_database(DatabaseSettings(database_url_file=database_url)) as database:
         store = PostgresGallery(database)

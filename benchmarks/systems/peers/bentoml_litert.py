@@ -1,7 +1,7 @@
 """The LiteRT models behind BentoML.
 
-As its documentation recommends for a model that holds a core: as many workers as cores (what `workers="cpu_count"`
-gives), each with models of its own and one request at a time (`threads=1`). No adaptive batching, as for LitServe.
+Its documentation recommends one worker for each core (`workers="cpu_count"`) for a model that uses a core. Each worker
+has its own models and takes one request at a time (`threads=1`). No adaptive batching, as for LitServe.
 
     bentoml serve benchmarks.systems.peers.bentoml_litert:Identification --port PORT
 """

@@ -1,4 +1,4 @@
-"""The floor: the pipeline in one process without HTTP, a thread and interpreters of its own for every core.
+"""The floor: the pipeline in one process without HTTP, with a thread and interpreters for every core.
 
 `python -m benchmarks.systems.peers.floor` reads one JSON plan a line and answers one line each, as the load
 generator does.
@@ -22,7 +22,7 @@ CORES = len(os.sched_getaffinity(0))
 
 
 def run(plan: Plan, pipelines: list[Pipeline]) -> list[Sample]:
-    """As many threads as the plan has connections, each taking the next picture as soon as it is done with one."""
+    """Run one thread for each connection of the plan. Each takes the next picture when it has finished one."""
     pictures = [Path(path).read_bytes() for path in plan.pictures]
     turns, lock, samples = itertools.count(plan.first), threading.Lock(), list[Sample]()
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The same networks on Keras, asked by `model.predict`, as the prior work deploys them."""
+"""The same networks on Keras with `model.predict`, as the prior work deploys them."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class KerasNetwork:
 
     def __init__(self, network: Any) -> None:
         self._network = network
-        self.run(np.zeros((1, NETWORK_SIZE, NETWORK_SIZE, 3), np.uint8))  # traces the graph before anybody waits for it
+        self.run(np.zeros((1, NETWORK_SIZE, NETWORK_SIZE, 3), np.uint8))  # traces the graph before the first request
 
     def run(self, images: Pixels) -> NDArray[np.float32]:
-        """What `model.predict` gives."""
+        """Return the output of `model.predict`."""
         return np.asarray(self._network.predict(images.astype(np.float32), verbose=0), np.float32)
 
 
 class UntrainedPipeline(Pipeline):
-    """COMPA is asked, and takes its time; as its weights are random, the modalities take turns, as the pictures do."""
+    """A pipeline with random weights: COMPA runs, but the modalities alternate, as the pictures do."""
 
     def __init__(self, networks: Mapping[str, Network], gallery: Mapping[str, Templates]) -> None:
         super().__init__(networks, gallery)
         self._compa_network, self._turns = networks[COMPA], cycle(gallery)
 
     def classify(self, image: Image) -> str:
-        """The next modality."""
+        """Return the next modality."""
         self._compa_network.run(standard_view(image)[np.newaxis])
         return next(self._turns)
 
 
 def keras_pipeline() -> Pipeline:
-    """The networks of trained runs; where there is none of a model, one of the same shape with random weights."""
+    """Return the networks of trained runs. A missing one is replaced by one of the same shape with random weights."""
     gallery = gallery_of_environment()
     trained = {name: _trained(name) for name in network_names()}
     networks = {name: KerasNetwork(network or _untrained(name)) for name, network in trained.items()}
@@ -58,7 +58,7 @@ def keras_pipeline() -> Pipeline:
 
 
 def _trained(name: str) -> Any:
-    """The network of the last run; None where there is none, or it is not of the shape that ships."""
+    """Return the network of the last run; None if there is none, or if its shape differs from the shipped one."""
     path = REPOSITORY / "runs" / name / "model.keras"
     network = keras.models.load_model(path, compile=False) if path.is_file() else None
     ships = read_manifest(REPOSITORY / f"{name}-service").output_size
@@ -71,7 +71,7 @@ def _untrained(name: str) -> Any:
 
 
 def build_network(manifest: ModelManifest) -> Any:
-    """A network as the manifest describes it, with random weights.
+    """Build a network as the manifest describes it, with random weights.
 
     The averages of early depths, which take next to no time, are left out.
     """
@@ -84,14 +84,14 @@ def build_network(manifest: ModelManifest) -> Any:
 
 
 def _classifier(trunk: Any, dense: int, outputs: int) -> Any:
-    """COMPA: what its trunk costs is what it costs."""
+    """Build COMPA. Its cost is that of its trunk."""
     x = keras.layers.GlobalAveragePooling2D()(trunk.output)
     x = keras.layers.Dense(dense, activation="relu")(x)
     return keras.Model(trunk.input, keras.layers.Dense(outputs, activation="softmax")(x))
 
 
 def _trunk(name: str) -> Any:
-    """As `training.networks.backbones`, which cannot build EfficientNet-Lite0 without its file of weights."""
+    """Build a trunk as `training.networks.backbones` does, also without the weights of EfficientNet-Lite0."""
     inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), name="rgb")
     parts = [
         efficientnet_lite0(NETWORK_SIZE) if part == "efficientnet_lite0" else build_trunk(part, NETWORK_SIZE, None)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with random weights, for timing where the file of trained ones is not at hand.
+"""EfficientNet-Lite0 with random weights, for timing without the file of trained weights.
 
 EfficientNet-B0 (Tan & Le, ICML 2019, table 1) without squeeze-and-excitation and with ReLU6 in place of swish, as
 TensorFlow's EfficientNet-Lite defines it.
@@ -37,7 +37,7 @@ def efficientnet_lite0(size: int) -> Any:
 
 
 def _block(x: Any, kernel: int, expansion: int, channels: int, stride: int) -> Any:
-    """Inverted bottleneck; added to its input where the shapes agree."""
+    """Build an inverted bottleneck, added to its input if the shapes agree."""
     entered, y = x.shape[-1], x
     if expansion > 1:
         y = _activated(layers.Conv2D(expansion * entered, 1, use_bias=False)(y))

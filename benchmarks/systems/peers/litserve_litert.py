@@ -17,7 +17,7 @@ from benchmarks.systems.peers.peer_pipeline import WORKERS_VARIABLE, Pipeline, R
 
 
 class Identification(litserve.LitAPI):
-    """`setup` runs once in every worker; the other three for every request."""
+    """`setup` runs once in every worker, the other three methods for every request."""
 
     pipeline: Pipeline
 
@@ -27,11 +27,11 @@ class Identification(litserve.LitAPI):
         self.pipeline = litert_pipeline()
 
     def decode_request(self, request: Request) -> tuple[bytes, bool]:
-        """The picture, and whether keypoints are compared; LitServe puts the form in the place of the request."""
+        """Return the picture, and whether keypoints are compared. LitServe passes the form as the request."""
         return request["file"].file.read(), request["local"] == "1"
 
     def predict(self, asked: tuple[bytes, bool]) -> dict[str, Any]:
-        """The pipeline."""
+        """Run the pipeline."""
         data, local = asked
         try:
             return self.pipeline.identify(data, local=local)
@@ -39,7 +39,7 @@ class Identification(litserve.LitAPI):
             raise HTTPException(422, "no medical image") from None
 
     def encode_response(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """JSON as it is."""
+        """Return the JSON unchanged."""
         return answer
 
 

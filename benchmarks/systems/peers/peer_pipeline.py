@@ -1,4 +1,4 @@
-"""The pieces that all peers share: from uploaded bytes to the answer, in one call, in one thread."""
+"""The pipeline that all peers share: from uploaded bytes to the answer, in one call and one thread."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from shared.models.protocols import ModelSession, Pixels
 from shared.models.sessions import open_session
 
 GALLERY_VARIABLE = "MEDREID_BENCH_GALLERY"
-"""File of templates that a peer loads when it starts."""
+"""Environment variable: the file of templates that a peer loads at its start."""
 WORKERS_VARIABLE = "MEDREID_BENCH_WORKERS"
-"""Processes of a peer that can have several."""
+"""Environment variable: the number of processes of a peer."""
 TOP = 3
 
 Lap = Callable[[str], None]
-"""Told that everything since the last call was this stage."""
+"""Records the time since the last call under the name of a stage."""
 
 
 class Network(Protocol):
-    """What runs one network."""
+    """Runs one network."""
 
     def run(self, images: Pixels) -> NDArray[np.float32]:
         """Float32 (n, k) of uint8 (n, 224, 224, 3)."""
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Places in `Found`, the likeliest first, all (k,), and the probability that it is nobody."""
+    """Indices into `Found` by falling probability, all (k,), and the probability of a stranger."""
 
     order: NDArray[np.intp]
     probabilities: NDArray[np.float64]
@@ -66,7 +66,7 @@ class _Ranked:
 
 
 class Refused(Exception):
-    """COMPA knows the image as none of the modalities."""
+    """COMPA has refused the image."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _Identifier:
 class Pipeline:
     """Decode, classify, recipe, embed, search, compare keypoints, decide. Safe in as many threads as `networks` is.
 
-    `in_doubt` compares twenty candidates at least, as where none of the nearest three is clearly the person.
+    `in_doubt` always compares at least twenty candidates, as if none of the nearest three were clearly the person.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Pipeline:
         }
 
     def identify(self, data: bytes, *, local: bool, lap: Lap = lambda _: None) -> dict[str, Any]:
-        """What the gateway would answer, less the operational fields; Refused where COMPA refuses."""
+        """Return the gateway's answer without the operational fields. Raises Refused if COMPA refuses."""
         image = decode_image(data).pixels
         lap("decode")
         label = self.classify(image)
@@ -119,7 +119,7 @@ class Pipeline:
         return answer
 
     def classify(self, image: Image) -> str:
-        """The modality of an uint8 (h, w, 3) image; Refused where it has none."""
+        """Return the modality of a uint8 (h, w, 3) image. Raises Refused if it has none."""
         outputs = self._networks["compa"].run(standard_view(image)[np.newaxis])
         verdict = to_classification(outputs, self._compa)
         label = verdict.labels[int(np.argmax(verdict.probabilities[0]))]
@@ -128,7 +128,7 @@ class Pipeline:
         return label
 
     def _compare(self, known: _Identifier, verifier: LocalVerifier, view: Image, found: Found) -> None:
-        """Keypoints of the nearest, in the rounds of the service."""
+        """Compare the keypoints of the nearest, in the stages of the service's cascade."""
         probe, before = verifier.extract_probe([view]), 0
         for one in verifier.stages[self._first_round :]:
             further = slice(before, one.candidates)
@@ -173,22 +173,22 @@ def _answer(known: _Identifier, label: str, found: Found) -> dict[str, Any]:
 
 
 def network_names() -> tuple[str, ...]:
-    """COMPA and every modality of the registry: what a deployment has in memory, whatever is sent to it."""
+    """Return COMPA and every modality of the registry: a deployment has all of them in memory."""
     return ("compa", *load_registry().names)
 
 
 def litert_networks() -> dict[str, ModelSession]:
-    """All networks on LiteRT, one thread each: as the product ships them."""
+    """Load all networks on LiteRT with one thread each, as the product does."""
     return {name: open_session(REPOSITORY / f"{name}-service") for name in network_names()}
 
 
 def gallery_of_environment() -> dict[str, Templates]:
-    """The templates whose file the bench names; also keeps OpenCV to one thread per request, as the product does."""
+    """Load the templates that the bench names, and limit OpenCV to one thread per request, as the product does."""
     cv2.setNumThreads(1)
     return load(Path(os.environ[GALLERY_VARIABLE]))
 
 
 def litert_pipeline(gallery: Mapping[str, Templates] | None = None, *, in_doubt: bool = False) -> Pipeline:
-    """A pipeline with interpreters of its own."""
+    """Return a pipeline with its own interpreters."""
     templates = gallery_of_environment() if gallery is None else gallery
     return Pipeline(litert_networks(), templates, in_doubt=in_doubt)
