@@ -19,7 +19,7 @@ import numpy as np
 
 from shared.images.recipes import build_recipe
 from shared.modalities import load_registry
-from shared.models.litert import LiteRTSession
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import MODEL_FILE
 from shared.models.protocols import NETWORK_SIZE
 from training.data.bundle_manifest import read_manifest

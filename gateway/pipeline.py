@@ -181,7 +181,7 @@ class Pipeline:
         )
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
-        return (await self._threads.run(lambda _: function(), deadline_of_request())).value
+        return await self._threads.run(lambda _: function(), deadline_of_request())
 
 
 def _of_probes(modality: Modality, recipe: Recipe) -> Callable[[Image], Image]:

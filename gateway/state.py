@@ -11,7 +11,7 @@ from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.pipeline import Pipeline
 from gateway.services import Services
-from shared.gallery.interface import Gallery
+from shared.gallery.postgres import PostgresGallery
 from shared.modalities import Registry
 from shared.service.metrics import Metrics
 
@@ -24,7 +24,7 @@ class GatewayState:
     services: Services
     pipeline: Pipeline
     asker: Asker
-    gallery: Gallery
+    gallery: PostgresGallery
     audit: AuditTrail
     metrics: Metrics
 

@@ -30,8 +30,8 @@ async def classify(images: Images, model: Annotated[LoadedModel, Depends(loaded_
     """Probabilities over the modalities and `other`, per image; `accepted` is false where it should be refused."""
     if images.shape[1:3] != (NETWORK_SIZE, NETWORK_SIZE):
         raise InvalidInput(f"The images have the wrong size. Send {NETWORK_SIZE} x {NETWORK_SIZE} pixels.")
-    answered = await model.queue.run(lambda session: session.run(images), deadline_of_request())
-    return to_classification(answered.value, model.manifest)
+    outputs = await model.queue.run(lambda session: session.run(images), deadline_of_request())
+    return to_classification(outputs, model.manifest)
 
 
 def to_classification(outputs: NDArray[np.float32], manifest: ModelManifest) -> Classification:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import base64
+from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from shared.contracts.public import Digest, Message, PatientId, Probability, Subtype
 
@@ -18,6 +19,19 @@ REQUEST_ID_HEADER = "x-request-id"
 SERVICE_HEADER = "x-medreid-service"
 """Name of the service that the call is meant for. Addresses of replicas are used again, and an image of one modality
 must never be searched in the gallery of another: any other service refuses the call."""
+
+
+def _decoded(value: Any) -> Any:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+Base64InJson = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    PlainSerializer(lambda data: base64.b64encode(data).decode("ascii"), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "base64"}),
+]
+"""Bytes in Python, base64 in JSON."""
 
 
 class Classification(Message):
@@ -43,7 +57,7 @@ StrictThreshold = Annotated[
 
 
 class CandidateMessage(Message):
-    """One enrolled patient near the probe, with the calibrated probability of being the person."""
+    """One enrolled patient near the probe, with the calibrated probability that the probe shows this patient."""
 
     patient_id: PatientId
     image_id: str
@@ -52,44 +66,34 @@ class CandidateMessage(Message):
     probability: Probability
 
 
-class ServiceTimings(Message):
-    """Milliseconds inside a model service; `inference` includes finding keypoints, `search` comparing them."""
-
-    queue: float
-    inference: float
-    search: float
-
-
 class IdentifyAnswer(Message):
-    """Answer of `POST /v1/identify`: probabilities of all enrolled patients and of `unknown` sum to 1."""
+    """Answer of `POST /v1/identify`. The probabilities of all enrolled patients and of `unknown` sum to 1."""
 
     model: Digest
     enrolled_patients: Annotated[int, Field(ge=0)]
     matches: list[CandidateMessage]
     unknown_probability: Probability
     strict_threshold: StrictThreshold = None
-    timings_ms: ServiceTimings
 
 
 class VerifyAnswer(Message):
-    """Answer of `POST /v1/verify`: the claim that the probe is this patient, against everybody else."""
+    """Answer of `POST /v1/verify`: how probable it is that the probe shows the claimed patient."""
 
     model: Digest
     match: CandidateMessage
-    timings_ms: ServiceTimings
 
 
 class LocalTemplate(Message):
-    """Keypoints and their descriptors (shared.keypoints.packing): the local part of a template, at most 40 kB."""
+    """Packed keypoints (`shared.keypoints.packing`): the local part of a template, at most 40 kB."""
 
     kind: Literal["sift"] = "sift"
-    data: Base64Bytes
+    data: Base64InJson
 
 
 class TemplateMessage(Message):
     """One template, ready to be written to the gallery."""
 
-    embedding: Annotated[Base64Bytes, Field(description=f"{EMBEDDING_DIMENSION} little-endian float32, L2-normalised")]
+    embedding: Annotated[Base64InJson, Field(description=f"{EMBEDDING_DIMENSION} little-endian float32, L2-normalised")]
     local: LocalTemplate | None = None
     quality: Probability
 
@@ -99,7 +103,6 @@ class Templates(Message):
 
     model: Digest
     templates: list[TemplateMessage]
-    timings_ms: ServiceTimings
 
 
 class ModelDescription(Message):

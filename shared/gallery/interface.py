@@ -1,4 +1,4 @@
-"""What a gallery is: the templates of enrolled patients, searched by modality and model digest."""
+"""Records of the gallery: templates, candidates, patients, images, claims and receipts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from numpy.typing import NDArray
 Embedding = NDArray[np.float32]
 """float32 (256,), L2-normalised."""
 LEADERS, LEADING_IMAGES, LOCAL_IMAGES = 3, 12, 2
-"""Of the `LEADERS` nearest patients a search returns the local parts of up to `LEADING_IMAGES` images each, since the
-slice at the probe's level need not be the one with the nearest embedding; of those behind them, of `LOCAL_IMAGES`."""
+"""How many images of a candidate are compared by keypoints: up to `LEADING_IMAGES` of each of the `LEADERS` nearest
+patients, up to `LOCAL_IMAGES` of each other one. The slice at the probe's level may not have the nearest embedding, so
+leaders need more images."""
 
 IDEMPOTENCY_HOURS = 24
-"""How long a claim is remembered."""
+"""Hours that an idempotency claim is kept."""
 
 
 def local_images(rank: int) -> int:
-    """How many images of the patient at `rank`, counted from 0, take part with their local parts."""
+    """Return how many images of the patient at `rank` (from 0) are compared by keypoints."""
     return LEADING_IMAGES if rank < LEADERS else LOCAL_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One image's template. `local` holds packed keypoint descriptors, or None where that part is off."""
+    """The template of one image. `local` holds packed keypoints, or None without local verification.
+
+    `quality` is 0 to 1 (`shared.images.quality`).
+    """
 
     modality: str
     model_digest: str
@@ -38,9 +42,9 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class GalleryCandidate:
-    """One patient near a probe, by the most similar of the patient's images.
+    """One patient near a probe, with the most similar image and its cosine similarity (-1 to 1).
 
-    `local` holds the local parts of the `local_images` most similar ones, as far as they have one and were asked for.
+    `local` holds the local parts of up to `local_images` most similar images, if the search was asked for them.
     """
 
     patient_id: str
@@ -51,7 +55,7 @@ class GalleryCandidate:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Neighbours, most similar first, and how many patients were searched."""
+    """Candidates, most similar first, and the number of patients that were searched."""
 
     candidates: Sequence[GalleryCandidate]
     enrolled_patients: int
@@ -59,7 +63,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One enrolled image without its template."""
+    """The metadata of one enrolled image."""
 
     image_id: str
     modality: str
@@ -72,7 +76,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class PatientRecord:
-    """One patient with the imaging history in time order (acquired_at, else enrolled_at)."""
+    """One patient with all images in time order (`acquired_at`, else `enrolled_at`)."""
 
     patient_id: str
     created_at: datetime
@@ -81,7 +85,7 @@ class PatientRecord:
 
 @dataclass(frozen=True, slots=True)
 class PatientLine:
-    """One patient in a list."""
+    """One patient in the list of patients."""
 
     patient_id: str
     created_at: datetime
@@ -109,7 +113,7 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class ModalityCount:
-    """How much is enrolled under one modality and model digest."""
+    """The number of patients and images of one modality and model digest."""
 
     modality: str
     model_digest: str
@@ -117,63 +121,27 @@ class ModalityCount:
     images: int
 
 
-class Gallery(Protocol):
-    """Everything the services ask of the gallery.
+class GalleryReader(Protocol):
+    """The part of a gallery that identification uses.
 
-    Every method raises `shared.errors.DatabaseUnavailable` where the store does not answer: an outage is never an
+    Every method raises `shared.errors.DatabaseUnavailable` if the database does not answer. An outage is never an
     empty result.
     """
-
-    async def ping(self) -> None:
-        """Return where the store answers and is migrated."""
 
     async def search(
         self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
     ) -> SearchResult:
-        """The `limit` nearest patients among templates of exactly this modality and digest (cosine similarity).
+        """Return the `limit` nearest patients among templates of this modality and digest, by cosine similarity.
 
-        The first `with_local` of them come with local parts.
+        The first `with_local` of them come with local parts. Patients of equal similarity are ordered by identifier.
         """
 
     async def local(
         self, modality: str, model_digest: str, embedding: Embedding, patient_ids: Sequence[str]
     ) -> Sequence[tuple[bytes, ...]]:
-        """Per patient the local parts of the `LOCAL_IMAGES` most similar images; none of whom is not enrolled."""
+        """Return, per patient, the local parts of the `LOCAL_IMAGES` most similar images; none if not enrolled."""
 
     async def find(
         self, modality: str, model_digest: str, embedding: Embedding, patient_id: str
     ) -> GalleryCandidate | None:
-        """The patient's best image against the probe, or None where the patient has none there."""
-
-    async def enrol(
-        self,
-        patient_id: str,
-        templates: Sequence[Template],
-        *,
-        reference: str | None = None,
-        acquired_at: datetime | None = None,
-        idempotency: IdempotencyClaim | None = None,
-    ) -> Sequence[ImageRecord]:
-        """Store all templates in one transaction, creating the patient where needed; searchable on return.
-
-        With a claim seen before, returns what the first request stored; with another fingerprint raises
-        `shared.errors.Conflict`.
-        """
-
-    async def replay(self, claim: IdempotencyClaim) -> Sequence[ImageRecord] | None:
-        """What this claim stored before, or None; raises `shared.errors.Conflict` as `enrol` does."""
-
-    async def patients(self, after: str | None, limit: int) -> Sequence[PatientLine]:
-        """Up to `limit` patients in patient_id order, those after `after`."""
-
-    async def patient(self, patient_id: str) -> PatientRecord:
-        """One patient; raises `shared.errors.NotFound`."""
-
-    async def erase(self, patient_id: str) -> Erasure:
-        """Remove everything of the patient from every table; raises `shared.errors.NotFound`."""
-
-    async def erase_image(self, patient_id: str, image_id: str) -> None:
-        """Remove one image; raises `shared.errors.NotFound`."""
-
-    async def counts(self) -> Sequence[ModalityCount]:
-        """Enrolled patients and images per modality and digest."""
+        """Return the patient's image that is most similar to the probe, or None if the patient has none."""

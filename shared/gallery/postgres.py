@@ -27,7 +27,6 @@ from shared.gallery.interface import (
     SearchResult,
     Template,
 )
-from shared.gallery.partitions import create_partitions
 from shared.gallery.vector_search import Partition, Search, find_partition, search_partition
 from shared.ulid import new_ulid
 
@@ -47,44 +46,47 @@ SELECT patient_id, ARRAY(
 FROM patients WHERE patient_id = ANY(%(patients)s)
 """
 IMAGE_COLUMNS = "image_id, modality, model_digest, quality, reference, acquired_at, enrolled_at"
-REMEMBERED_S = 1.0
+PARTITION_CACHE_S = 1.0
+"""Seconds that the counts of a partition are reused. They only choose between scan and index."""
 
 
 class PostgresGallery:
-    """Implements `shared.gallery.interface.Gallery`."""
+    """Templates of enrolled patients; implements `shared.gallery.interface.GalleryReader`.
+
+    Every method raises `shared.errors.DatabaseUnavailable` if the database does not answer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[tuple[str, str], tuple[float, Partition]] = {}
 
     async def ping(self) -> None:
-        """Return where the store answers and is migrated."""
+        """Return if the database answers and has the current schema."""
         await self._database.ping()
 
     async def search(
         self, modality: str, model_digest: str, embedding: Embedding, limit: int, with_local: int = 0
     ) -> SearchResult:
-        """Exact up to `gallery_exact_up_to` images there; beyond, an index names the candidates."""
+        """Search exactly up to `gallery_exact_up_to` images; an index preselects candidates in larger partitions."""
         async with self._database.session() as connection:
-            space = await self._space(connection, modality, model_digest)
-            if space is None:
+            partition = await self._partition(connection, modality, model_digest)
+            if partition is None:
                 return SearchResult([], 0)
             exact_up_to = self._database.settings.gallery_exact_up_to
-            return await search_partition(connection, space, Search(embedding, limit, with_local), exact_up_to)
+            return await search_partition(connection, partition, Search(embedding, limit, with_local), exact_up_to)
 
-    async def _space(self, connection: Connection, modality: str, model_digest: str) -> Partition | None:
-        """Which table it is does not change, and its counts only say how to search: they may be a second old."""
-        until, space = self._known.get((modality, model_digest), (0.0, None))
-        if space is None or until < time.monotonic():
-            space = await find_partition(connection, modality, model_digest)
-            if space is not None:
-                self._known[modality, model_digest] = time.monotonic() + REMEMBERED_S, space
-        return space
+    async def _partition(self, connection: Connection, modality: str, model_digest: str) -> Partition | None:
+        until, partition = self._known.get((modality, model_digest), (0.0, None))
+        if partition is None or until < time.monotonic():
+            partition = await find_partition(connection, modality, model_digest)
+            if partition is not None:
+                self._known[modality, model_digest] = time.monotonic() + PARTITION_CACHE_S, partition
+        return partition
 
     async def local(
         self, modality: str, model_digest: str, embedding: Embedding, patient_ids: Sequence[str]
     ) -> Sequence[tuple[bytes, ...]]:
-        """Per patient, those of the most similar images."""
+        """Return, per patient, the local parts of the `LOCAL_IMAGES` most similar images."""
         asked = {"probe": embedding, "modality": modality, "digest": model_digest, "patients": list(patient_ids)}
         async with self._database.session() as connection:
             cursor = connection.cursor(binary=True)  # as in a search
@@ -95,7 +97,7 @@ class PostgresGallery:
     async def find(
         self, modality: str, model_digest: str, embedding: Embedding, patient_id: str
     ) -> GalleryCandidate | None:
-        """The patient's best image against the probe."""
+        """Return the patient's image that is most similar to the probe, or None."""
         asked = {"probe": embedding, "modality": modality, "digest": model_digest, "patient": patient_id}
         rows = await self._database.fetch(FIND, {**asked, "images": LEADING_IMAGES})
         local = tuple(row[3] for row in rows if row[3] is not None)
@@ -110,13 +112,17 @@ class PostgresGallery:
         acquired_at: datetime | None = None,
         idempotency: IdempotencyClaim | None = None,
     ) -> Sequence[ImageRecord]:
-        """One transaction; a claim that another request made meanwhile rolls this one back and replays that one."""
+        """Store all templates in one transaction and create the patient if needed. Searchable on return.
+
+        With a claim that was seen before, return what the first request stored. Raises `shared.errors.Conflict` if
+        the claim's fingerprint differs from the first one.
+        """
         await create_partitions(self._database, templates)
         while True:
             stored = await self.replay(idempotency) if idempotency is not None else None
             if stored is not None:
                 return stored
-            with suppress(_ClaimedBefore):
+            with suppress(_ClaimedBefore):  # another request made the claim meanwhile: replay that one
                 return await self._store(patient_id, templates, reference, acquired_at, idempotency)
 
     async def _store(
@@ -140,7 +146,7 @@ class PostgresGallery:
             return await _images(connection, image_ids)
 
     async def replay(self, claim: IdempotencyClaim) -> Sequence[ImageRecord] | None:
-        """What this claim stored before."""
+        """Return what this claim stored, or None. Raises `shared.errors.Conflict` as `enrol` does."""
         async with self._database.connection() as connection:
             await connection.execute(
                 "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => %s)", [IDEMPOTENCY_HOURS]
@@ -157,7 +163,7 @@ class PostgresGallery:
             return await _images(connection, row[1])
 
     async def patients(self, after: str | None, limit: int) -> Sequence[PatientLine]:
-        """Keyset paging by the bytes of patient_id."""
+        """Return up to `limit` patients behind `after`, in byte order of patient_id."""
         rows = await self._database.fetch(
             """
             SELECT p.patient_id, p.created_at, count(t.image_id),
@@ -172,7 +178,7 @@ class PostgresGallery:
         return [PatientLine(*row) for row in rows]
 
     async def patient(self, patient_id: str) -> PatientRecord:
-        """One patient with the history."""
+        """Return one patient with all images. Raises `shared.errors.NotFound`."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(
                 "SELECT patient_key, created_at FROM patients WHERE patient_id = %s", [patient_id]
@@ -189,7 +195,10 @@ class PostgresGallery:
         return PatientRecord(patient_id, row[1], images)
 
     async def erase(self, patient_id: str) -> Erasure:
-        """Delete the patient; templates and idempotency records go with it, audit events no longer name anybody."""
+        """Delete the patient with templates and claims. Audit events then name no patient.
+
+        Raises `shared.errors.NotFound`.
+        """
         async with self._database.connection() as connection:
             cursor = await connection.execute(
                 "SELECT patient_key FROM patients WHERE patient_id = %s FOR UPDATE", [patient_id]
@@ -207,7 +216,7 @@ class PostgresGallery:
         return erasure
 
     async def erase_image(self, patient_id: str, image_id: str) -> None:
-        """Remove one image; a patient without images stays, with an empty history, until erased."""
+        """Delete one image. A patient without images stays until erased. Raises `shared.errors.NotFound`."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(
                 "SELECT patient_key FROM patients WHERE patient_id = %s FOR NO KEY UPDATE", [patient_id]
@@ -224,7 +233,7 @@ class PostgresGallery:
             )
 
     async def counts(self) -> Sequence[ModalityCount]:
-        """Enrolled patients and images per modality and digest."""
+        """Return enrolled patients and images per modality and digest."""
         rows = await self._database.fetch(
             "SELECT modality, model_digest, sum(patients)::bigint, sum(images)::bigint FROM spaces JOIN tallies"
             " USING (space) GROUP BY modality, model_digest HAVING sum(images) > 0"
@@ -232,12 +241,23 @@ class PostgresGallery:
         return [ModalityCount(*row) for row in rows]
 
 
+async def create_partitions(database: Database, templates: Sequence[Template]) -> None:
+    """Create the partitions that these templates need and that do not exist.
+
+    Each one has its own transaction, which holds no other lock: so parallel enrolments cannot deadlock.
+    """
+    wanted = {(template.modality, template.model_digest) for template in templates}
+    known = {tuple(row) for row in await database.fetch("SELECT modality, model_digest FROM spaces")}
+    for partition in sorted(wanted - known):
+        await database.fetch("SELECT index_space(open_space(%s, %s))", partition)
+
+
 class _ClaimedBefore(Exception):
-    """Rolls an enrolment back whose claim another one holds."""
+    """Rolls back an enrolment if another one holds its claim."""
 
 
 async def _patient_key(connection: Connection, patient_id: str) -> Any:
-    """The key of a patient who is created where needed; the row stays locked, so that no erasure comes between."""
+    """Return the patient's key, creating the patient if needed. The row stays locked against a parallel erasure."""
     cursor = await connection.execute(
         "INSERT INTO patients (patient_id) VALUES (%s)"
         " ON CONFLICT (patient_id) DO UPDATE SET patient_id = excluded.patient_id RETURNING patient_key",
@@ -248,7 +268,7 @@ async def _patient_key(connection: Connection, patient_id: str) -> Any:
 
 
 async def _insert(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """In one statement, because a trigger counts after each."""
+    """Insert all rows by one statement, because a trigger counts after each statement."""
     if rows:
         row = SQL("(%s, %s, %s, %s, %s, %s, %s, %s, %s)")
         statement = SQL(

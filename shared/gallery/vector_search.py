@@ -1,9 +1,9 @@
-"""The search in PostgreSQL: an index names candidates, the embeddings themselves decide.
+"""Nearest-neighbour search in PostgreSQL: an index preselects images, exact cosines decide.
 
-Templates of one modality and model digest are a table of their own, a *space* (migration 0002). Small spaces are
-scanned. In large ones an HNSW index (Malkov & Yashunin 2018, arXiv:1603.09320) over half-precision copies of the
-embeddings names the images that are probably nearest. Either way the best patients are taken out of these, and the
-float32 cosines of all their images put them in order.
+Templates of one modality and model digest have their own table, a partition (`spaces` in migration 0002). Small
+partitions are scanned. In large ones, an HNSW index (Malkov & Yashunin 2018, arXiv:1603.09320) over half-precision
+embeddings preselects the nearest images. The patients of these images are then ordered by the float32 cosines of all
+their images.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from dataclasses import dataclass
 from shared.database.connections import Connection
 from shared.gallery.interface import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Embedding, GalleryCandidate, SearchResult
 
-MOST_CANDIDATES = 10_000
-"""Images that the index names at most; a search that needs more to find patients enough scans."""
+MAX_INDEX_IMAGES = 10_000
+"""Most images that the index preselects. A search that needs more scans the partition."""
 WIDENING = 4
+"""Factor by which a search that found too few patients preselects more images."""
 
-SPACE = """
+FIND_PARTITION = """
 SELECT space, sum(patients)::bigint, sum(images)::bigint FROM spaces JOIN tallies USING (space)
 WHERE modality = %s AND model_digest = %s GROUP BY space
 """
-# Embeddings have unit length, so the inner product is the cosine; <#> is its negative, for ascending order.
+# Embeddings have unit length, so the inner product is the cosine. <#> is its negative, for ascending order.
 ALL_IMAGES = "SELECT patient_key, embedding <#> %(probe)s AS distance FROM {table}"
-# The expression is the one that is indexed; what it orders is measured anew.
+# ORDER BY must be the indexed expression. Exact cosines come later.
 NEAREST_BY_INDEX = """
 SELECT patient_key, embedding <#> %(probe)s AS distance FROM {table}
 ORDER BY (embedding::halfvec(256)) <#> %(probe)s::halfvec(256) LIMIT {images}
 """
-# WITH TIES, so that those who are cut off are not the first of equals by identifier; the last LIMIT settles that.
+# WITH TIES keeps all patients of equal similarity; the last LIMIT takes the first of them by identifier.
 SEARCH = """
 WITH candidates AS ({candidates}), named AS (
     SELECT patient_key FROM candidates GROUP BY patient_key
@@ -56,7 +57,7 @@ ORDER BY rank
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One modality of one model: the number of its table, and how much is enrolled there."""
+    """The templates of one modality and model digest: the number of their table, and counts."""
 
     number: int
     patients: int
@@ -65,7 +66,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is asked for; see `shared.gallery.interface.Gallery.search`."""
+    """Arguments of `shared.gallery.interface.GalleryReader.search`."""
 
     probe: Embedding
     limit: int
@@ -73,44 +74,47 @@ class Search:
 
 
 async def find_partition(connection: Connection, modality: str, model_digest: str) -> Partition | None:
-    """The space with its counts, or None where nothing was ever enrolled."""
-    cursor = await connection.execute(SPACE, [modality, model_digest])
+    """Return the partition with its counts, or None if nothing was ever enrolled there."""
+    cursor = await connection.execute(FIND_PARTITION, [modality, model_digest])
     row = await cursor.fetchone()
     return Partition(*row) if row else None
 
 
-async def search_partition(connection: Connection, space: Partition, asked: Search, exact_up_to: int) -> SearchResult:
-    """The nearest patients of a space; the count is of the same snapshot.
+async def search_partition(
+    connection: Connection, partition: Partition, asked: Search, exact_up_to: int
+) -> SearchResult:
+    """Return the nearest patients of a partition, and the count of patients in the same snapshot.
 
-    Where some patients have very many images, the candidates may be of too few patients: then there are more of them.
+    If some patients have very many images, the preselected images may belong to too few patients. Then the search
+    repeats with more images.
     """
-    candidates = _enough(space, asked.limit) if space.images > exact_up_to else None
+    images = _preselected(partition, asked.limit) if partition.images > exact_up_to else None
     while True:
-        result = await _search(connection, space, asked, candidates)
-        if candidates is None or len(result.candidates) >= min(asked.limit, result.enrolled_patients):
+        result = await _search(connection, partition, asked, images)
+        if images is None or len(result.candidates) >= min(asked.limit, result.enrolled_patients):
             return result
-        candidates = candidates * WIDENING if candidates * WIDENING <= MOST_CANDIDATES else None
+        images = images * WIDENING if images * WIDENING <= MAX_INDEX_IMAGES else None
 
 
-def _enough(space: Partition, limit: int) -> int:
-    """Images that are probably of `limit` patients: twice as many as so many patients have on average."""
-    return min(-(-2 * limit * space.images // max(space.patients, 1)), MOST_CANDIDATES)
+def _preselected(partition: Partition, limit: int) -> int:
+    """Return how many images to preselect: twice as many as `limit` patients have on average."""
+    return min(-(-2 * limit * partition.images // max(partition.patients, 1)), MAX_INDEX_IMAGES)
 
 
-async def _search(connection: Connection, space: Partition, asked: Search, images: int | None) -> SearchResult:
-    """Out of so many candidates, or of all (None)."""
-    table = f"templates_{space.number}"
+async def _search(connection: Connection, partition: Partition, asked: Search, images: int | None) -> SearchResult:
+    """Search `images` preselected images, or all (None)."""
+    table = f"templates_{partition.number}"
     candidates = (ALL_IMAGES if images is None else NEAREST_BY_INDEX).format(table=table, images=images)
     query = SEARCH.format(
         candidates=candidates,
         table=table,
-        space=space.number,
+        space=partition.number,
         leaders=LEADERS,
         leading_images=LEADING_IMAGES,
         local_images=LOCAL_IMAGES,
     )
     parameters = {"probe": asked.probe, "limit": asked.limit, "with_local": asked.with_local}
-    cursor = connection.cursor(binary=True)  # keypoints as they are: as text they are twice as long
+    cursor = connection.cursor(binary=True)  # keypoints as text would be twice as long
     rows = await (await cursor.execute(query.encode(), parameters)).fetchall()
     neighbours = [
         GalleryCandidate(row[0], row[1], row[2], tuple(part for part in row[3] or () if part)) for row in rows

@@ -1,4 +1,4 @@
-"""The identification services: whose image is it?"""
+"""The identification service of one modality: which enrolled patient does an image show?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
-from starlette.responses import Response
 
-from shared.contracts.internal import NPY_MEDIA_TYPE, IdentifyAnswer, ModelDescription, Templates, VerifyAnswer
+from shared.contracts.internal import IdentifyAnswer, ModelDescription, Templates, VerifyAnswer
 from shared.contracts.public import PatientId
 from shared.database.connections import open_database
 from shared.database.settings import DatabaseSettings
@@ -24,13 +23,7 @@ from shared.modalities.settings import RegistrySettings
 from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.context import deadline_of_request
 from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model
-from shared.service.npy_body import (
-    GALLERY_ERRORS,
-    MODEL_ERRORS,
-    NPY_BODY,
-    Images,
-    npy_response,
-)
+from shared.service.npy_body import GALLERY_ERRORS, MODEL_ERRORS, NPY_BODY, Images
 
 router = APIRouter(prefix="/v1", tags=["identification"])
 
@@ -43,40 +36,29 @@ async def _matcher(request: Request) -> Matcher:
 TheMatcher = Annotated[Matcher, Depends(_matcher)]
 
 
-@router.post(
-    "/embed",
-    responses={**responses(*MODEL_ERRORS), 200: {"content": {NPY_MEDIA_TYPE: {}}}},
-    openapi_extra=NPY_BODY,
-    response_class=Response,
-)
-async def embed(images: Images, matcher: TheMatcher) -> Response:
-    """Embeddings, npy float32 (n, 256), L2-normalised."""
-    return npy_response((await matcher.embed(images, deadline_of_request())).value)
-
-
 @router.post("/identify", responses=responses(*GALLERY_ERRORS), openapi_extra=NPY_BODY)
 async def identify(
     images: Images, matcher: TheMatcher, top_k: Annotated[int, Query(ge=1, le=10)] = 3
 ) -> IdentifyAnswer:
-    """Candidates for one probe (all images of the body), with the probability of nobody enrolled."""
+    """Candidates for one probe (all images of the body), and the probability that the patient is not enrolled."""
     return await matcher.identify(images, top_k, deadline_of_request())
 
 
 @router.post("/verify", responses=responses(*GALLERY_ERRORS, NotFound), openapi_extra=NPY_BODY)
 async def verify(images: Images, patient_id: Annotated[PatientId, Query()], matcher: TheMatcher) -> VerifyAnswer:
-    """The claim that the probe is this patient."""
+    """How probable it is that the probe shows the claimed patient."""
     return await matcher.verify(images, patient_id, deadline_of_request())
 
 
 @router.post("/templates", responses=responses(*MODEL_ERRORS), openapi_extra=NPY_BODY)
 async def templates(images: Images, matcher: TheMatcher) -> Templates:
-    """One template per image; the gateway enrols them."""
+    """One template per image, for the gateway to enrol."""
     return await matcher.templates(images, deadline_of_request())
 
 
 @router.get("/model")
 async def model(loaded: Annotated[LoadedModel, Depends(loaded_model)]) -> ModelDescription:
-    """Which model answers, and its threshold of the operating point `strict`."""
+    """The digest of the loaded model, and its threshold of the operating point `strict`."""
     manifest = loaded.manifest
     return ModelDescription(modality=manifest.name, model=manifest.digest, strict_threshold=manifest.strict_threshold)
 
@@ -86,10 +68,10 @@ def create_identification_app(
     settings: ModelServiceSettings | None = None,
     database_settings: DatabaseSettings | None = None,
 ) -> FastAPI:
-    """The application over a model folder.
+    """Return the application that serves the model of a folder.
 
-    ValueError where the folder holds no calibrated identifier, or one of another recipe than the registry's: templates
-    and probes would be of different pictures under one digest.
+    Raises ValueError if the folder holds no calibrated identifier. Raises it too if the model's recipe is not the
+    registry's: then templates and probes of one digest would come from different images.
     """
     settings = settings or ModelServiceSettings()
     frame = ServiceFrame(settings)
@@ -123,7 +105,7 @@ def create_identification_app(
     description = ServiceDescription(
         name=name,
         title=name,
-        description="Finds whose image it is among enrolled patients. Internal: the gateway calls it.",
+        description="Finds the enrolled patient that an image shows. Internal: the gateway calls it.",
         lifespan=lifespan,
         routers=[router],
         checks=checks,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidInput
-from shared.models.protocols import Pixels
+from shared.images.views import ImageBatch
 
 _MAGIC: Final = b"\x93NUMPY\x01\x00"
 _PREFIX_LENGTH: Final = len(_MAGIC) + 2
@@ -43,7 +43,7 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def decode(data: bytes, max_images: int, max_side: int) -> Pixels:
+def decode(data: bytes, max_images: int, max_side: int) -> ImageBatch:
     """The images of an npy file, uint8 (n, h, w, 3) with 1 <= n <= max_images and 1 <= h, w <= max_side.
 
     The result is a read-only view of `data`: nothing is copied, and nothing is allocated for what the header claims.

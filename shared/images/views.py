@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.protocols import NETWORK_SIZE, Pixels
+from shared.models.protocols import NETWORK_SIZE, NetworkInput
 
 Image = NDArray[np.uint8]
 """uint8 (h, w, 3), RGB, 0-255."""
+ImageBatch = NDArray[np.uint8]
+"""uint8 (n, h, w, 3), RGB, 0-255: n images of one size."""
 
 
 def square_view(image: Image, size: int) -> Image:
@@ -35,7 +37,7 @@ def standard_view(image: Image) -> Image:
     return square_view(image, NETWORK_SIZE)
 
 
-def network_view(images: Pixels) -> Pixels:
+def network_view(images: ImageBatch) -> NetworkInput:
     """uint8 (n, 224, 224, 3): the network's input, from the views, uint8 (n, h, w, 3), that a service receives."""
     if images.shape[1:3] == (NETWORK_SIZE, NETWORK_SIZE):
         return images

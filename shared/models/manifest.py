@@ -1,4 +1,7 @@
-"""A model folder as it ships: `model.tflite`, `cohort.npy`, `model.json` (this schema) and `CARD.md` for people."""
+"""The schema of `model.json`, the manifest of a model folder.
+
+A model folder holds `model.tflite`, `cohort.npy`, `model.json` and `CARD.md` (for people).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.modalities import RecipeSpec
-from shared.models.protocols import NETWORK_SIZE, Pixels
 
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "model.json"
@@ -20,57 +21,55 @@ COHORT_FILE = "cohort.npy"
 
 
 class Calibration(BaseModel):
-    """Parameters of `shared.identification.calibration`, fitted on validation subjects."""
+    """Parameters of `shared.identification.calibration`, fitted on validation patients."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scale: Annotated[float, Field(gt=0, description="Inverse temperature: log likelihood ratio per unit of cosine.")]
-    offset: Annotated[float, Field(description="Log likelihood ratio at cosine 0, the prior of a stranger included.")]
+    offset: Annotated[float, Field(description="Log likelihood ratio at cosine 0; includes the prior of a stranger.")]
     similarity_limit: Annotated[
         float | None,
-        Field(gt=0, description="Log likelihood ratio that cosines cannot exceed, before the offset; None: no limit."),
+        Field(gt=0, description="Largest log likelihood ratio of a cosine, before the offset. None: no limit."),
     ] = None
     size_exponent: Annotated[
-        float, Field(ge=0, description="How the odds of a stranger grow with the number enrolled.")
+        float, Field(ge=0, description="How the odds of a stranger grow with the number of enrolled patients.")
     ] = 1.0
     keypoint_worth: Annotated[
-        float, Field(ge=0, description="How the log likelihood ratio grows with keypoints that agree; 0: part unused.")
+        float, Field(ge=0, description="Growth of the log likelihood ratio with matching keypoints. 0: not used.")
     ] = 0.0
     keypoint_chance: Annotated[
-        float, Field(gt=0, description="Weight of keypoints that agree up to which they say little: chance.")
+        float, Field(gt=0, description="Weight of keypoints that match by chance. Weights below it say little.")
     ] = 8.0
     repeat_offset: Annotated[
         float | None,
         Field(
-            description="Log likelihood ratio of a repeat shot in which none agree; None: every comparison of a"
-            " patient's pictures shows the same surface, so there are no others."
+            description="Log likelihood ratio of a repeat shot without matching keypoints. None: all images of a"
+            " patient show the same surface."
         ),
     ] = None
     cohort_weight: Annotated[
-        float, Field(ge=0, description="How much of the probe's level in the cohort is taken off cosines; 0: nothing.")
+        float, Field(ge=0, description="Share of the probe's cohort level that is subtracted from cosines. 0: none.")
     ] = 0.0
-    cohort_level: Annotated[float, Field(description="The level from which it is counted, a cosine.")] = 0.0
+    cohort_level: Annotated[float, Field(description="Cohort level, a cosine, at which nothing is subtracted.")] = 0.0
     rival_weight: Annotated[
-        float, Field(ge=0, description="How far the level of the probe's other candidates is taken off; 0: not at all.")
+        float, Field(ge=0, description="Share of the rivals' level that is subtracted from log ratios. 0: none.")
     ] = 0.0
-    rival_level: Annotated[float, Field(description="The level from which it is counted, a log likelihood ratio.")] = (
-        0.0
-    )
+    rival_level: Annotated[
+        float, Field(description="Rivals' level, a log likelihood ratio, at which nothing is subtracted.")
+    ] = 0.0
 
 
 class OperatingPoints(BaseModel):
-    """Thresholds that belong to this network with this calibration; what the registry says is not among them."""
+    """Thresholds that belong to this network and calibration. The registry has its own thresholds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strict: Annotated[float, Field(gt=0, le=1, description="Confidence that 0.3 % of strangers reach.")]
-    strict_origin: Annotated[
-        str, Field(description="What it was chosen by: see `training.calibration.strict_threshold`.")
-    ]
+    strict_origin: Annotated[str, Field(description="How it was chosen: see `training.calibration.strict_threshold`.")]
 
 
 class Rejection(BaseModel):
-    """When COMPA refuses an image: where the probability of `other` reaches the threshold."""
+    """When COMPA refuses an image: if the probability of `other` reaches the threshold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,7 +78,7 @@ class Rejection(BaseModel):
 
 
 class Golden(BaseModel):
-    """What the network answers to the generated golden image; checked before a service says that it is ready."""
+    """The trained network's answer to `shared.models.golden.golden_image`; checked before a service is ready."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -88,7 +87,7 @@ class Golden(BaseModel):
 
 
 class ModelManifest(BaseModel):
-    """`model.json`."""
+    """The content of `model.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -98,7 +97,7 @@ class ModelManifest(BaseModel):
     labels: tuple[str, ...] = ()
     subtypes: Annotated[
         dict[str, tuple[str, ...]],
-        Field(description="By label: what the numbers of an answer after the labels' stand for, in this order."),
+        Field(description="Sub-types by label. Their probabilities follow those of the labels, in this order."),
     ] = {}
     output_size: Annotated[int, Field(gt=0)]
     trunk: str
@@ -109,7 +108,7 @@ class ModelManifest(BaseModel):
     ] = None
     operating_points: Annotated[
         OperatingPoints | None,
-        Field(description="None where too few validation subjects stood behind the calibration."),
+        Field(description="None if the calibration had too few validation patients."),
     ] = None
     rejection: Rejection | None = None
     golden: Golden
@@ -117,29 +116,21 @@ class ModelManifest(BaseModel):
 
     @property
     def strict_threshold(self) -> float | None:
-        """Of the operating point `strict`, in 0-1; None where the model has none."""
+        """The threshold of the operating point `strict`, 0 to 1; None if the model has none."""
         return self.operating_points.strict if self.operating_points else None
 
 
 def file_digest(path: Path) -> str:
-    """`sha256:` and the hex digest of a file."""
+    """Return `sha256:` and the hex digest of a file."""
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def golden_image() -> Pixels:
-    """uint8 (1, 224, 224, 3): a generated pattern of gradients, rings and seeded noise; no picture of anybody."""
-    y, x = np.mgrid[0:NETWORK_SIZE, 0:NETWORK_SIZE].astype(np.float32) / (NETWORK_SIZE - 1)
-    rings = 0.5 + 0.5 * np.sin(40.0 * np.hypot(x - 0.45, y - 0.55))
-    noise = np.random.default_rng(20240229).random((NETWORK_SIZE, NETWORK_SIZE), dtype=np.float32)
-    channels = np.stack([x * rings, y * (1 - rings), 0.7 * rings + 0.3 * noise], axis=-1)
-    return np.round(255 * channels).astype(np.uint8)[np.newaxis]
-
-
 def read_manifest(folder: Path, *, calibrated: bool = True) -> ModelManifest:
-    """The manifest of a model folder; ValueError where it is missing, malformed or not that of the model file.
+    """Read and check the manifest of a model folder.
 
-    Without its calibration where that is to be fitted anew: then it may be of another version of the software.
+    With `calibrated=False` the calibration is left out. Use it before a new fit: the old calibration may come from
+    another version of the software. Raises ValueError if the manifest is missing, malformed, or describes other files.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file() or not (folder / MODEL_FILE).is_file():
@@ -152,21 +143,17 @@ def read_manifest(folder: Path, *, calibrated: bool = True) -> ModelManifest:
     except ValidationError as error:
         if all(problem["loc"][:1] == ("calibration",) for problem in error.errors()):
             raise ValueError(
-                f"{folder.name}/{MANIFEST_FILE}: the calibration is of another version of the software; fit it again"
-                " (python -m training.calibration.recalibrate)"
+                f"{folder.name}/{MANIFEST_FILE}: the calibration comes from another version of the software;"
+                " fit it again (python -m training.calibration.recalibrate)"
             ) from None
         raise
     if file_digest(folder / MODEL_FILE) != manifest.digest:
         raise ValueError(
             f"{folder.name}/{MODEL_FILE} is not the file that {MANIFEST_FILE} describes: restore both of one training"
         )
-    if manifest.cohort and _digest_of(folder / COHORT_FILE) != manifest.cohort:
+    cohort = folder / COHORT_FILE
+    if manifest.cohort and not (cohort.is_file() and file_digest(cohort) == manifest.cohort):
         raise ValueError(
             f"{folder.name}/{COHORT_FILE} is not the file that {MANIFEST_FILE} describes: restore both of one training"
         )
     return manifest
-
-
-def _digest_of(path: Path) -> str | None:
-    """None where there is no such file."""
-    return file_digest(path) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""What a model session is: the runtime behind one exported network, so that it can be swapped."""
+"""The model session: one loaded network behind an interface, so that tests can replace the runtime."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 NETWORK_SIZE = 224
 """Height and width, in pixels, of every network's input."""
 
-Pixels = NDArray[np.uint8]
-"""uint8 (n, 224, 224, 3), RGB, 0-255. Scaling to the trunk's range happens inside the exported network."""
+NetworkInput = NDArray[np.uint8]
+"""uint8 (n, 224, 224, 3), RGB, 0-255. The exported network itself scales pixels to the range of its backbone."""
 
 
 class ModelSession(Protocol):
-    """A loaded network. Not safe for concurrent calls: the service's bounded queue gives each session one worker."""
+    """A loaded network. Not thread-safe: the inference queue gives each session to one thread at a time."""
 
     @property
     def digest(self) -> str:
@@ -25,8 +25,8 @@ class ModelSession(Protocol):
     def output_size(self) -> int:
         """Length of one output row."""
 
-    def run(self, images: Pixels) -> NDArray[np.float32]:
-        """float32 (n, output_size): probabilities (COMPA) or L2-normalised embeddings (identification)."""
+    def run(self, images: NetworkInput) -> NDArray[np.float32]:
+        """Return float32 (n, output_size): probabilities (COMPA) or L2-normalised embeddings (identification)."""
 
     def close(self) -> None:
-        """Free what the runtime holds."""
+        """Free the memory of the runtime."""

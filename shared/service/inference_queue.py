@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import DeadlineExceeded, QueueFull, Unavailable
@@ -22,15 +21,6 @@ REST_S = 1.0
 
 Resource = TypeVar("Resource")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Timed(Generic[Result]):
-    """A result with the milliseconds it waited and took."""
-
-    value: Result
-    waited_ms: float
-    took_ms: float
 
 
 class InferenceQueue(Generic[Resource]):
@@ -50,7 +40,7 @@ class InferenceQueue(Generic[Resource]):
         self._closed = False
         self._rest: asyncio.TimerHandle | None = None
 
-    async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Timed[Result]:
+    async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Result:
         """Wait for a free resource and call `function` with it.
 
         Raises QueueFull where `capacity` requests wait already, DeadlineExceeded where the deadline passes first; work
@@ -92,7 +82,7 @@ class InferenceQueue(Generic[Resource]):
         if not self._closed:
             self._pool.submit(release_free_memory)
 
-    def _call(self, function: Callable[[Resource], Result], deadline: Deadline, queued: float) -> Timed[Result]:
+    def _call(self, function: Callable[[Resource], Result], deadline: Deadline, queued: float) -> Result:
         begun = time.perf_counter()
         deadline.check()
         with self._lock:
@@ -102,10 +92,9 @@ class InferenceQueue(Generic[Resource]):
         finally:
             with self._lock:
                 self._free.append(resource)
-        waited, took = begun - queued, time.perf_counter() - begun
-        self._metrics.queue_wait.observe(waited)
-        self._metrics.inference.observe(took)
-        return Timed(value, 1000 * waited, 1000 * took)
+        self._metrics.queue_wait.observe(begun - queued)
+        self._metrics.inference.observe(time.perf_counter() - begun)
+        return value
 
     async def close(self) -> None:
         """Take nothing more on and finish what was taken on; deadlines bound how long that takes."""

@@ -14,9 +14,10 @@ from fastapi import Request
 from pydantic import Field
 
 from shared.errors import ServiceUnavailable
+from shared.models.golden import check_golden
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, read_manifest
 from shared.models.protocols import ModelSession
-from shared.models.sessions import Runtime, check_golden, open_session
 from shared.service.allocator import release_free_memory
 from shared.service.app_factory import ServiceFrame
 from shared.service.inference_queue import InferenceQueue
@@ -33,9 +34,6 @@ telling modalities, which everybody waits for and which are soon done, go before
 class ModelServiceSettings(ServiceSettings):
     """What a service with a model has besides."""
 
-    runtime: Annotated[Runtime, Field(description="litert, or tensorflow for comparisons (extra `tensorflow`).")] = (
-        "litert"
-    )
     workers: Annotated[int, Field(ge=1, le=64, description="Threads, each with its own session of the model.")] = 1
     threads: Annotated[int, Field(ge=1, le=64, description="Threads of one session inside one inference.")] = 1
 
@@ -101,7 +99,7 @@ class LoadedModel:
     def _open(self) -> list[ModelSession]:
         cv2.setNumThreads(1)  # one core per request: parallelism comes from workers and replicas
         settings = self._settings
-        sessions = [open_session(self._folder, settings.runtime, settings.threads) for _ in range(settings.workers)]
+        sessions: list[ModelSession] = [LiteRTSession(self._folder, settings.threads) for _ in range(settings.workers)]
         for session in sessions:
             check_golden(session, self.manifest)
         release_free_memory()  # what loading took besides the model

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import Depends, Request
-from numpy.typing import NDArray
-from starlette.responses import Response
 
 from shared.contracts.internal import NPY_MEDIA_TYPE
 from shared.errors import (
@@ -22,6 +19,7 @@ from shared.errors import (
     UnsupportedMediaType,
 )
 from shared.images import npy_codec
+from shared.images.views import ImageBatch
 
 MAX_IMAGES = 64
 MAX_SIDE = 512
@@ -51,16 +49,11 @@ MODEL_ERRORS: tuple[type[MedReIDError], ...] = (
 GALLERY_ERRORS = (*MODEL_ERRORS, DatabaseUnavailable)
 
 
-async def _images(request: Request) -> NDArray[np.uint8]:
+async def _images(request: Request) -> ImageBatch:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != NPY_MEDIA_TYPE:
         raise UnsupportedMediaType(f"This media type is not accepted. Send the images as {NPY_MEDIA_TYPE}.")
     return npy_codec.decode(await request.body(), max_images=MAX_IMAGES, max_side=MAX_SIDE)
 
 
-Images = Annotated[NDArray[np.uint8], Depends(_images)]
+Images = Annotated[ImageBatch, Depends(_images)]
 """uint8 (n, h, w, 3) RGB out of the request's body."""
-
-
-def npy_response(array: NDArray[Any]) -> Response:
-    """The array as a body."""
-    return Response(npy_codec.encode(array), media_type=NPY_MEDIA_TYPE)

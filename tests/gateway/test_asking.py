@@ -13,7 +13,7 @@ from gateway.asking import Asker
 from gateway.pipeline import Pipeline
 from gateway.services import Compa, Identifier
 from gateway.stopwatch import Stopwatch
-from shared.contracts.internal import Classification, IdentifyAnswer, ServiceTimings
+from shared.contracts.internal import Classification, IdentifyAnswer
 from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
 from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
@@ -26,7 +26,6 @@ from tests.gateway.pictures import dicom, png
 
 REGISTRY = load_registry()
 DIGEST = "sha256:" + "0" * 64
-TIMINGS = ServiceTimings(queue=0, inference=0, search=0)
 
 
 @dataclass
@@ -109,9 +108,7 @@ class Place:
 def _matches(name: str) -> httpx.Response:
     """An answer by which services can be told apart."""
     known = 1 + list(REGISTRY.names).index(name)
-    answer = IdentifyAnswer(
-        model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0, timings_ms=TIMINGS
-    )
+    answer = IdentifyAnswer(model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0)
     return httpx.Response(200, content=answer.model_dump_json())
 
 

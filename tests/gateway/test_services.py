@@ -29,7 +29,7 @@ def answering(body: dict[str, Any]) -> ServiceClient:
 
 def templates(*embeddings: bytes) -> dict[str, Any]:
     made = [{"embedding": base64.b64encode(embedding).decode(), "quality": 1.0} for embedding in embeddings]
-    return {"model": DIGEST, "templates": made, "timings_ms": {"queue": 0, "inference": 0, "search": 0}}
+    return {"model": DIGEST, "templates": made}
 
 
 async def test_a_verdict_of_every_image_is_taken() -> None:

@@ -25,9 +25,9 @@ import numpy as np
 
 from shared.identification.cohort import Cohort, read_cohort
 from shared.modalities import Modality, load_registry
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import COHORT_FILE, MANIFEST_FILE, ModelManifest, file_digest, read_manifest
 from shared.models.protocols import ModelSession
-from shared.models.sessions import open_session
 from training.calibration.strict_threshold import ENOUGH, choose_points
 from training.data.bundle_manifest import Row
 from training.data.bundle_manifest import read_manifest as read_rows
@@ -88,7 +88,7 @@ def recalibrate(folder: Path, bundle: Bundle, run: Path, *, unseen: bool = False
         raise ValueError(
             f"{folder.name}/ was trained with other preprocessing steps than the registry's; train it again"
         )
-    session = open_session(folder)
+    session = LiteRTSession(folder)
     if unseen:
         judged = _newcomers(modality, bundle, configuration, session, read_cohort(folder, manifest))
     else:

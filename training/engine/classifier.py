@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.protocols import NETWORK_SIZE, Pixels
+from shared.models.protocols import NETWORK_SIZE, NetworkInput
 from training.data.labelled_images import LabelledPictures
 from training.engine.configuration import ClassifierConfiguration
 from training.engine.feature_cache import Lessons, Reader
@@ -37,7 +37,7 @@ class Classifier:
     network: keras.Model
     validation: Lessons
     answers: NDArray[np.float32]
-    answer: Callable[[Pixels], NDArray[np.float32]]
+    answer: Callable[[NetworkInput], NDArray[np.float32]]
     """What it says as it will be exported: where its trunk is to be int8, with an integer trunk."""
     integers: Integers | None
     """What of the trunk is to be int8."""
@@ -64,7 +64,7 @@ def train_classifier(
     network = keras.Model(inputs, head(trunk(PixelsToFloat()(inputs))), name="classifier")
     answers = np.asarray(head.predict(held_out.features, batch_size=512, verbose=0), np.float32)
 
-    def answer(images: Pixels) -> NDArray[np.float32]:
+    def answer(images: NetworkInput) -> NDArray[np.float32]:
         return np.asarray(head.predict_on_batch(reads.predict_on_batch(images)), np.float32)
 
     return Classifier(network, held_out, answers, answer, integers)

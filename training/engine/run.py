@@ -18,9 +18,9 @@ from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, load_registry
 from shared.modalities.registry import OTHER
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import Calibration, ModelManifest, file_digest
-from shared.models.protocols import NETWORK_SIZE, ModelSession, Pixels
-from shared.models.sessions import open_session
+from shared.models.protocols import NETWORK_SIZE, ModelSession, NetworkInput
 from training.calibration.posterior_fit import Limits, fit_calibration
 from training.calibration.rejection import fit_rejection
 from training.calibration.strict_threshold import ENOUGH, choose_points
@@ -74,7 +74,7 @@ class Trained:
     rows: Sequence[Row]
     figures: Mapping[str, float | str]
     described: Callable[[Path], Mapping[str, Any]]
-    answer: Callable[[Pixels], NDArray[np.float32]]
+    answer: Callable[[NetworkInput], NDArray[np.float32]]
     """What it says of uint8 (n, 224, 224, 3), as it will be exported."""
     integers: Integers | None
     """What of its trunk is to be int8."""
@@ -100,7 +100,7 @@ def train_modality(
     points = choose_points(tracks, calibration)
 
     def described(exported: Path) -> dict[str, Any]:
-        cohort = shipped_cohort(open_session(exported), data, configuration, fitted.cohort_size)
+        cohort = shipped_cohort(LiteRTSession(exported), data, configuration, fitted.cohort_size)
         return {
             "recipe": modality.recipe,
             "calibration": calibration,
@@ -108,7 +108,7 @@ def train_modality(
             "operating_points": points,
         }
 
-    def answer(images: Pixels) -> Embeddings:
+    def answer(images: NetworkInput) -> Embeddings:
         return fitted.embed(images.astype(np.float32))
 
     trained_network = Trained(

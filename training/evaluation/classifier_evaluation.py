@@ -18,8 +18,8 @@ from shared.classification.service import to_classification
 from shared.images.decoding import decode_image
 from shared.images.views import Image, standard_view
 from shared.modalities.registry import OTHER
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, read_manifest
-from shared.models.sessions import open_session
 from training.data.bundle_manifest import Row
 from training.data.subtypes import subtype_number
 
@@ -114,7 +114,7 @@ class _Answers:
 
 def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) -> ClassifierFigures:
     """Every picture of the split once, and once under each change; unknown modalities count as `other`."""
-    manifest, session = read_manifest(folder), open_session(folder)
+    manifest, session = read_manifest(folder), LiteRTSession(folder)
     wanted = list({row.path: row for row in rows if row.split == split}.values())
     pictures = [decode_image((root / row.path).read_bytes()).pixels for row in tqdm(wanted, desc="compa: decoding")]
     labels = manifest.labels

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, Rejection
 from shared.models.manifest import read_manifest as read_model
 from shared.models.protocols import ModelSession
-from shared.models.sessions import open_session
 from training.data.bundle_manifest import read_manifest
 from training.data.corruptions import MISHAPS
 from training.data.labelled_images import Drawn
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     configuration = configuration.model_copy(update={"validation_mishaps": len(MISHAPS)})
     bundle = Bundle(options.data, read_manifest(options.data), None)
     pictures = drawn_pictures(bundle, configuration)
-    model, session = read_model(options.model), open_session(options.model)
+    model, session = read_model(options.model), LiteRTSession(options.model)
     print(figures_table(try_model(session, model, pictures.validation(), configuration)))  # noqa: T201
     return 0
 

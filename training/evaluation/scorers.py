@@ -23,9 +23,9 @@ from shared.keypoints.extraction import Keypoints
 from shared.keypoints.geometry import match_keypoints
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, read_manifest
 from shared.models.protocols import ModelSession
-from shared.models.sessions import open_session
 from training.data.bundle_manifest import Row
 from training.evaluation.protocol import Track
 
@@ -74,7 +74,7 @@ class ShippedModel(EmbeddingScorer):
         self.verifier: LocalVerifier | None = build_verifier(modality)
         self._cohort = read_cohort(folder, self.manifest)
         self._recipe: Recipe = build_recipe(modality.recipe)
-        self._session: ModelSession = open_session(folder)
+        self._session: ModelSession = LiteRTSession(folder)
         self._keypoints: dict[str, Keypoints] = {}
         self._agreeing: dict[str, Similarities] = {}
         self.milliseconds: list[float] = []

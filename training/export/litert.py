@@ -14,8 +14,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models.manifest import MODEL_FILE, Golden, golden_image
-from shared.models.protocols import NETWORK_SIZE, Pixels
+from shared.models.golden import golden_image
+from shared.models.manifest import MODEL_FILE, Golden
+from shared.models.protocols import NETWORK_SIZE, NetworkInput
 from training.networks.layers import PixelsToFloat
 
 INTEGER = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "PAD", "ADD"})
@@ -42,7 +43,7 @@ class Integers:
     """
 
     layers: Sequence[str]
-    seen: Sequence[Pixels]
+    seen: Sequence[NetworkInput]
 
 
 def export_litert(network: keras.Model, folder: Path, *, float16: bool, integers: Integers | None = None) -> Path:
@@ -151,7 +152,7 @@ def _halved(content: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def golden(answer: Callable[[Pixels], NDArray[np.floating]]) -> Golden:
+def golden(answer: Callable[[NetworkInput], NDArray[np.floating]]) -> Golden:
     """What the trained network answers to the golden image; the exported one must agree."""
     output = np.asarray(answer(golden_image()), np.float32)[0]
     return Golden(output=tuple(round(float(value), 6) for value in output))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from shared.images.decoding import decode_image
 from shared.images.recipes import build_recipe
 from shared.images.views import standard_view
 from shared.modalities import load_registry
-from shared.models.sessions import open_session
+from shared.models.litert_session import LiteRTSession
 from training.data.bundle_manifest import read_manifest
 
 REPOSITORY = Path(__file__).parent.parent.parent
+KERAS_FILE = "model.keras"
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,15 @@ def compare(name: str, probes: Sequence[Path], gallery: Mapping[Path, str], kera
     """
     registry = load_registry()
     prepare = build_recipe(registry[name].recipe) if name in registry.names else standard_view
-    sessions = (open_session(folder), open_session(keras_folder, "tensorflow"))
+    # imported here: TensorFlow takes seconds to start
+    keras = importlib.import_module("keras")
+    importlib.import_module("training.networks.layers")  # registers the layers of our own
+    network = keras.models.load_model(keras_folder / KERAS_FILE, compile=False)
+    exported = LiteRTSession(folder)
 
     def answers(paths: Sequence[Path]) -> list[NDArray[np.float32]]:
         views = np.stack([standard_view(prepare(decode_image(path.read_bytes()).pixels)) for path in paths])
-        return [session.run(views) for session in sessions]
+        return [exported.run(views), np.asarray(network.predict_on_batch(views), np.float32)]
 
     ours, theirs = answers(probes)
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)

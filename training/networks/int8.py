@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.images.views import network_view
-from shared.models.litert import LiteRTSession
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import MODEL_FILE
-from shared.models.protocols import NETWORK_SIZE, Pixels
+from shared.models.protocols import NETWORK_SIZE, NetworkInput
 from training.data.dataset import Data
 from training.export.litert import Integers, converted
 from training.networks.layers import PixelsToFloat
@@ -37,12 +37,12 @@ class IntegerTrunk:
             (Path(folder) / MODEL_FILE).write_bytes(content)
             self._session = LiteRTSession(Path(folder))
 
-    def predict_on_batch(self, images: NDArray[np.floating] | Pixels) -> NDArray[np.float32]:
+    def predict_on_batch(self, images: NDArray[np.floating] | NetworkInput) -> NDArray[np.float32]:
         """Float (n, 224, 224, 3) of whole numbers, or uint8 -> float32 (n, d)."""
         return self._session.run(np.asarray(images, np.uint8))
 
 
-def ranging_pictures(data: Data, seed: int) -> list[Pixels]:
+def ranging_pictures(data: Data, seed: int) -> list[NetworkInput]:
     """At most `SEEN` training pictures as the network sees them, by chance and always the same."""
     paths = np.random.default_rng(seed).permutation(sorted({row.path for row in data.fitting}))[:SEEN]
     return [network_view(data.recipe(data.pictures[path])[np.newaxis])[0] for path in paths.tolist()]

@@ -17,7 +17,7 @@ from benchmarks.systems.template_set import Templates
 from deploy.local.state_folder import REPOSITORY
 from shared.images.views import Image, standard_view
 from shared.models.manifest import ModelManifest, read_manifest
-from shared.models.protocols import NETWORK_SIZE, Pixels
+from shared.models.protocols import NETWORK_SIZE, NetworkInput
 from training.networks.backbones import build_trunk
 from training.networks.layers import build_identifier, mirror_symmetric
 
@@ -31,7 +31,7 @@ class KerasNetwork:
         self._network = network
         self.run(np.zeros((1, NETWORK_SIZE, NETWORK_SIZE, 3), np.uint8))  # traces the graph before the first request
 
-    def run(self, images: Pixels) -> NDArray[np.float32]:
+    def run(self, images: NetworkInput) -> NDArray[np.float32]:
         """Return the output of `model.predict`."""
         return np.asarray(self._network.predict(images.astype(np.float32), verbose=0), np.float32)
 

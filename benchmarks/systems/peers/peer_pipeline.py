@@ -25,9 +25,9 @@ from shared.images.views import Image, network_view, standard_view
 from shared.keypoints.geometry import GeometricMatch
 from shared.keypoints.verification import LocalVerifier, build_verifier
 from shared.modalities import Modality, Registry, load_registry
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, read_manifest
-from shared.models.protocols import ModelSession, Pixels
-from shared.models.sessions import open_session
+from shared.models.protocols import ModelSession, NetworkInput
 
 GALLERY_VARIABLE = "MEDREID_BENCH_GALLERY"
 """Environment variable: the file of templates that a peer loads at its start."""
@@ -42,7 +42,7 @@ Lap = Callable[[str], None]
 class Network(Protocol):
     """Runs one network."""
 
-    def run(self, images: Pixels) -> NDArray[np.float32]:
+    def run(self, images: NetworkInput) -> NDArray[np.float32]:
         """Float32 (n, k) of uint8 (n, 224, 224, 3)."""
 
 
@@ -179,7 +179,7 @@ def network_names() -> tuple[str, ...]:
 
 def litert_networks() -> dict[str, ModelSession]:
     """Load all networks on LiteRT with one thread each, as the product does."""
-    return {name: open_session(REPOSITORY / f"{name}-service") for name in network_names()}
+    return {name: LiteRTSession(REPOSITORY / f"{name}-service") for name in network_names()}
 
 
 def gallery_of_environment() -> dict[str, Templates]:

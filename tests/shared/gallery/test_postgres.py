@@ -16,9 +16,7 @@ from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
-from shared.gallery import memory
 from shared.gallery.interface import SearchResult
-from shared.gallery.memory import MemoryGallery
 from shared.gallery.postgres import PostgresGallery
 from tests.shared.gallery.making import DIGEST, OTHER_DIGEST, claim, template, unit
 
@@ -88,13 +86,6 @@ async def test_a_claim_is_forgotten_after_a_day(gallery: PostgresGallery, databa
     await database.fetch("UPDATE idempotency SET created_at = now() - interval '25 hours'")
     assert len(await gallery.enrol("P-1", [template(2)], idempotency=claim("k", b"2"))) == 1
     assert len((await gallery.patient("P-1")).images) == 2
-
-
-async def test_the_twin_forgets_claims_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "IDEMPOTENCY_HOURS", -1)
-    twin = MemoryGallery()
-    await twin.enrol("P-1", [template(1)], idempotency=claim("k"))
-    assert await twin.replay(claim("k")) is None
 
 
 async def test_an_enrolment_that_waited_for_an_erasure_starts_anew(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import shutil
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -27,8 +26,8 @@ from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
 from shared.keypoints.verification import VERIFIED_CANDIDATES, LocalVerifier, build_verifier
 from shared.modalities import RecipeSpec, StepSpec, load_registry
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
-from shared.models.sessions import open_session
 from tests.shared.service.running import calling, until_ready
 from tests.shared.service.test_problems import references
 
@@ -86,21 +85,11 @@ async def identify(client: httpx.AsyncClient, *images: np.ndarray, **params: Any
     return IdentifyAnswer.model_validate_json((await post(client, "/v1/identify", *images, **params)).content)
 
 
-async def test_embeddings_are_those_of_the_model(client: httpx.AsyncClient, identifier_folder: Path) -> None:
-    answer = await post(client, "/v1/embed", picture(1), picture(2))
-    rows = np.load(io.BytesIO(answer.content), allow_pickle=False)
-    assert answer.headers["content-type"] == "application/x-npy"
-    assert (rows.shape, rows.dtype.str) == ((2, EMBEDDING_DIMENSION), "<f4")
-    np.testing.assert_allclose(rows, open_session(identifier_folder).run(np.stack([picture(1), picture(2)])), atol=1e-6)
-
-
-async def test_views_larger_than_the_networks_input_are_brought_to_it(
-    client: httpx.AsyncClient, identifier_folder: Path
-) -> None:
-    view = np.random.default_rng(1).integers(0, 256, (1, 512, 400, 3), np.uint8)
-    answer = await post(client, "/v1/embed", *view)
-    rows = np.load(io.BytesIO(answer.content), allow_pickle=False)
-    np.testing.assert_allclose(rows, open_session(identifier_folder).run(network_view(view)), atol=1e-6)
+async def test_templates_hold_embeddings_of_the_model(client: httpx.AsyncClient, identifier_folder: Path) -> None:
+    views = np.random.default_rng(1).integers(0, 256, (2, 512, 400, 3), np.uint8)
+    answer = Templates.model_validate_json((await post(client, "/v1/templates", *views)).content)
+    rows = np.stack([decode_embedding(template.embedding) for template in answer.templates])
+    np.testing.assert_allclose(rows, LiteRTSession(identifier_folder).run(network_view(views)), atol=1e-6)
 
 
 async def test_another_picture_of_a_patient_finds_the_patient(
@@ -157,7 +146,7 @@ async def test_cosines_are_normalised_by_the_cohort_of_the_model(
     before = read_manifest(copy)
     assert before.calibration is not None
     calibration = before.calibration.model_copy(update={"cohort_weight": 0.5, "cohort_level": 0.1})
-    cohort = Cohort(open_session(copy).run(np.stack([picture(person) for person in range(100, 120)])))
+    cohort = Cohort(LiteRTSession(copy).run(np.stack([picture(person) for person in range(100, 120)])))
     manifest = before.model_copy(update={"calibration": calibration, "cohort": file_digest(cohort.write(copy))})
     (copy / MANIFEST_FILE).write_text(manifest.model_dump_json())
     probe = like(1, noise=90.0)
@@ -167,7 +156,7 @@ async def test_cosines_are_normalised_by_the_cohort_of_the_model(
             await enrol(client, gallery, f"P-{person}", picture(person))
         answer = await identify(client, probe)
         claimed = VerifyAnswer.model_validate_json((await post(client, "/v1/verify", probe, patient_id="P-1")).content)
-    embedding = open_session(copy).run(probe[np.newaxis])
+    embedding = LiteRTSession(copy).run(probe[np.newaxis])
     cosines = [match.similarity for match in answer.matches]
     weights = weighed(probe, [match.patient_id for match in answer.matches])
     shifted = np.array(cosines) - 0.5 * (cohort.levels(embedding)[0] - 0.1)
@@ -240,8 +229,8 @@ async def identified_behind_others(
     calibration = manifest.calibration.model_copy(update={"keypoint_worth": 10.0, "keypoint_chance": 15.0})
     (copy / MANIFEST_FILE).write_text(manifest.model_copy(update={"calibration": calibration}).model_dump_json())
     verifier = LocalVerifier(upright=True)
-    probe = open_session(copy).run(picture(1)[np.newaxis])[0]
-    across = open_session(copy).run(picture(2)[np.newaxis])[0]
+    probe = LiteRTSession(copy).run(picture(1)[np.newaxis])[0]
+    across = LiteRTSession(copy).run(picture(2)[np.newaxis])[0]
     across -= (across @ probe) * probe
     across /= np.linalg.norm(across)
 
@@ -440,7 +429,7 @@ async def test_what_needs_no_gallery_is_answered_all_the_same(elsewhere: httpx.A
 
 async def test_the_description_says_what_the_bodies_are(client: httpx.AsyncClient) -> None:
     description = (await client.get("/openapi.json")).json()
-    for path in ("/v1/embed", "/v1/identify", "/v1/verify", "/v1/templates"):
+    for path in ("/v1/identify", "/v1/verify", "/v1/templates"):
         content = description["paths"][path]["post"]["requestBody"]["content"]
         assert content["application/x-npy"]["schema"]["format"] == "binary"
     assert all(ref.rsplit("/", 1)[-1] in description["components"]["schemas"] for ref in references(description))

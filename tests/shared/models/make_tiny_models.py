@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from shared.models.golden import golden_image
 from shared.models.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -22,7 +23,6 @@ from shared.models.manifest import (
     ModelManifest,
     Rejection,
     file_digest,
-    golden_image,
 )
 from shared.models.protocols import NETWORK_SIZE
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from shared.models.manifest import MANIFEST_FILE, MODEL_FILE, file_digest, golden_image, read_manifest
+from shared.models.golden import golden_image
+from shared.models.manifest import MANIFEST_FILE, MODEL_FILE, file_digest, read_manifest
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from shared.images.recipes import build_recipe
 from shared.images.views import network_view
 from shared.keypoints.verification import LocalVerifier
 from shared.modalities import load_registry
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, ModelManifest, read_manifest
-from shared.models.sessions import open_session
 from tests.training.conftest import PICTURES, SUBJECTS
 from training.calibration.recalibrate import main, recalibrate
 from training.calibration.strict_threshold import ENOUGH
@@ -140,7 +140,7 @@ def test_a_trunk_that_stayed_as_it_is_is_judged_on_everybody(folder: Path, data:
     # of the network that ships, which is not the one that was fitted to these pictures
     cohort, recipe = np.load(folder / COHORT_FILE), build_recipe(load_registry()["skin"].recipe)
     picture = load_pictures(data.root, data.rows[:1], CACHE_SIDE)[data.rows[0].path]
-    embedding = open_session(folder).run(network_view(recipe(picture)[np.newaxis]))
+    embedding = LiteRTSession(folder).run(network_view(recipe(picture)[np.newaxis]))
     assert np.abs(cohort - embedding).max(axis=1).min() < 0.01
 
 
@@ -157,7 +157,7 @@ def test_people_whom_the_network_has_not_seen_are_all_judged_by_what_ships(
     folder: Path, data: Bundle, configuration: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / CONFIGURATION_FILE).write_text(configuration)
-    session, cohort = open_session(folder), read_cohort(folder, read_manifest(folder))
+    session, cohort = LiteRTSession(folder), read_cohort(folder, read_manifest(folder))
     pictures, recipe = load_pictures(data.root, data.rows, CACHE_SIDE), build_recipe(load_registry()["skin"].recipe)
     everybody = ValidationSet(data.rows, pictures, recipe)
     (expected,) = everybody.scored(everybody.embeddings(embedder_of(session)), cohort)

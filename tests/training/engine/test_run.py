@@ -9,8 +9,9 @@ import pytest
 from shared.images.recipes import build_recipe
 from shared.images.views import network_view
 from shared.modalities import load_registry
-from shared.models.manifest import COHORT_FILE, golden_image, read_manifest
-from shared.models.sessions import open_session
+from shared.models.golden import golden_image
+from shared.models.litert_session import LiteRTSession
+from shared.models.manifest import COHORT_FILE, read_manifest
 from tests.training.conftest import PICTURES, SUBJECTS
 from training.data.bundle_manifest import read_manifest as read_rows
 from training.data.images import CACHE_SIDE, load_pictures
@@ -76,7 +77,7 @@ def test_training_writes_the_strict_threshold_beside_the_calibration(trained: Pa
 
 def test_the_exported_network_gives_the_golden_embedding(trained: Path) -> None:
     golden = read_manifest(trained).golden
-    answer = open_session(trained).run(golden_image())[0]
+    answer = LiteRTSession(trained).run(golden_image())[0]
     np.testing.assert_allclose(np.linalg.norm(answer), 1.0, atol=1e-3)
     assert float(np.dot(answer, golden.output)) >= golden.minimum_cosine
 
@@ -84,7 +85,7 @@ def test_the_exported_network_gives_the_golden_embedding(trained: Path) -> None:
 def test_the_cohort_is_what_the_exported_network_says(trained: Path, bundle: Path) -> None:
     rows = Bundle(bundle, read_rows(bundle), None).training_rows("skin")
     pictures, recipe = load_pictures(bundle, rows, CACHE_SIDE), build_recipe(load_registry()["skin"].recipe)
-    session = open_session(trained)
+    session = LiteRTSession(trained)
     said = np.stack([session.run(network_view(recipe(picture)[np.newaxis]))[0] for picture in pictures.values()])
     cohort = np.load(trained / COHORT_FILE).astype(np.float32)
     distances = np.abs(cohort[:, np.newaxis] - said).max(axis=2).min(axis=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.models.manifest import Golden, ModelManifest, Rejection
-from shared.models.protocols import Pixels
+from shared.models.protocols import NetworkInput
 from training.data.labelled_images import CLEAN, Drawn
 from training.engine.configuration import ClassifierConfiguration
 from training.evaluation.evaluate_classifier import try_model
@@ -34,7 +34,7 @@ class ByBrightness:
 
     digest, output_size = MODEL.digest, 5
 
-    def run(self, images: Pixels) -> np.ndarray:
+    def run(self, images: NetworkInput) -> np.ndarray:
         label = int(images[0, 0, 0, 0]) // 100
         return np.concatenate([np.eye(3)[label], [0.1, 0.9]]).astype(np.float32)[np.newaxis]
 

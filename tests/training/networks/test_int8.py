@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.models.litert import LiteRTSession
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import MODEL_FILE
-from shared.models.protocols import Pixels
+from shared.models.protocols import NetworkInput
 from training.data.dataset import Data
 from training.engine.configuration import IdentifierConfiguration
 from training.engine.discriminant_folds import Fitted, fit_discriminant
@@ -50,7 +50,7 @@ def _small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def seen(data: Data) -> list[Pixels]:
+def seen(data: Data) -> list[NetworkInput]:
     return ranging_pictures(data, 1)[:12]
 
 
@@ -66,7 +66,7 @@ def fitted(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     )
 
 
-def test_integers_say_nearly_what_floats_do(seen: list[Pixels]) -> None:
+def test_integers_say_nearly_what_floats_do(seen: list[NetworkInput]) -> None:
     _, trunk = build_network(INTEGERS, None, None)
     pictures = np.stack(seen).astype(np.float32)
     exact, rounded = (
@@ -77,7 +77,7 @@ def test_integers_say_nearly_what_floats_do(seen: list[Pixels]) -> None:
     assert 0 < np.abs(exact - rounded).max() < 0.1 * exact.max()
 
 
-def test_a_tapped_trunk_reads_negatives_as_their_pictures_in_integers_too(seen: list[Pixels]) -> None:
+def test_a_tapped_trunk_reads_negatives_as_their_pictures_in_integers_too(seen: list[NetworkInput]) -> None:
     reader = IntegerTrunk(
         tapped(build_trunk("mobilenet_v2", 32, None), ("block_3_expand_relu",)), Integers(["mobilenet"], seen)
     )
@@ -87,7 +87,7 @@ def test_a_tapped_trunk_reads_negatives_as_their_pictures_in_integers_too(seen: 
     np.testing.assert_allclose(picture, negative, atol=1e-4)
 
 
-def test_convolutions_take_a_quarter_of_the_weights(seen: list[Pixels]) -> None:
+def test_convolutions_take_a_quarter_of_the_weights(seen: list[NetworkInput]) -> None:
     keras.utils.set_random_seed(1)
     inputs = keras.Input((224, 224, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 255)(inputs)
@@ -96,7 +96,7 @@ def test_convolutions_take_a_quarter_of_the_weights(seen: list[Pixels]) -> None:
     assert len(converted(network, integers=Integers(["conv"], seen))) < 0.3 * len(converted(network))
 
 
-def test_float_weights_beside_integers_are_halved(seen: list[Pixels]) -> None:
+def test_float_weights_beside_integers_are_halved(seen: list[NetworkInput]) -> None:
     keras.utils.set_random_seed(1)
     inputs = keras.Input((224, 224, 3), dtype="uint8")
     x = keras.layers.Conv2D(8, 3, strides=16, name="conv_a")(keras.layers.Rescaling(1 / 255)(inputs))
@@ -109,13 +109,13 @@ def test_float_weights_beside_integers_are_halved(seen: list[Pixels]) -> None:
     assert np.abs(answers[0]).max() > 0.1
 
 
-def _answers(content: bytes, picture: Pixels) -> NDArray[np.float32]:
+def _answers(content: bytes, picture: NetworkInput) -> NDArray[np.float32]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / MODEL_FILE).write_bytes(content)
         return LiteRTSession(Path(folder)).run(picture[np.newaxis])
 
 
-def test_parts_of_a_trunk_can_stay_float(seen: list[Pixels]) -> None:
+def test_parts_of_a_trunk_can_stay_float(seen: list[NetworkInput]) -> None:
     keras.utils.set_random_seed(1)
     parts = [
         keras.Sequential([keras.layers.Conv2D(8, 3, name=f"conv_{name}"), keras.layers.ReLU(6.0)]) for name in "ab"
@@ -131,7 +131,7 @@ def test_parts_of_a_trunk_can_stay_float(seen: list[Pixels]) -> None:
     assert apart[8:].max() > 1e-4
 
 
-def test_what_is_exported_answers_as_it_was_judged(fitted: Fitted, seen: list[Pixels], tmp_path: Path) -> None:
+def test_what_is_exported_answers_as_it_was_judged(fitted: Fitted, seen: list[NetworkInput], tmp_path: Path) -> None:
     rebuilt, _ = build_network(INTEGERS, 224, None)
     export_litert(at_network_size(fitted.network, rebuilt), tmp_path, float16=True, integers=fitted.integers)
     pictures = np.stack(seen)
@@ -147,7 +147,7 @@ def test_judged_are_the_embeddings_of_the_integer_trunk(data: Data, fitted: Fitt
     assert [track.score.rank1 for track in own] == [1.0] * len(own)  # fitted to these very people
 
 
-def test_a_part_that_is_not_there_is_named(seen: list[Pixels]) -> None:
+def test_a_part_that_is_not_there_is_named(seen: list[NetworkInput]) -> None:
     _, trunk = build_network(INTEGERS, None, None)
     with pytest.raises(ValueError, match="int8 names no part of the network: smaal"):
         IntegerTrunk(trunk, Integers(["smaal"], seen))

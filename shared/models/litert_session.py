@@ -1,10 +1,7 @@
-"""The runtime that serves: LiteRT, TensorFlow's own small interpreter."""
+"""The LiteRT runtime (TensorFlow's own small interpreter) behind the `ModelSession` protocol."""
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from shared.models.manifest import MODEL_FILE, file_digest
-from shared.models.protocols import NETWORK_SIZE, Pixels
+from shared.models.protocols import NETWORK_SIZE, NetworkInput
 
 INPUT_SHAPE = (1, NETWORK_SIZE, NETWORK_SIZE, 3)
 
@@ -21,12 +18,11 @@ class LiteRTSession:
     """Implements `shared.models.protocols.ModelSession` over `model.tflite` in a model folder."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        """ValueError where the file is no network of pixels; OSError or ValueError where it cannot be read."""
+        """Load the network. Raises OSError if the file cannot be read, ValueError if it is no network of images."""
         path = folder / MODEL_FILE
         self._digest = file_digest(path)
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
-        _let_go(path)
         pixels = self._interpreter.get_input_details()[0]
         if tuple(pixels["shape"]) != INPUT_SHAPE or pixels["dtype"] not in (np.uint8, np.float32):
             takes = f"{pixels['dtype'].__name__} {tuple(pixels['shape'].tolist())}"
@@ -37,7 +33,7 @@ class LiteRTSession:
 
     @property
     def digest(self) -> str:
-        """Digest of the model file."""
+        """`sha256:` and the hex digest of the model file."""
         return self._digest
 
     @property
@@ -45,8 +41,11 @@ class LiteRTSession:
         """Length of one output row."""
         return self._size
 
-    def run(self, images: Pixels) -> NDArray[np.float32]:
-        """One picture after the other: on one core a batch of 8 takes 15-20 % longer, and tensors keep their size."""
+    def run(self, images: NetworkInput) -> NDArray[np.float32]:
+        """Return float32 (n, output_size) for uint8 (n, 224, 224, 3).
+
+        Images run one by one: on one core a batch of 8 takes 15 to 20 % longer, and tensors keep their size.
+        """
         rows = np.empty((len(images), self._size), np.float32)
         for row, image in zip(rows, images, strict=True):
             self._interpreter.set_tensor(self._input, image[np.newaxis].astype(self._input_type, copy=False))
@@ -55,20 +54,5 @@ class LiteRTSession:
         return rows
 
     def close(self) -> None:
-        """The interpreter frees its memory with itself."""
+        """Free the interpreter and its memory."""
         del self._interpreter
-
-
-def _let_go(path: Path) -> None:
-    """Give the pages of the mapped file back to the kernel.
-
-    The runtime keeps a copy of the weights in the order in which it multiplies, and hardly looks at the file again;
-    where it does, the kernel reads that page anew.
-    """
-    if sys.platform != "linux":
-        return
-    advise = ctypes.CDLL(None).madvise
-    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
-        if line.endswith(str(path.resolve())):
-            begin, end = (int(number, 16) for number in line.split()[0].split("-"))
-            advise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
