@@ -80,9 +80,10 @@ train-all: .venv/train.stamp ## The same for COMPA and every modality: DATA=<bun
 	@:$(data_needed)
 	@for modality in compa $(modalities); do $(python) -m training --modality $$modality --data "$(DATA)" || exit; done
 
-evaluate: .venv/train.stamp ## Run the evaluation protocol: DATA=<bundle> [SPLIT=test] OUT=<dir>
+evaluate: .venv/train.stamp ## Measure all models: DATA=<bundle> [WEIGHTS=<folder>] [BASELINES=0] [SPLIT=test] OUT=<dir>
 	@:$(data_needed)
-	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)"
+	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)" \
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(filter 0 no false,$(BASELINES)),--without-baselines)
 
 bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [MODALITY=fundus] [SIZES="1000 10000"]
 	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(MODALITY),--modality $(MODALITY)) $(if $(SIZES),--sizes $(SIZES)) \

@@ -28,11 +28,12 @@ from training.calibration.posterior_eval import Posterior
 from training.data.bundle_manifest import read_manifest
 from training.evaluation.bootstrap import Array, Interval
 from training.evaluation.decisions import decisions
-from training.evaluation.growth import Gallery, enlarged
+from training.evaluation.growth import Gallery
+from training.evaluation.measure import track_scores
 from training.evaluation.protocol import Track, read_tracks
-from training.evaluation.recognition_metrics import Scores, identification
+from training.evaluation.recognition_metrics import identification
 from training.evaluation.scorers import ShippedModel
-from training.evaluation.shipped import Shipped, Unverified, shipped
+from training.evaluation.shipped import Cascade, ShippedScoring, shipped_scoring
 
 RESULTS = "identification.json"
 
@@ -111,20 +112,25 @@ def _of_modality(
     modality: Modality, tracks: Sequence[Track], data: Path, distractors: int, out: Path
 ) -> list[TrackFigures]:
     model = ShippedModel(REPOSITORY / f"{modality.name}-service", modality, data)
-    answers = shipped(model)
-    if answers is None:
+    scoring = shipped_scoring(model)
+    if scoring is None:
         raise ValueError(f"{modality.name}-service/ holds a model without calibration; train it again")
     real = read_people(data, modality.name, out)
     figures = []
     for track in tracks:
         pictures = min(max(1, round(len(track.gallery) / len(track.subjects))), MOST_PICTURES)
         population = Population(real[:, :pictures])
-        figures += _of_track(track, model, answers, modality.threshold, population, distractors)
+        figures += _of_track(track, model, scoring, modality.threshold, population, distractors)
     return figures
 
 
 def _of_track(
-    track: Track, model: ShippedModel, answers: Shipped, threshold: float, population: Population, distractors: int
+    track: Track,
+    model: ShippedModel,
+    scoring: ShippedScoring,
+    threshold: float,
+    population: Population,
+    distractors: int,
 ) -> list[TrackFigures]:
     nearest = Nearest(model.embeddings(track.probes), MAX_CANDIDATES)
     with tqdm(total=distractors, desc=f"{track.name}: people who join", unit="patient") as bar:
@@ -133,29 +139,31 @@ def _of_track(
             bar.update(len(persons))
     similarities = model.similarities(track)
     own, joining = track.best_per_subject(similarities), model.normalise_cosines(track.probes, nearest.cosines)
-    score = answers.unverified.score
-    alone = Gallery(_scores(track, score(own)), own, joining, real=0)
-    fused = Gallery(_scores(track, answers.fused(track, similarities)), own, joining, real=0)
-    stages = ((alone, Unverified(score)), (fused, answers.unverified))
+    alone = scoring.cascade.embedding_scores(own)
+    both = (alone, ()), (scoring.keypoint_scores(track, similarities), scoring.cascade.stages)
     return [
-        _figures(track, gallery, unverified, answers.posterior, threshold, joined)
-        for gallery, unverified in stages
+        _figures(
+            track,
+            Gallery(track_scores(track, scores), own, joining, real=0),
+            replace(scoring.cascade, stages=stages),
+            threshold,
+            joined,
+        )
+        for scores, stages in both
         for joined in (0, distractors)
     ]
 
 
-def _figures(
-    track: Track, gallery: Gallery, unverified: Unverified, method: Posterior, threshold: float, joined: int
-) -> TrackFigures:
+def _figures(track: Track, gallery: Gallery, cascade: Cascade, threshold: float, joined: int) -> TrackFigures:
     enrolled = len(track.subjects) + joined
-    counted = _Counted(method, enrolled)
+    counted = _Counted(cascade.posterior, enrolled)
     nearest = min(joined, MAX_CANDIDATES)  # the others are too far to count one by one
-    scores = enlarged(gallery, nearest, unverified, counted)
+    scores = gallery.enlarged(nearest, replace(cascade, posterior=counted))
     ranked, decided = identification(scores), decisions(scores, counted, threshold)
     return TrackFigures(
         track=track.name,
         kind=track.kind,
-        keypoints=bool(unverified.stages),
+        keypoints=bool(cascade.stages),
         enrolled=enrolled,
         queries=len(track.queries),
         strangers=len(track.impostors),
@@ -165,13 +173,6 @@ def _figures(
         identified_wrongly=decided.identified_wrongly,
         strangers_identified=decided.impostors_identified,
     )
-
-
-def _scores(track: Track, best: Array) -> Scores:
-    """Convert float (probes, people), the people of the track first."""
-    count = len(track.queries)
-    asked, strangers = ([row.subject for row in rows] for rows in (track.queries, track.impostors))
-    return Scores(best[:count], best[count:], track.truth, asked, strangers)
 
 
 def show_tracks(figures: Sequence[TrackFigures], console: Console) -> None:

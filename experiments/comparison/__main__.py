@@ -22,7 +22,7 @@ from experiments.comparison.results import Result, Store, ranked
 from experiments.comparison.table import comparison
 from training.data.bundle_manifest import read_manifest
 from training.engine.run import Bundle
-from training.evaluation.evaluation_page import replaced
+from training.evaluation.evaluation_page import replace_results
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -69,7 +69,7 @@ def _result(candidate: Candidate, school: School, budget: Budget, bar: tqdm) -> 
 def _write(page: Path, store: Store, budget: Budget) -> None:
     results = {c.key: result for c in CANDIDATES if (result := store.load(c)) is not None}
     text = comparison(CANDIDATES, results, budget)
-    page.write_text(replaced(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+    page.write_text(replace_results(page.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""What a model must beat: frozen ImageNet features, plain and whitened, and keypoints under a geometric model."""
+"""Baselines: frozen ImageNet features, plain and whitened, and SIFT keypoints with RANSAC."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from training.networks.backbones import build_trunk
 WHITENED = 128
 WHITENING_PICTURES = 1000
 SIDE = 512
-"""Longest side, in pixels, that keypoints are looked for in; smaller pictures stay as they are."""
+"""Longest side in pixels. Larger pictures are scaled down before keypoints are found."""
 KEYPOINTS = 1000
 RATIO = 0.8
-"""Lowe's ratio of nearest to second nearest descriptor (IJCV 2004, section 7.1)."""
+"""Largest ratio of nearest to second nearest descriptor (Lowe, IJCV 2004, section 7.1)."""
 CONTRAST = 0.01
 TOLERANCE = 6.0
-"""Pixels that an inlier may lie from where the transform puts it."""
+"""Largest distance of an inlier from its transformed position, in pixels."""
 SETTINGS = ("inliers and their share", SIDE, KEYPOINTS, RATIO, CONTRAST, TOLERANCE)
 
 
 class FrozenFeatures(EmbeddingScorer):
-    """Cosine of a trunk's average-pooled ImageNet features, no recipe."""
+    """Cosine of average-pooled ImageNet features of a backbone, without a recipe."""
 
     def __init__(self, trunk: str, weights: Path | None, root: Path) -> None:
         super().__init__(f"frozen {trunk}", root)
@@ -45,13 +45,13 @@ class FrozenFeatures(EmbeddingScorer):
         self._network = keras.Model(network.input, pooled)
 
     def embed(self, image: Image) -> NDArray[np.float32]:
-        """Pooled features of the standard view, unit length."""
+        """Return the pooled features of the standard view, at unit length."""
         features = self._network.predict_on_batch(standard_view(image)[np.newaxis].astype(np.float32))[0]
         return np.asarray(features / np.linalg.norm(features), np.float32)
 
 
 class WhitenedFeatures(EmbeddingScorer):
-    """The same, projected on the 128 strongest directions of the training pictures and whitened."""
+    """Frozen features, projected on the 128 strongest directions of the training pictures and whitened."""
 
     def __init__(self, frozen: FrozenFeatures, train: Sequence[Row], root: Path) -> None:
         super().__init__(f"{frozen.name}, whitened", root)
@@ -64,7 +64,7 @@ class WhitenedFeatures(EmbeddingScorer):
         self._projection = directions[:kept].T / singular[:kept] * np.sqrt(len(features))
 
     def embeddings(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """Of the frozen features."""
+        """Return the whitened features, float32 (n, d)."""
         white = (self._frozen.embeddings(rows) - self._mean) @ self._projection
         return np.asarray(white / np.linalg.norm(white, axis=1, keepdims=True), np.float32)
 
@@ -88,7 +88,7 @@ class KeypointScorer:
         self._known: dict[str, Keypoints] = {}
 
     def similarities(self, track: Track) -> Similarities:
-        """Inliers of every pair; kept in the cache folder, row by row, so that an interrupted run goes on."""
+        """Return the inliers of every pair. Finished rows are kept in the cache folder, so a run can be resumed."""
         self._cache.mkdir(parents=True, exist_ok=True)
         gallery = hashlib.sha256(repr((cv2.__version__, SETTINGS)).encode())
         for row in track.gallery:
@@ -97,12 +97,12 @@ class KeypointScorer:
         return np.stack([self._row(probe, track.gallery, gallery) for probe in probes]).astype(np.float64)
 
     def _row(self, probe: Row, gallery: Sequence[Row], key: hashlib._Hash) -> NDArray[np.float64]:
-        """Inliers with every gallery picture, from the cache where method and pictures are the same."""
+        """Return the inliers with every gallery picture, from the cache if method and pictures are the same."""
         key = key.copy()
         key.update(self._digest(probe))
         stored = self._cache / f"{key.hexdigest()}.npy"
         if not stored.is_file():
-            unfinished = stored.with_suffix(".unfinished.npy")  # an interrupted run leaves no half of a row
+            unfinished = stored.with_suffix(".unfinished.npy")  # the row appears whole or not at all
             np.save(unfinished, np.array([self._inliers(probe, row) for row in gallery]))
             unfinished.replace(stored)
         return np.asarray(np.load(stored, allow_pickle=False))
@@ -121,7 +121,7 @@ class KeypointScorer:
         return self._known[row.path]
 
     def _inliers(self, probe: Row, row: Row) -> float:
-        """Number of inliers, plus their share of the matches, so that equal numbers are no ties."""
+        """Return the number of inliers plus their share of the matches, which breaks ties."""
         a, b = self._keypoints(probe), self._keypoints(row)
         if min(len(a.positions), len(b.positions)) < 2:
             return 0.0

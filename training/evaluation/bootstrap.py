@@ -1,4 +1,7 @@
-"""95 % intervals by bootstrap over subjects: all draws at once, as weights of the probes."""
+"""95 % intervals: by bootstrap over subjects, and Wilson's for a single share.
+
+All draws of a bootstrap are made at once, as weights of the probes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
 
 Array = NDArray[np.float64]
 BOOTSTRAPS = 1000
@@ -22,10 +26,10 @@ class Interval:
 
 
 class Draws:
-    """Draws of subjects with replacement: a probe weighs as often as its subject was drawn.
+    """Draws of subjects with replacement. The weight of a probe is how often its subject was drawn.
 
-    `weights` is float (1 + BOOTSTRAPS, probes). Row 0 is the sample as it is, so whatever is computed for every row at
-    once is the figure first and its draws after it.
+    `weights` is float (1 + BOOTSTRAPS, probes). Row 0 is the sample itself. So a figure that is computed for all rows
+    holds the measured value first and the values of the draws after it.
     """
 
     def __init__(self, subjects: Sequence[str], seed: int) -> None:
@@ -37,20 +41,26 @@ class Draws:
         self.weights: Array = np.vstack([np.ones(len(subjects)), drawn[:, owner.astype(int)]]).astype(np.float64)
 
     def mean(self, values: ArrayLike) -> Interval:
-        """Of one value per probe."""
+        """Return the mean of one value per probe."""
         return to_interval(self.means(values))
 
     def means(self, values: ArrayLike) -> Array:
-        """Float (1 + BOOTSTRAPS,): the mean of one value per probe in every draw."""
+        """Return the mean of one value per probe in every draw, float (1 + BOOTSTRAPS,)."""
         return np.asarray(self.weights @ np.asarray(values, np.float64) / self.weights.sum(axis=1))
 
 
 def joined(*draws: Draws) -> Array:
-    """The weights of several groups of probes that are drawn independently, side by side."""
+    """Return the weights of groups of probes that are drawn independently, side by side."""
     return np.concatenate([one.weights for one in draws], axis=1)
 
 
 def to_interval(figures: Array) -> Interval:
-    """From the figure and its draws, float (1 + BOOTSTRAPS,); draws in which it is not defined are left out."""
+    """Return the interval of a figure and its draws, float (1 + BOOTSTRAPS,). Draws that are NaN do not count."""
     low, high = np.nanquantile(figures[1:], [0.025, 0.975])
     return Interval(float(figures[0]), float(low), float(high))
+
+
+def share_interval(hits: int, count: int, method: str = "wilson") -> Interval:
+    """Return the share of `hits` in `count` with its interval by a method of `scipy.stats.binomtest`."""
+    interval = binomtest(hits, count).proportion_ci(method=method)
+    return Interval(hits / count, float(interval.low), float(interval.high))

@@ -1,4 +1,4 @@
-"""COMPA on a split: the confusion matrix over the modalities, and how well it refuses what is none of them."""
+"""Evaluate COMPA on a split: confusion matrix, refused pictures, robustness against changes, sub-types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from tqdm import tqdm
 
 from shared.classification.service import to_classification
@@ -22,12 +21,13 @@ from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, read_manifest
 from training.data.bundle_manifest import Row
 from training.data.subtypes import subtype_number
+from training.evaluation.bootstrap import share_interval
 
 Change = Callable[[Image], Image]
 
 
 def _cropped(image: Image) -> Image:
-    """The middle, without a fifth of each side's length."""
+    """Cut a tenth off each side."""
     height, width = (round(0.1 * length) for length in image.shape[:2])
     return image[height : image.shape[0] - height or None, width : image.shape[1] - width or None]
 
@@ -38,7 +38,7 @@ def _compressed(image: Image) -> Image:
 
 
 def _tinted(image: Image) -> Image:
-    """As under warm light."""
+    """Tint the image as warm light does."""
     return np.asarray(np.minimum(image * np.array([1.2, 1.0, 0.8]), 255), np.uint8)
 
 
@@ -51,12 +51,12 @@ CHANGES: Mapping[str, Change] = {
     "JPEG quality 30": _compressed,
     "colour cast": _tinted,
 }
-"""What may have happened to a picture, and should change nothing."""
+"""Changes of a picture that should not change the answer."""
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """The figures after one change."""
+    """Accuracy and refused shares after one change."""
 
     change: str
     accuracy: float | None
@@ -66,7 +66,7 @@ class Robustness:
 
 @dataclass(frozen=True)
 class SubtypeFigures:
-    """How often the sub-type of one modality is right, with the 95 % interval (Wilson, pictures independent)."""
+    """Accuracy of the sub-types of one modality, with its 95 % interval (Wilson; pictures count as independent)."""
 
     modality: str
     names: tuple[str, ...]
@@ -78,7 +78,7 @@ class SubtypeFigures:
 
 @dataclass(frozen=True)
 class ClassifierFigures:
-    """`confusion` is int (labels, labels), truth in rows; refused shares by source. None is a share of no pictures."""
+    """Figures of a split. `confusion` is int (labels, labels), truth in rows. A share of no pictures is None."""
 
     labels: tuple[str, ...]
     confusion: NDArray[np.intp]
@@ -93,79 +93,76 @@ class ClassifierFigures:
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """What COMPA said of pictures: int (n,) truth and likeliest label, bool (n,) refused."""
+class _Predictions:
+    """COMPA's answers: `truth` and `likeliest` label, int (n,), `refused`, bool (n,), and the names of sub-types."""
 
     truth: NDArray[np.intp]
     likeliest: NDArray[np.intp]
     refused: NDArray[np.bool_]
-    other: int
+    foreign: NDArray[np.bool_]
     subtypes: tuple[str | None, ...] = ()
 
-    @property
-    def accuracy(self) -> float | None:
-        good = self.truth != self.other
-        return float(np.mean(self.likeliest[good] == self.truth[good])) if good.any() else None
+    def robustness(self, change: str) -> Robustness:
+        """Return the figures of pictures after a change."""
+        right = self.likeliest == self.truth
+        accuracy, good_refused = _share(right, ~self.foreign), _share(self.refused, ~self.foreign)
+        return Robustness(change, accuracy, good_refused, _share(self.refused, self.foreign))
 
-    def refused_share(self, *, foreign: bool) -> float | None:
-        wanted = (self.truth == self.other) == foreign
-        return float(np.mean(self.refused[wanted])) if wanted.any() else None
+
+def _share(flags: NDArray[np.bool_], group: NDArray[np.bool_]) -> float | None:
+    return float(np.mean(flags[group])) if group.any() else None
 
 
 def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) -> ClassifierFigures:
-    """Every picture of the split once, and once under each change; unknown modalities count as `other`."""
+    """Classify every picture of the split, unchanged and after each change. Unknown modalities count as `other`."""
     manifest, session = read_manifest(folder), LiteRTSession(folder)
+    labels = manifest.labels
     wanted = list({row.path: row for row in rows if row.split == split}.values())
     pictures = [decode_image((root / row.path).read_bytes()).pixels for row in tqdm(wanted, desc="compa: decoding")]
-    labels = manifest.labels
     truth = np.array([labels.index(row.modality if row.modality in labels else OTHER) for row in wanted])
+    foreign = truth == len(labels) - 1
 
-    def ask(name: str, change: Change) -> _Answers:
+    def predict(name: str, change: Change) -> _Predictions:
         shown = tqdm(pictures, desc=f"compa: {name}", unit="picture")
         answers = [to_classification(session.run(standard_view(change(p))[np.newaxis]), manifest) for p in shown]
         likeliest = np.array([int(np.argmax(answer.probabilities[0])) for answer in answers])
         refused = np.array([not answer.accepted[0] for answer in answers])
         subtypes = tuple(answer.subtypes[0].name if answer.subtypes[0] else None for answer in answers)
-        return _Answers(truth, likeliest, refused, len(labels) - 1, subtypes)
+        return _Predictions(truth, likeliest, refused, foreign, subtypes)
 
-    plain = ask("as they are", lambda image: image)
+    unchanged = predict("as they are", lambda image: image)
     confusion = np.zeros((len(labels), len(labels)), np.intp)
-    np.add.at(confusion, (plain.truth, plain.likeliest), 1)
+    np.add.at(confusion, (truth, unchanged.likeliest), 1)
+    shares = unchanged.robustness("as they are")
     return ClassifierFigures(
         labels=labels,
         confusion=confusion,
-        good=int(np.sum(truth != plain.other)),
-        foreign=int(np.sum(truth == plain.other)),
-        accuracy=plain.accuracy,
-        good_refused=plain.refused_share(foreign=False),
-        foreign_refused=plain.refused_share(foreign=True),
-        refused_by_source=_by_source(wanted, plain),
-        robustness=tuple(_robustness(name, ask(name, change)) for name, change in CHANGES.items()),
-        subtypes=tuple(_subtypes(wanted, plain, manifest)),
+        good=int(np.sum(~foreign)),
+        foreign=int(np.sum(foreign)),
+        accuracy=shares.accuracy,
+        good_refused=shares.good_refused,
+        foreign_refused=shares.foreign_refused,
+        refused_by_source=_by_source(wanted, unchanged),
+        robustness=tuple(predict(name, change).robustness(name) for name, change in CHANGES.items()),
+        subtypes=tuple(_subtypes(wanted, unchanged, manifest)),
     )
 
 
-def _subtypes(rows: Sequence[Row], answers: _Answers, manifest: ModelManifest) -> Iterator[SubtypeFigures]:
-    """Of the pictures whose manifest names one; a picture that is taken for another modality is wrong."""
+def _subtypes(rows: Sequence[Row], predictions: _Predictions, manifest: ModelManifest) -> Iterator[SubtypeFigures]:
+    """Figures of the modalities with known sub-types. A picture that is taken for another modality is wrong."""
     patterns = manifest.training.get("configuration", {}).get("subtypes", {})
     for modality, names in manifest.subtypes.items():
-        own = [(row, said) for row, said in zip(rows, answers.subtypes, strict=True) if row.modality == modality]
+        own = [(row, name) for row, name in zip(rows, predictions.subtypes, strict=True) if row.modality == modality]
         truth = [subtype_number(row.source, row.acquisition, patterns[modality]) for row, _ in own]
-        right = [said == names[number] for (_, said), number in zip(own, truth, strict=True) if number >= 0]
+        right = [name == names[number] for (_, name), number in zip(own, truth, strict=True) if number >= 0]
         if right:
-            interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
-            accuracy = sum(right) / len(right)
-            yield SubtypeFigures(modality, names, len(right), accuracy, float(interval.low), float(interval.high))
+            share = share_interval(sum(right), len(right))
+            yield SubtypeFigures(modality, names, len(right), share.value, share.low, share.high)
 
 
-def _robustness(change: str, answers: _Answers) -> Robustness:
-    good, foreign = answers.refused_share(foreign=False), answers.refused_share(foreign=True)
-    return Robustness(change, answers.accuracy, good, foreign)
-
-
-def _by_source(rows: Sequence[Row], answers: _Answers) -> dict[str, tuple[int, float]]:
-    """Number of pictures and share refused, by kind and source."""
+def _by_source(rows: Sequence[Row], predictions: _Predictions) -> dict[str, tuple[int, float]]:
+    """Return the number of pictures and the refused share of each source."""
     refused: dict[str, list[bool]] = defaultdict(list)
-    for row, truth, flag in zip(rows, answers.truth, answers.refused.tolist(), strict=True):
-        refused[f"{'foreign' if truth == answers.other else 'good'}: {row.source}"].append(flag)
+    for row, foreign, flag in zip(rows, predictions.foreign, predictions.refused.tolist(), strict=True):
+        refused[f"{'foreign' if foreign else 'good'}: {row.source}"].append(flag)
     return {name: (len(flags), float(np.mean(flags))) for name, flags in sorted(refused.items())}

@@ -1,4 +1,4 @@
-"""COMPA's figures on validation pictures, as the card gives them."""
+"""Figures of COMPA on validation pictures, for its model card."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from shared.models.manifest import Rejection
 from training.calibration.rejection import tempered
 from training.data.labelled_images import CLEAN
 from training.engine.feature_cache import Lessons
+from training.evaluation.bootstrap import share_interval
 
 Figures = dict[str, float | str]
 
@@ -19,7 +19,7 @@ Figures = dict[str, float | str]
 def rejection_figures(
     probabilities: NDArray[np.float32], lessons: Lessons, rejection: Rejection, held_out: Collection[str]
 ) -> Figures:
-    """Accuracy and shares refused: as they are, after each mishap, of families learned and held out."""
+    """Return accuracy and refused shares: of unchanged pictures, after each corruption, and of foreign families."""
     other = probabilities.shape[1] - 1
     refused = tempered(probabilities, rejection.temperature)[:, other] >= rejection.threshold
     good, happened = lessons.labels < other, np.array(lessons.mishaps)
@@ -42,7 +42,7 @@ def rejection_figures(
 def subtype_figures(
     answers: Mapping[str, NDArray[np.float32]], lessons: Lessons, names: Mapping[str, Sequence[str]]
 ) -> Figures:
-    """How often the sub-type is right, of upright validation pictures whose sub-type is known."""
+    """Return the accuracy of sub-types, over upright validation pictures whose sub-type is known."""
     figures: Figures = {}
     for column, (modality, subtypes) in zip(lessons.subtypes.T, names.items(), strict=True):
         known = column >= 0
@@ -52,8 +52,8 @@ def subtype_figures(
 
 
 def share_of(flags: NDArray[np.bool_]) -> str:
-    """A share with its 95 % interval (Wilson) and the number of pictures behind it."""
+    """Format a share with its 95 % interval (Wilson) and the number of pictures."""
     if not len(flags):
         return "no such pictures"
-    interval = binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson")
-    return f"{flags.mean():.3f} ({interval.low:.3f}-{interval.high:.3f}, {len(flags)} pictures)"
+    share = share_interval(int(flags.sum()), len(flags))
+    return f"{share.value:.3f} ({share.low:.3f}-{share.high:.3f}, {len(flags)} pictures)"

@@ -1,4 +1,4 @@
-"""Controls: what must *not* identify anybody. A model that finds patients here has not learned anatomy."""
+"""Controls: pictures that must *not* identify a patient. A model that finds patients in them has learned a shortcut."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from shared.images.decoding import decode_image
 from shared.images.foreground import annotation_mask, foreground_mask
 from shared.images.views import Image
 from shared.modalities import Modality
+from training.evaluation.bootstrap import share_interval
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import ShippedModel, Similarities
 
 ALLOWED = 1.5
-"""Times chance that a control may find."""
+"""Largest rank-1 of a control, in multiples of chance."""
 GREY = 128
 MARGIN = 0.04
-"""Share of a side that the mask reaches beyond the anatomy."""
+"""Margin of the mask beyond the anatomy, as a share of a side."""
 NOISE = 16
-"""Grey values around the usual colour of the surroundings that are its noise; a couch or a letter lies farther off."""
+"""Grey values of noise around the median of the surroundings. A couch or a letter differs by more."""
 NOTHING_LEFT = 0.01
-"""Share of the picture under which what is left is no surroundings but the rim of the anatomy."""
+"""Below this share of the picture, the rest is not surroundings but the rim of the anatomy."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How a modality's anatomy is told from what surrounds it; `dark` and `thin` as in `shared.images.foreground`.
+    """How to tell the anatomy of a modality from its surroundings; `dark` and `thin` as in `shared.images.foreground`.
 
-    `marks` says that the anatomy fills the picture, with letters burned in upon it. Elsewhere letters are in the dark.
+    `marks`: the anatomy fills the picture and letters are burned into it. Otherwise letters are in the dark.
     """
 
     dark: float = 0.08
@@ -44,16 +45,16 @@ class Surroundings:
 
 
 SURROUNDINGS = {"ct": Surroundings(dark=0.25, thin=0.06), "xray": Surroundings(thin=0.06, marks=True)}
-"""By modality, found by looking at pictures of the training split; all others take the defaults."""
+"""Chosen on pictures of the training split. Other modalities take the defaults."""
 BRIGHT, RISE = 225, 60
-"""Grey value of letters and arrows that are shown, and how much brighter than their neighbourhood they are."""
+"""Lowest grey value of letters and arrows, and how much brighter than their neighbourhood they are."""
 
 
 class BackgroundOnly:
-    """The shipped system on pictures without their anatomy: surroundings, frame and burned-in marks alone.
+    """Run the shipped system on pictures without anatomy: surroundings, frame and burned-in marks alone.
 
-    The masked pictures are written to a folder that lives as long as this object, so that everything that reads
-    pictures, keypoints as well as the network, sees them and nothing else.
+    The masked pictures are written to a folder that is deleted with this object. So both the network and the keypoints
+    read masked pictures only.
     """
 
     def __init__(self, folder: Path, modality: Modality, root: Path) -> None:
@@ -64,7 +65,7 @@ class BackgroundOnly:
         self.model = ShippedModel(folder, modality, self._masked)
 
     def similarities(self, track: Track) -> Similarities:
-        """As the model sees them, without what is of the body."""
+        """Return the similarities of the masked pictures."""
         for row in (*track.probes, *track.gallery):
             self._mask(row.path)
         return self.model.similarities(track)
@@ -79,11 +80,10 @@ class BackgroundOnly:
 
 
 def background(image: Image, surroundings: Surroundings) -> Image:
-    """A copy of uint8 (h, w, 3) whose anatomy is painted over.
+    """Return a copy of an image, uint8 (h, w, 3), with its anatomy painted over.
 
-    The paint is drawn from pixels of the surroundings, so that the mask's outline, which would be the body's, does not
-    show, not even in the noise of a scanner. Where the anatomy fills the picture, as skin and most chests do, an even
-    grey picture is left, and the marks.
+    The paint is drawn from pixels of the surroundings, so the outline of the body does not show, even in the noise of a
+    scanner. If the anatomy fills the picture, as on skin and most chests, the result is even grey with the marks.
     """
     left = ~foreground_mask(image, dark=surroundings.dark, thin=surroundings.thin, margin=MARGIN)
     if left.mean() <= NOTHING_LEFT:
@@ -105,11 +105,11 @@ def _letters(image: Image) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class ChanceTest:
-    """What a control finds against what chance finds: exact 95 % interval (Clopper & Pearson 1934), one-sided p value.
+    """Rank-1 of a control against chance: exact 95 % interval (Clopper & Pearson 1934) and one-sided p values.
 
-    `p_value` is how likely chance times 1.5 finds as many or more: small says that the excess is real. Probes of one
-    person are not independent, which makes it too small. The same against `source_chance`: what chance finds for who
-    knows which collection a picture comes from, where a gallery mixes several.
+    `p_value` is the probability that 1.5 times chance finds as many or more. If it is small, the excess is real. It is
+    too small if several probes show one person. `source_chance` is chance among people of the same source: a gallery
+    may mix pictures of several collections, which are easy to tell apart.
     """
 
     found: int
@@ -123,23 +123,23 @@ class ChanceTest:
 
     @property
     def verdict(self) -> str:
-        """Whether the excess is real, and whether knowing the source of a picture explains it."""
+        """Whether the excess is real, and whether the source of a picture explains it."""
         if self.passed:
             return "as it should"
         return "finds the source" if self.source_p_value > 0.05 else "identifies"
 
     @property
     def passed(self) -> bool:
-        """Not more than 1.5 times chance, or no more than luck explains at the 5 % level."""
+        """Whether rank-1 is not significantly above 1.5 times chance, at the 5 % level."""
         return self.p_value > 0.05
 
 
 def chance_test(found: int, queries: int, chance: float, source_chance: float | None = None) -> ChanceTest:
-    """Exact binomial tests of `found` of `queries` against 1.5 times chance; one source unless told otherwise."""
+    """Test `found` of `queries` against 1.5 times chance, by exact binomial tests. The default is a single source."""
     known = chance if source_chance is None else source_chance
-    interval = binomtest(found, queries).proportion_ci(method="exact")
+    share = share_interval(found, queries, "exact")
     tails = [
         float(binomtest(found, queries, min(ALLOWED * share, 1.0), alternative="greater").pvalue)
         for share in (chance, known)
     ]
-    return ChanceTest(found, queries, chance, float(interval.low), float(interval.high), tails[0], known, tails[1])
+    return ChanceTest(found, queries, chance, share.low, share.high, tails[0], known, tails[1])

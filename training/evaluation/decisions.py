@@ -1,4 +1,4 @@
-"""What the decision rule does with every probe: the shares, and how far the probabilities can be trusted."""
+"""Apply the decision rule to every probe: shares of each decision, and how well confidence is calibrated."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration.posterior_eval import Answers, Posterior, answer
+from shared.identification.operating_points import point_threshold
+from shared.models.manifest import OperatingPoints
+from training.calibration.posterior_eval import Posterior, answer
 from training.calibration.posterior_fit import STRANGER_PRIOR
 from training.evaluation.bootstrap import BOOTSTRAPS, Array, Draws, Interval, joined, to_interval
 from training.evaluation.recognition_metrics import Scores
 
 ECE_BINS = 15
+SHOWN = 3
+"""Candidates that are listed."""
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a threshold does, as shares. `confidences` and `correct` are those of the queries.
+    """Shares of each decision at a threshold, of queries and of impostors (None without impostors).
 
-    `right_in_top3` counts every query, `..._where_not_identified` those that the rule did not identify. `ece` is of the
-    queries alone; `ece_with_impostors` of all probes as they are; in `ece_as_calibrated` strangers have the weight that
-    calibration gives them (None without strangers), which is the mixture that a confidence claims to be right on.
-    `ece_if_true` and `ece_as_calibrated_if_true` say what to hold them against (`errors_if_true`).
+    `right_in_top3_where_not_identified` counts the queries that were not identified. `confidences` and `correct` have
+    one value per query. `ece` is the expected calibration error (ECE) of the queries alone. `ece_as_calibrated` gives
+    impostors the weight that calibration gives them: half of the probes are then strangers, and confidence is
+    calibrated for that mixture. For the two `..._if_true` figures see `errors_if_true`.
     """
 
     threshold: float
@@ -30,13 +34,10 @@ class Decisions:
     identified_wrongly: Interval
     candidates: Interval
     unknown: Interval
-    right_in_top3: Interval
     right_in_top3_where_not_identified: Interval | None
     impostors_identified: Interval | None
-    impostors_candidates: Interval | None
     impostors_unknown: Interval | None
     ece: Interval
-    ece_with_impostors: Interval
     ece_as_calibrated: Interval | None
     ece_if_true: Interval
     ece_as_calibrated_if_true: Interval | None
@@ -44,48 +45,53 @@ class Decisions:
     correct: tuple[bool, ...]
 
     def figures(self) -> dict[str, object]:
-        """The figures alone, as plain dictionaries."""
+        """Return the figures as plain dictionaries, without the values of single queries."""
         return {name: value for name, value in asdict(self).items() if name not in {"confidences", "correct"}}
 
 
-def decisions(scores: Scores, method: Posterior, threshold: float, seed: int = 0) -> Decisions:
-    """Decide every probe of a track."""
-    asked, strangers = answer(scores.queries, method), answer(scores.impostors, method)
-    drawn, drawn_strangers = scores.draws(seed)
-    outcome, right = asked.outcomes(threshold), asked.first == scores.truth
-    confidences = np.append(asked.confidence, strangers.confidence)
+def decisions(scores: Scores, posterior: Posterior, threshold: float, seed: int = 0) -> Decisions:
+    """Decide every probe of a track and return the shares."""
+    queries, impostors = answer(scores.queries, posterior), answer(scores.impostors, posterior)
+    drawn, drawn_impostors = scores.draws(seed)
+    outcome, right = queries.outcomes(threshold), queries.first == scores.truth
+    impostor_outcome = impostors.outcomes(threshold)
+    confidences = np.append(queries.confidence, impostors.confidence)
     correct = np.append(right, np.zeros(len(scores.impostors), bool))
-    weights = joined(drawn, drawn_strangers)
-    mixed = _mixed(weights, len(right)) if len(scores.impostors) else None
+    weights = joined(drawn, drawn_impostors)
+    mixed = _as_calibrated(weights, len(right)) if len(scores.impostors) else None
     return Decisions(
         threshold=threshold,
         identified_rightly=drawn.mean((outcome == "identified") & right),
         identified_wrongly=drawn.mean((outcome == "identified") & ~right),
         candidates=drawn.mean(outcome == "candidates"),
         unknown=drawn.mean(outcome == "unknown"),
-        right_in_top3=drawn.mean(scores.ranks <= 3),
-        right_in_top3_where_not_identified=_among(outcome != "identified", scores.ranks <= 3, drawn),
-        **{f"impostors_{name}": share for name, share in _of_strangers(strangers, threshold, drawn_strangers).items()},
-        ece=to_interval(calibration_errors(asked.confidence, right, drawn.weights)),
-        ece_with_impostors=to_interval(calibration_errors(confidences, correct, weights)),
+        right_in_top3_where_not_identified=_among(outcome != "identified", scores.ranks <= SHOWN, drawn),
+        impostors_identified=_share(impostor_outcome == "identified", drawn_impostors),
+        impostors_unknown=_share(impostor_outcome == "unknown", drawn_impostors),
+        ece=to_interval(calibration_errors(queries.confidence, right, drawn.weights)),
         ece_as_calibrated=None if mixed is None else to_interval(calibration_errors(confidences, correct, mixed)),
-        ece_if_true=errors_if_true(asked.confidence, drawn.weights[0], seed),
+        ece_if_true=errors_if_true(queries.confidence, drawn.weights[0], seed),
         ece_as_calibrated_if_true=None if mixed is None else errors_if_true(confidences, mixed[0], seed),
-        confidences=tuple(asked.confidence.tolist()),
+        confidences=tuple(queries.confidence.tolist()),
         correct=tuple(right.tolist()),
     )
 
 
-def _mixed(weights: Array, queries: int) -> Array:
-    """The same with strangers, the columns behind the `queries`, at the share of `STRANGER_PRIOR`."""
-    asked, strangers = weights[:, :queries], weights[:, queries:]
+def _as_calibrated(weights: Array, queries: int) -> Array:
+    """Scale the weights of impostors, the columns after the first `queries`, to the share `STRANGER_PRIOR`."""
+    own, impostors = weights[:, :queries], weights[:, queries:]
     odds = STRANGER_PRIOR / (1 - STRANGER_PRIOR)
-    factor = odds * asked.sum(axis=1, keepdims=True) / np.maximum(strangers.sum(axis=1, keepdims=True), 1e-12)
-    return np.concatenate([asked, factor * strangers], axis=1)
+    factor = odds * own.sum(axis=1, keepdims=True) / np.maximum(impostors.sum(axis=1, keepdims=True), 1e-12)
+    return np.concatenate([own, factor * impostors], axis=1)
+
+
+def _share(hit: NDArray[np.bool_], drawn: Draws) -> Interval | None:
+    """Return the share of hits; None without probes."""
+    return drawn.mean(hit) if len(hit) else None
 
 
 def _among(group: NDArray[np.bool_], hit: NDArray[np.bool_], drawn: Draws) -> Interval | None:
-    """The share of a group that is hit; None for an empty group."""
+    """Return the share of hits in a group; None for an empty group."""
     if not group.any():
         return None
     inside = drawn.means(group)
@@ -93,23 +99,16 @@ def _among(group: NDArray[np.bool_], hit: NDArray[np.bool_], drawn: Draws) -> In
     return to_interval(shares)
 
 
-def _of_strangers(strangers: Answers, threshold: float, drawn: Draws) -> dict[str, Interval | None]:
-    outcome = strangers.outcomes(threshold)
-    return {
-        name: drawn.mean(outcome == name) if len(outcome) else None for name in ("identified", "candidates", "unknown")
-    }
-
-
 def calibration_errors(confidences: Array, correct: NDArray[np.bool_], weights: Array) -> Array:
-    """ECE with 15 equal bins (Guo et al., ICML 2017) under each row of weights, float (draws, probes)."""
+    """Return the ECE with 15 equal bins (Guo et al., ICML 2017) for each row of weights, float (draws, probes)."""
     surplus = (confidences - correct)[:, np.newaxis] * _binned(confidences)
     return np.asarray(np.abs(weights @ surplus).sum(axis=1) / weights.sum(axis=1))
 
 
 def errors_if_true(confidences: Array, weights: Array, seed: int) -> Interval:
-    """The ECE of so many probes if every confidence were true: on average, and in 95 of 100 cases.
+    """Return the ECE that perfectly calibrated confidences would have: its mean and its 95 % interval.
 
-    Not 0: the fewer probes a bin has, the farther its share of right answers lies from what is to be expected. Outcomes
+    It is above 0, because a bin with few probes rarely shows exactly the expected share of right answers. The outcomes
     are drawn with the confidences themselves (consistency resampling: Bröcker & Smith, Weather and Forecasting 2007).
     `weights` is float (probes,).
     """
@@ -119,6 +118,60 @@ def errors_if_true(confidences: Array, weights: Array, seed: int) -> Interval:
 
 
 def _binned(confidences: Array) -> NDArray[np.bool_]:
-    """Which of the bins each confidence is in, bool (probes, bins)."""
+    """Return which bin each confidence belongs to, bool (probes, bins)."""
     bins = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
     return np.asarray(bins[:, np.newaxis] == np.arange(ECE_BINS))
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold and its origin. At the threshold None, nobody is identified."""
+
+    name: str
+    threshold: float | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class PointFigures:
+    """Shares of queries and of impostors at an operating point.
+
+    `patient_shown`: the patient is identified or among the candidates. `impostors_shown`: somebody is, of an impostor.
+    """
+
+    name: str
+    threshold: float | None
+    identified_rightly: Interval
+    identified_wrongly: Interval
+    patient_shown: Interval
+    impostors_identified: Interval | None
+    impostors_shown: Interval | None
+
+
+def operating_points(model: OperatingPoints | None, standard: float) -> list[OperatingPoint]:
+    """Return the operating points of a modality; without `strict` if the model has none."""
+    points = [
+        OperatingPoint("standard", standard, "registry"),
+        OperatingPoint("investigation", None, "the three nearest, always"),
+    ]
+    if model is None:
+        return points
+    return [OperatingPoint("strict", point_threshold("strict", standard, model.strict), model.strict_origin), *points]
+
+
+def point_figures(scores: Scores, posterior: Posterior, point: OperatingPoint, seed: int = 0) -> PointFigures:
+    """Decide every probe of a track at an operating point."""
+    queries, impostors = answer(scores.queries, posterior), answer(scores.impostors, posterior)
+    drawn, drawn_impostors = scores.draws(seed)
+    outcome, impostor_outcome = queries.outcomes(point.threshold), impostors.outcomes(point.threshold)
+    right = queries.first == scores.truth
+    shown = ((outcome == "identified") & right) | ((outcome == "candidates") & (scores.ranks <= SHOWN))
+    return PointFigures(
+        name=point.name,
+        threshold=point.threshold,
+        identified_rightly=drawn.mean((outcome == "identified") & right),
+        identified_wrongly=drawn.mean((outcome == "identified") & ~right),
+        patient_shown=drawn.mean(shown),
+        impostors_identified=_share(impostor_outcome == "identified", drawn_impostors),
+        impostors_shown=_share(impostor_outcome != "unknown", drawn_impostors),
+    )

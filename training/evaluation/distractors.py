@@ -1,15 +1,14 @@
-"""People to enlarge a gallery with: real ones of the training split first, then mixtures of them.
+"""People to enlarge a gallery with: real people of the training split first, then mixtures of them.
 
-A person is float32 (pictures, d): as many embeddings as the people of the track have enrolled. A made-up person mixes
-two real ones picture by picture,
+A person is float32 (pictures, d): as many embeddings as the people of the track have. A made-up person mixes two real
+people picture by picture,
 
     x = m + cos(a) (x_i - m) + sin(a) (x_j - m),    brought back to unit length,
 
 with m the mean of all. Because cos^2 + sin^2 = 1, mixtures of independent people keep the mean and the covariance of
-the embeddings, where plain interpolation would shrink them towards the middle, away from every probe (the smoothed
-bootstrap of Silverman & Young, Biometrika 1987, has the same correction). The angle is the widest at which people who
-were not mixed lie as near to mixtures as to real people; a narrow one makes near-copies, which enlarge the gallery less
-than they count.
+the embeddings. Plain interpolation would shrink them towards the mean, away from every probe (the smoothed bootstrap of
+Silverman & Young, Biometrika 1987, has the same correction). The angle is the widest at which other people are as near
+to mixtures as to real people. A narrow angle makes near-copies, which hardly enlarge the gallery.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ from training.evaluation.scorers import EmbeddingScorer
 Persons = NDArray[np.float32]
 """float32 (people, pictures, d), each embedding of unit length."""
 Mixing = Callable[[Persons, int, float, np.random.Generator], Persons]
-"""Makes so many people out of real ones, turned away from them by so many degrees."""
+"""Makes a number of people from real people, at an angle in degrees."""
 
 ANGLES = (45.0, 35.0, 25.0, 15.0, 10.0, 5.0)
-"""Degrees; at 45 both people count the same."""
+"""Degrees. At 45, both people count the same."""
 QUANTILES = (0.5, 0.95)
-"""Where nearest cosines are compared: how near is usual, and how near are the nearest that cause false alarms."""
+"""Quantiles of the nearest cosines that are compared: the usual case, and the nearest people."""
 SLACK = 0.02
 SPLITS = 20
-"""Halvings over which these are averaged: a modality may have some sixty people."""
+"""Random halves that the quantiles are averaged over. A modality may have as few as sixty people."""
 
 
 @dataclass(frozen=True)
 class Distractors:
-    """Persons in the order in which they are enrolled; the first `real` are real. `angle` None: none is made up."""
+    """People in the order in which they are enrolled. The first `real` are real. `angle` is None if all are real."""
 
     persons: Persons
     real: int
@@ -47,7 +46,7 @@ class Distractors:
 
 
 def real_persons(scorer: EmbeddingScorer, rows: Sequence[Row], pictures: int, seed: int) -> Persons:
-    """Everybody in `rows`, with so many pictures each; who has fewer shows the same ones again."""
+    """Return the people of `rows` with `pictures` embeddings each; a person with fewer pictures repeats them."""
     members: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.subject, row.path)):
         members.setdefault(row.subject, []).append(row)
@@ -58,7 +57,7 @@ def real_persons(scorer: EmbeddingScorer, rows: Sequence[Row], pictures: int, se
 
 
 def enlarge(real: Persons, count: int, seed: int) -> Distractors:
-    """`count` people, the real ones first; ValueError with fewer than four real people to mix."""
+    """Return `count` people, the real ones first; ValueError if there are fewer than four real people to mix."""
     if count <= len(real):
         return Distractors(real[:count], count, None)
     if len(real) < 4:
@@ -70,8 +69,8 @@ def enlarge(real: Persons, count: int, seed: int) -> Distractors:
 
 
 def mix(real: Persons, count: int, angle: float, rng: np.random.Generator) -> Persons:
-    """Made-up people out of pairs of different real ones; `angle` in degrees."""
-    first = np.resize(rng.permutation(len(real)), count)  # everybody as often as everybody else
+    """Return people who mix two different real people each; `angle` in degrees."""
+    first = np.resize(rng.permutation(len(real)), count)  # each person equally often
     second = (first + rng.integers(1, len(real), size=count)) % len(real)
     middle = real.mean(axis=(0, 1))
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
@@ -80,7 +79,7 @@ def mix(real: Persons, count: int, angle: float, rng: np.random.Generator) -> Pe
 
 
 def widest_angle(real: Persons, rng: np.random.Generator, make: Mixing = mix) -> float:
-    """The widest angle at which mixtures of one half are as near to the other half as the one half itself is."""
+    """Return the widest angle at which mixtures of half of the people are as near to the others as real people."""
     halves = [np.array_split(rng.permutation(len(real)), 2) for _ in range(SPLITS)]
     usual = np.mean([_nearest(real[others, 0], real[mixed]) for mixed, others in halves], axis=0)
     for angle in ANGLES[:-1]:
@@ -91,12 +90,12 @@ def widest_angle(real: Persons, rng: np.random.Generator, make: Mixing = mix) ->
 
 
 def _nearest(probes: NDArray[np.float32], persons: Persons) -> NDArray[np.float64]:
-    """Quantiles of the probes' cosine with whom they are nearest to."""
+    """Return quantiles of each probe's cosine with its nearest person."""
     return np.asarray(np.quantile(best_cosines(probes, persons).max(axis=1), QUANTILES))
 
 
 def best_cosines(probes: NDArray[np.float32], persons: Persons, block: int = 1000) -> NDArray[np.float64]:
-    """Float (probes, people): a person is as near as its nearest picture."""
+    """Return the cosine with the nearest picture of each person, float (probes, people)."""
     count, pictures, dimension = persons.shape
     found = [
         (probes @ part.reshape(-1, dimension).T).reshape(len(probes), -1, pictures).max(axis=2)

@@ -1,6 +1,6 @@
-"""`python -m training.evaluation.evaluation_page report.json`: print the report of `make evaluate` as tables.
+"""`python -m training.evaluation.evaluation_page report.json`: print the tables of a report of `make evaluate`.
 
-With `--into docs/notebook/evaluation.md` they replace the text between the two marker comments of that file.
+With `--into docs/notebook/evaluation.md` the tables replace the text between the two marker comments of that file.
 """
 
 from __future__ import annotations
@@ -10,31 +10,40 @@ import json
 import sys
 from pathlib import Path
 
-from training.evaluation import report_tables
-from training.evaluation.report_tables import Json
+from training.evaluation.report_tables import Json, by_kind, counts, methods, sections
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+FEW_IMPOSTORS = 100
+"""Below this number, FNIR at a small FPIR depends on a few pictures."""
 
 
 def results(report: Json) -> str:
-    """Every table of the page under its heading."""
-    sections = [
-        ("Recognition (rank-1, %)", report_tables.recognition(report)),
-        ("Verification and strangers", report_tables.verification(report)),
-        ("What the threshold does", report_tables.decided(report)),
-        ("Controls", report_tables.controls(report)),
-        ("Operating points: thresholds", report_tables.thresholds(report)),
-        ("Operating points: what they do", report_tables.operating_points(report)),
-        ("Larger galleries", report_tables.growth(report)),
-    ]
-    if report["compa"]:
-        sections.append(("COMPA", report_tables.compa(report["compa"])))
-    sections.append(("Sizes and times", report_tables.models(report)))
-    return "\n".join(f"### {heading}\n\n{text}" for heading, text in sections)
+    """Return every table under its heading."""
+    return "\n".join(f"### {heading}\n\n{text}" for heading, text in sections(report).items())
 
 
-def replaced(page: str, text: str) -> str:
-    """The page with `text` between its markers; ValueError where it has none."""
+def report_text(report: Json) -> str:
+    """Return `report.md`: every table, then the plots and all methods of each track."""
+    introduction = "95 % intervals in brackets, by bootstrap over subjects. See docs/evaluation.md.\n"
+    parts = [f"# Evaluation on `split={report['split']}`\n", introduction, "![rank-1 of every track](overview.png)\n"]
+    return "\n".join([*parts, results(report), *(_track(track) for track in by_kind(report))])
+
+
+def _track(track: Json) -> str:
+    name, impostors = track["track"], track["impostors"]
+    parts = [f"### {name} ({track['kind']}; {counts(track)})\n", f"![plots of {name}]({name}.png)\n", methods(track)]
+    parts.append(f"Chance finds {track['rank1_by_chance']:.1%} at rank 1.\n")
+    if track["not_beaten"]:
+        parts.append(f"Not beaten at rank 1: {', '.join(track['not_beaten'])}.\n")
+    if 0 < impostors < FEW_IMPOSTORS:
+        parts.append(f"The FNIR figures depend on only {impostors} impostors.\n")
+    if track["failures"]:
+        parts.append(f"The worst confusions:\n\n![worst confusions of {name}]({name}-worst.png)\n")
+    return "\n".join(parts)
+
+
+def replace_results(page: str, text: str) -> str:
+    """Return the page with `text` between its markers; ValueError if a marker is missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -43,9 +52,9 @@ def replaced(page: str, text: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the tables, or put them into a page; 2 with a sentence where that page has no place for them."""
+    """Print the tables or write them into a page; return 2 with a sentence if that page lacks the markers."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.evaluation_page", description=__doc__)
-    parser.add_argument("report", type=Path, help="report.json of a run of training.evaluation")
+    parser.add_argument("report", type=Path, help="report.json of a run of `make evaluate`")
     parser.add_argument("--into", type=Path, help="a markdown file with the two marker comments")
     options = parser.parse_args(arguments)
     text = results(json.loads(options.report.read_text(encoding="utf-8")))
@@ -53,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(text)  # noqa: T201
         return 0
     try:
-        page = replaced(options.into.read_text(encoding="utf-8"), text)
+        page = replace_results(options.into.read_text(encoding="utf-8"), text)
     except ValueError as error:
         print(f"page: {error}", file=sys.stderr)  # noqa: T201
         return 2

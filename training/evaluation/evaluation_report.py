@@ -1,4 +1,4 @@
-"""What was measured in one run, and `report.json`; `report.md` is made of that file alone."""
+"""The results of one run, and the files that are written from them: `report.json`, `report.md`, `overview.png`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 from training.evaluation.bootstrap import Interval
 from training.evaluation.classifier_evaluation import ClassifierFigures
 from training.evaluation.controls import ChanceTest
-from training.evaluation.decisions import Decisions
+from training.evaluation.decisions import Decisions, PointFigures
+from training.evaluation.evaluation_page import report_text
 from training.evaluation.growth import Growth
-from training.evaluation.markdown import report_text
-from training.evaluation.operating_point_figures import PointFigures
-from training.evaluation.overview import plot_overview
 from training.evaluation.protocol import Track
+from training.evaluation.track_plots import plot_overview
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method on one track; a control has a test against chance instead of a claim."""
+    """One method on one track. Only a control has a `chance_test`."""
 
     method: str
     identification: Mapping[str, Interval]
@@ -31,10 +30,18 @@ class MethodResult:
     decisions: Decisions | None = None
     chance_test: ChanceTest | None = None
 
+    def figures(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        values = asdict(self) | {"control": self.chance_test is not None}
+        values["decisions"] = self.decisions.figures() if self.decisions else None
+        if self.chance_test:
+            values["chance_test"] |= {"verdict": self.chance_test.verdict}
+        return values
+
 
 @dataclass(frozen=True)
 class TrackResult:
-    """One track with every method, ours first."""
+    """One track with every method, the shipped model first."""
 
     track: Track
     methods: Sequence[MethodResult]
@@ -43,16 +50,36 @@ class TrackResult:
     failures: bool = False
 
     @property
-    def ahead(self) -> list[str]:
-        """Baselines that find as many queries at rank 1 as ours, or more."""
+    def not_beaten(self) -> list[str]:
+        """Baselines whose rank-1 is at least that of the shipped model."""
         ours, *baselines = self.methods
         found = ours.identification["rank1"].value
         return [m.method for m in baselines if not m.chance_test and m.identification["rank1"].value >= found]
 
+    def figures(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        track = self.track
+        return {
+            "track": track.name,
+            "modality": track.modality,
+            "kind": track.kind,
+            "queries": len(track.queries),
+            "query_subjects": len({row.subject for row in track.queries}),
+            "gallery_subjects": len(track.subjects),
+            "gallery_pictures": len(track.gallery),
+            "rank1_by_chance": 1 / len(track.subjects),
+            "impostors": len(track.impostors),
+            "not_beaten": self.not_beaten,
+            "failures": self.failures,
+            "methods": [method.figures() for method in self.methods],
+            "operating_points": [asdict(point) for point in self.points],
+            "growth": [asdict(size) for size in self.growth],
+        }
+
 
 @dataclass
 class Report:
-    """Everything that was measured in one run."""
+    """All results of one run."""
 
     split: str
     tracks: list[TrackResult] = field(default_factory=list)
@@ -60,47 +87,12 @@ class Report:
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def write(self, out: Path) -> None:
-        """Write `report.json`, `overview.png` and `report.md`."""
-        figures = json.dumps(self.figures(), indent=1)
-        (out / "report.json").write_text(figures + "\n", encoding="utf-8")
-        read = json.loads(figures)
-        plot_overview(read["tracks"], out)
-        (out / "report.md").write_text(report_text(read), encoding="utf-8")
-
-    def figures(self) -> dict[str, Any]:
-        """The report as plain values."""
+        """Write `report.json`, and from it `overview.png` and `report.md`."""
         compa = asdict(self.compa) | {"confusion": self.compa.confusion.tolist()} if self.compa else None
-        return {
-            "split": self.split,
-            "models": self.models,
-            "compa": compa,
-            "tracks": [_track_figures(result) for result in self.tracks],
-        }
-
-
-def _track_figures(result: TrackResult) -> dict[str, Any]:
-    track = result.track
-    return {
-        "track": track.name,
-        "modality": track.modality,
-        "kind": track.kind,
-        "queries": len(track.queries),
-        "query_subjects": len({row.subject for row in track.queries}),
-        "gallery_subjects": len(track.subjects),
-        "gallery_pictures": len(track.gallery),
-        "rank1_by_chance": 1 / len(track.subjects),
-        "impostors": len(track.impostors),
-        "not_beaten": result.ahead,
-        "failures": result.failures,
-        "methods": [_method_figures(method) for method in result.methods],
-        "operating_points": [asdict(point) for point in result.points],
-        "growth": [asdict(size) for size in result.growth],
-    }
-
-
-def _method_figures(method: MethodResult) -> dict[str, Any]:
-    values = asdict(method) | {"control": method.chance_test is not None}
-    values["decisions"] = method.decisions.figures() if method.decisions else None
-    if method.chance_test:
-        values["chance_test"] |= {"verdict": method.chance_test.verdict}
-    return values
+        tracks = [result.figures() for result in self.tracks]
+        figures = {"split": self.split, "models": self.models, "compa": compa, "tracks": tracks}
+        text = json.dumps(figures, indent=1)
+        (out / "report.json").write_text(text + "\n", encoding="utf-8")
+        report = json.loads(text)
+        plot_overview(report["tracks"], out)
+        (out / "report.md").write_text(report_text(report), encoding="utf-8")

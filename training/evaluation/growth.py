@@ -1,7 +1,7 @@
-"""How decisions change when the gallery grows from the people of a track to thousands.
+"""Decisions in larger galleries: people join the gallery of a track until thousands are enrolled.
 
-Those who join have embeddings and no keypoints: they are compared by embedding alone, and they push people of the track
-out of the nearest ones that are verified.
+The people who join have embeddings but no keypoints. They are compared by embedding alone, and they push people of the
+track out of the nearest people, who are compared by keypoints.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.calibration.posterior_eval import Posterior
 from training.evaluation.bootstrap import Array, Interval
 from training.evaluation.decisions import decisions
 from training.evaluation.recognition_metrics import Scores, identification
-from training.evaluation.shipped import Compared, Unverified, count_nearer
+from training.evaluation.shipped import Cascade
 
 SIZES = (100, 1000, 10000)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """The figures at one size of the gallery; `made_up` of the enrolled people are mixtures of real ones."""
+    """Figures at one size of the gallery. `made_up` of the enrolled people are mixtures of real people."""
 
     enrolled: int
     made_up: int
@@ -34,9 +33,10 @@ class Growth:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A track's people and those who may join: normalised cosines float (probes, subjects) and (probes, people).
+    """People of a track, and people who may join.
 
-    `scores` are of everybody who may be compared by keypoints, whatever the round.
+    `scores` are keypoint scores of the track's people. `cosines`, float (probes, subjects), are theirs; `joining`,
+    float (probes, people), are those of the people who may join. Both are normalised. The first `real` are real people.
     """
 
     scores: Scores
@@ -44,17 +44,24 @@ class Gallery:
     joining: Array
     real: int
 
+    def enlarged(self, count: int, cascade: Cascade) -> Scores:
+        """Return the scores after `count` people joined. They join at the end, so `truth` does not change."""
+        keypoint_scores = np.concatenate([self.scores.queries, self.scores.impostors])
+        scores = cascade.scores(keypoint_scores, self.cosines, self.joining[:, :count])
+        queries = len(self.scores.queries)
+        return replace(self.scores, queries=scores[:queries], impostors=scores[queries:])
 
-def grow(gallery: Gallery, unverified: Unverified, method: Posterior, threshold: float) -> list[Growth]:
-    """The track as it is, then every size that is larger and for which there are people enough."""
+
+def grow(gallery: Gallery, cascade: Cascade, threshold: float) -> list[Growth]:
+    """Measure the track itself and each larger size for which there are enough people."""
     own = gallery.cosines.shape[1]
     sizes = [own, *(size for size in SIZES if own < size <= own + gallery.joining.shape[1])]
-    return [_measure(gallery, size - own, unverified, method, threshold) for size in sizes]
+    return [_measure(gallery, size - own, cascade, threshold) for size in sizes]
 
 
-def _measure(gallery: Gallery, joined: int, unverified: Unverified, method: Posterior, threshold: float) -> Growth:
-    scores = enlarged(gallery, joined, unverified, method)
-    decided = decisions(scores, method, threshold)
+def _measure(gallery: Gallery, joined: int, cascade: Cascade, threshold: float) -> Growth:
+    scores = gallery.enlarged(joined, cascade)
+    decided = decisions(scores, cascade.posterior, threshold)
     return Growth(
         enrolled=scores.queries.shape[1],
         made_up=max(joined - gallery.real, 0),
@@ -64,14 +71,3 @@ def _measure(gallery: Gallery, joined: int, unverified: Unverified, method: Post
         impostors_identified=decided.impostors_identified,
         ece=decided.ece,
     )
-
-
-def enlarged(gallery: Gallery, joined: int, unverified: Unverified, method: Posterior) -> Scores:
-    """The scores with so many people more; truth stays, because they join at the end."""
-    everybody = np.concatenate([gallery.scores.queries, gallery.scores.impostors])
-    own, joining = gallery.cosines, gallery.joining[:, :joined]
-    nearer = count_nearer(own, own) + count_nearer(own, joining)
-    compared = Compared(everybody, unverified.score(own), nearer, unverified.score(joining))
-    everybody = compared.answered(unverified.stages, method)
-    count = len(gallery.scores.queries)
-    return replace(gallery.scores, queries=everybody[:count], impostors=everybody[count:])

@@ -1,178 +1,237 @@
-"""The figures of `report.json` as markdown tables over all tracks; the report and docs/evaluation.md both use them.
+"""Markdown tables from `report.json`, for the report and for docs/notebook/evaluation.md.
 
-`report` is the file as read; its fields are written by `training.evaluation.evaluation_report`.
+`report` is the file as read. `training.evaluation.evaluation_report` writes its fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from training.evaluation.overview import best_of_families
-
 Json = dict[str, Any]
+Columns = Mapping[str, Callable[[Any], str]]
+"""The cell of one record under every heading."""
 NONE = "-"
+FAMILIES = {"frozen": "frozen features", "whitened": "frozen features, whitened"}
+"""Backbones differ between modalities, so tables and plots show the best backbone of each family."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A markdown table."""
+    """Return a markdown table."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     body = ["| " + " | ".join(cell for _, cell in zip(header, row, strict=True)) + " |" for row in rows]
     return "\n".join([*lines, *body]) + "\n"
 
 
+def _tabulate(columns: Columns, records: Iterable[Any]) -> str:
+    return table(list(columns), [[cell(record) for cell in columns.values()] for record in records])
+
+
 def percent(interval: Json | None) -> str:
-    """A share in percent with its interval."""
+    """Format a share and its interval in percent."""
     if interval is None:
         return NONE
     return f"{100 * interval['value']:.1f} ({100 * interval['low']:.1f}-{100 * interval['high']:.1f})"
 
 
 def decimal(interval: Json | None) -> str:
-    """A figure with three decimals and its interval."""
+    """Format a figure and its interval with three decimals."""
     return NONE if interval is None else f"{interval['value']:.3f} ({interval['low']:.3f}-{interval['high']:.3f})"
 
 
-def pair_figure(method: Json, name: str) -> Json | None:
-    """`auc` or `eer` of a method; None where the track has nobody to confuse."""
+def _percent_of(name: str) -> Callable[[Json], str]:
+    return lambda figures: percent(figures[name])
+
+
+def _decimal_of(name: str) -> Callable[[Json], str]:
+    return lambda figures: decimal(figures[name])
+
+
+def _pair_figure(method: Json, name: str) -> Json | None:
+    """Return `auc` or `eer` of a method; None if the track has no impostor pairs."""
     found: Json | None = (method["verification"] or {}).get(name)
     return found
 
 
+def _threshold(point: Json) -> str:
+    return NONE if point["threshold"] is None else f"{point['threshold']:g}"
+
+
 def counts(track: Json) -> str:
-    """Queries, enrolled people and impostors: they belong beside every number."""
+    """Return the numbers of queries, enrolled people and impostors."""
     return f"{track['queries']} / {track['gallery_subjects']} / {track['impostors']}"
 
 
-def ours_of(track: Json) -> Json:
-    """The shipped model's figures."""
-    ours: Json = track["methods"][0]
-    return ours
+def by_kind(report: Json) -> list[Json]:
+    """Return the tracks, those of separate acquisitions first."""
+    return sorted(report["tracks"], key=lambda track: (track["kind"] == "same scan", track["track"]))
 
 
-def recognition(report: Json) -> str:
-    """Rank-1 of ours and of the best of every family of baselines."""
+def family(method: str) -> str:
+    """Return the name of a method without its backbone."""
+    if not method.startswith("frozen"):
+        return method
+    return FAMILIES["whitened" if method.endswith("whitened") else "frozen"]
+
+
+def best_of_families(track: Json) -> dict[str, dict[str, float]]:
+    """Return rank-1 of the best method of each family."""
+    best: dict[str, dict[str, float]] = {}
+    for method in track["methods"]:
+        name, figure = family(method["method"]), method["identification"]["rank1"]
+        if not method["control"] and figure["value"] >= best.get(name, figure)["value"]:
+            best[name] = figure
+    return best
+
+
+METHODS: Columns = {
+    "method": itemgetter("method"),
+    "rank-1 %": lambda method: percent(method["identification"]["rank1"]),
+    "rank-3 %": lambda method: percent(method["identification"]["rank3"]),
+    "mAP %": lambda method: percent(method["identification"]["map"]),
+    "AUC": lambda method: decimal(_pair_figure(method, "auc")),
+    "EER %": lambda method: percent(_pair_figure(method, "eer")),
+    "FNIR at FPIR 5 %": _percent_of("fnir5"),
+    "FNIR at FPIR 1 %": _percent_of("fnir1"),
+}
+VERIFICATION: Columns = {
+    "track": itemgetter("track"),
+    "counts as above": counts,
+    "AUC": lambda track: decimal(_pair_figure(track["methods"][0], "auc")),
+    "EER, %": lambda track: percent(_pair_figure(track["methods"][0], "eer")),
+    "FNIR at FPIR 5 %": lambda track: percent(track["methods"][0]["fnir5"]),
+    "FNIR at FPIR 1 %": lambda track: percent(track["methods"][0]["fnir1"]),
+}
+DECISIONS: Columns = {
+    "track": itemgetter("track"),
+    "identified rightly, %": _percent_of("identified_rightly"),
+    "wrongly, %": _percent_of("identified_wrongly"),
+    "candidates, %": _percent_of("candidates"),
+    "unknown, %": _percent_of("unknown"),
+    "in top 3 where not identified, %": _percent_of("right_in_top3_where_not_identified"),
+    "strangers identified, %": _percent_of("impostors_identified"),
+    "strangers unknown, %": _percent_of("impostors_unknown"),
+    "ECE": _decimal_of("ece"),
+    "ECE if confidence were true": _decimal_of("ece_if_true"),
+    "ECE, every second probe a stranger": _decimal_of("ece_as_calibrated"),
+    "if confidence were true": _decimal_of("ece_as_calibrated_if_true"),
+}
+CONTROLS: Columns = {
+    "track": itemgetter("track"),
+    "control": lambda test: test["method"].removeprefix("control: "),
+    "rank-1, % (exact interval)": lambda test: (
+        f"{100 * test['found'] / test['queries']:.1f} ({100 * test['low']:.1f}-{100 * test['high']:.1f})"
+    ),
+    "chance, %": lambda test: f"{100 * test['chance']:.1f}",
+    "times chance": lambda test: f"{test['found'] / test['queries'] / test['chance']:.1f}",
+    "p (above 1.5x)": lambda test: f"{test['p_value']:.2g}",
+    "chance within the source, %": lambda test: f"{100 * test['source_chance']:.1f}",
+    "p": lambda test: f"{test['source_p_value']:.2g}",
+    "verdict": itemgetter("verdict"),
+}
+THRESHOLDS: Columns = {
+    "modality": itemgetter("modality"),
+    "point": itemgetter("name"),
+    "threshold": _threshold,
+    "chosen by": itemgetter("origin"),
+}
+OPERATING_POINTS: Columns = {
+    "track": itemgetter("track"),
+    "point": itemgetter("name"),
+    "threshold": _threshold,
+    "identified rightly, %": _percent_of("identified_rightly"),
+    "wrongly, %": _percent_of("identified_wrongly"),
+    "patient shown, %": _percent_of("patient_shown"),
+    "strangers identified, %": _percent_of("impostors_identified"),
+    "strangers shown somebody, %": _percent_of("impostors_shown"),
+}
+GROWTH: Columns = {
+    "track": itemgetter("track"),
+    "enrolled": lambda size: f"{size['enrolled']}",
+    "made up": lambda size: f"{size['made_up']}",
+    "rank-1, %": _percent_of("rank1"),
+    "identified rightly, %": _percent_of("identified_rightly"),
+    "wrongly, %": _percent_of("identified_wrongly"),
+    "strangers identified, %": _percent_of("impostors_identified"),
+    "ECE": _decimal_of("ece"),
+}
+MODELS: Columns = {
+    "model": itemgetter("model"),
+    "trunk": itemgetter("trunk"),
+    "size, MB": lambda model: f"{model['megabytes']:.1f}",
+    "median ms a picture (recipe and network, one core)": lambda model: f"{model['milliseconds']:.1f}",
+}
+ROBUSTNESS: Columns = {
+    "pictures": itemgetter("change"),
+    "accuracy": lambda row: _share(row["accuracy"]),
+    "good refused": lambda row: _share(row["good_refused"]),
+    "foreign refused": lambda row: _share(row["foreign_refused"]),
+}
+SUBTYPES: Columns = {
+    "modality": itemgetter("modality"),
+    "sub-types": lambda row: ", ".join(row["names"]),
+    "pictures": lambda row: f"{row['pictures']}",
+    "right": lambda row: f"{row['accuracy']:.1%} ({row['low']:.1%}-{row['high']:.1%})",
+}
+
+
+def sections(report: Json) -> dict[str, str]:
+    """Return the text of every section by its heading. A section without figures is left out."""
     tracks = by_kind(report)
+    points = [one | {"track": track["track"]} for track in tracks for one in track["operating_points"]]
+    growth = [size | {"track": track["track"]} for track in tracks for size in track["growth"]]
+    found = {
+        "Recognition (rank-1, %)": _recognition(tracks),
+        "Verification and strangers": _tabulate(VERIFICATION, tracks),
+        "What the threshold does": _tabulate(DECISIONS, _decided(tracks)),
+        "Controls": _tabulate(CONTROLS, _chance_tests(tracks)),
+    }
+    if points:
+        chosen = [
+            one | {"modality": name} for name, model in report["models"].items() for one in model["operating_points"]
+        ]
+        found["Operating points: thresholds"] = _tabulate(THRESHOLDS, chosen)
+        found["Operating points: what they do"] = _tabulate(OPERATING_POINTS, points)
+    if growth:
+        found["Larger galleries"] = _tabulate(GROWTH, growth)
+    if report["compa"]:
+        found["COMPA"] = _compa(report["compa"])
+    models = [model | {"model": name} for name, model in report["models"].items()]
+    return found | {"Sizes and times": _tabulate(MODELS, models)}
+
+
+def methods(track: Json) -> str:
+    """Return a table of every method on one track."""
+    return _tabulate(METHODS, track["methods"])
+
+
+def _recognition(tracks: Sequence[Json]) -> str:
+    """Rank-1 of the shipped model, in bold, and of the best baseline of each family."""
     families = list(dict.fromkeys(name for track in tracks for name in best_of_families(track)))
-    header = ["track", "kind", "queries / enrolled / impostors", *families]
     rows = []
     for track in tracks:
         best = best_of_families(track)
-        cells = [percent(best[name]) if name in best else NONE for name in families]
-        rows.append([track["track"], track["kind"], counts(track), f"**{cells[0]}**", *cells[1:]])
-    return table(header, rows)
+        ours, *others = (percent(best.get(name)) for name in families)
+        rows.append([track["track"], track["kind"], counts(track), f"**{ours}**", *others])
+    return table(["track", "kind", "queries / enrolled / impostors", *families], rows)
 
 
-def verification(report: Json) -> str:
-    """What ours does with pairs, and with strangers."""
-    rows = [
-        [
-            track["track"],
-            counts(track),
-            decimal(pair_figure(ours_of(track), "auc")),
-            percent(pair_figure(ours_of(track), "eer")),
-            percent(ours_of(track)["fnir5"]),
-            percent(ours_of(track)["fnir1"]),
-        ]
-        for track in by_kind(report)
-    ]
-    return table(["track", "counts as above", "AUC", "EER, %", "FNIR at FPIR 5 %", "FNIR at FPIR 1 %"], rows)
+def _decided(tracks: Sequence[Json]) -> list[Json]:
+    both = ((track["track"], track["methods"][0]["decisions"]) for track in tracks)
+    return [decisions | {"track": name} for name, decisions in both if decisions]
 
 
-def decided(report: Json) -> str:
-    """What the shipped threshold does."""
-    header = ["track", "identified rightly, %", "wrongly, %", "candidates, %", "unknown, %"]
-    header += ["in top 3 where not identified, %", "strangers identified, %", "strangers unknown, %", "ECE"]
-    header += ["ECE if confidence were true", "ECE, every second probe a stranger", "if confidence were true"]
-    names = ["identified_rightly", "identified_wrongly", "candidates", "unknown", "right_in_top3_where_not_identified"]
-    names += ["impostors_identified", "impostors_unknown"]
-    errors = ["ece", "ece_if_true", "ece_as_calibrated", "ece_as_calibrated_if_true"]
-    rows = [
-        [track["track"], *(percent(d[name]) for name in names), *(decimal(d[name]) for name in errors)]
-        for track in by_kind(report)
-        if (d := ours_of(track)["decisions"])
-    ]
-    return table(header, rows)
-
-
-def operating_points(report: Json) -> str:
-    """What each operating point does on test."""
-    header = ["track", "point", "threshold", "identified rightly, %", "wrongly, %", "patient shown, %"]
-    rows = [
-        [
-            track["track"],
-            point["name"],
-            NONE if point["threshold"] is None else f"{point['threshold']:g}",
-            *(percent(point[name]) for name in ("identified_rightly", "identified_wrongly", "patient_shown")),
-            *(percent(point[name]) for name in ("impostors_identified", "impostors_shown")),
-        ]
-        for track in by_kind(report)
-        for point in track["operating_points"]
-    ]
-    return table([*header, "strangers identified, %", "strangers shown somebody, %"], rows)
-
-
-def thresholds(report: Json) -> str:
-    """Where the operating points of every modality come from."""
-    rows = [
-        [name, point["name"], NONE if point["threshold"] is None else f"{point['threshold']:g}", point["origin"]]
-        for name, model in report["models"].items()
-        for point in model.get("operating_points", ())
-    ]
-    return table(["modality", "point", "threshold", "chosen by"], rows)
-
-
-def growth(report: Json) -> str:
-    """The same decisions in larger galleries."""
-    header = ["track", "enrolled", "made up", "rank-1, %", "identified rightly, %", "wrongly, %"]
-    rows = [
-        [
-            track["track"],
-            f"{size['enrolled']}",
-            f"{size['made_up']}",
-            *(percent(size[name]) for name in ("rank1", "identified_rightly", "identified_wrongly")),
-            percent(size["impostors_identified"]),
-            decimal(size["ece"]),
-        ]
-        for track in by_kind(report)
-        for size in track["growth"]
-    ]
-    return table([*header, "strangers identified, %", "ECE"], rows)
-
-
-def controls(report: Json) -> str:
-    """What the controls find, against chance."""
-    header = ["track", "control", "rank-1, % (exact interval)", "chance, %", "times chance", "p (above 1.5x)"]
-    header += ["chance within the source, %", "p", "verdict"]
-    rows = [
-        [
-            track["track"],
-            method["method"].removeprefix("control: "),
-            f"{100 * t['found'] / t['queries']:.1f} ({100 * t['low']:.1f}-{100 * t['high']:.1f})",
-            f"{100 * t['chance']:.1f}",
-            f"{t['found'] / t['queries'] / t['chance']:.1f}",
-            f"{t['p_value']:.2g}",
-            f"{100 * t['source_chance']:.1f}",
-            f"{t['source_p_value']:.2g}",
-            t["verdict"],
-        ]
-        for track in by_kind(report)
+def _chance_tests(tracks: Sequence[Json]) -> list[Json]:
+    return [
+        method["chance_test"] | {"track": track["track"], "method": method["method"]}
+        for track in tracks
         for method in track["methods"]
-        if (t := method["chance_test"])
+        if method["chance_test"]
     ]
-    return table(header, rows)
 
 
-def models(report: Json) -> str:
-    """Sizes and times."""
-    rows = [
-        [name, m["trunk"], f"{m['megabytes']:.1f}", f"{m['milliseconds']:.1f}"] for name, m in report["models"].items()
-    ]
-    return table(["model", "trunk", "size, MB", "median ms a picture (recipe and network, one core)"], rows)
-
-
-def compa(figures: Json) -> str:
-    """COMPA's confusion matrix and what it refuses."""
+def _compa(figures: Json) -> str:
     refused = ", ".join(
         f"{figures[f'{kind}_refused']:.2%} of {figures[kind]} {kind} pictures"
         for kind in ("foreign", "good")
@@ -180,34 +239,16 @@ def compa(figures: Json) -> str:
     )
     accuracy = "" if figures["accuracy"] is None else f"Accuracy over the modalities {figures['accuracy']:.2%}. "
     named = zip(figures["labels"], figures["confusion"], strict=True)
-    confusion = table(["truth", *figures["labels"]], ([label, *map(str, row)] for label, row in named))
     sources = [[name, f"{count}", f"{share:.1%}"] for name, (count, share) in figures["refused_by_source"].items()]
-    refusals = table(["source", "pictures", "refused"], sources)
-    return f"{accuracy}Refused: {refused}.\n\n{confusion}\n{refusals}\n{_robustness(figures)}{_subtypes(figures)}"
-
-
-def _robustness(figures: Json) -> str:
-    """The same figures after each change of the pictures."""
-    names = ("accuracy", "good_refused", "foreign_refused")
-    rows = [{"change": "as they are", **figures}, *figures.get("robustness", ())]
-    cells = [[row["change"], *("" if row[name] is None else f"{row[name]:.2%}" for name in names)] for row in rows]
-    return table(["pictures", "accuracy", "good refused", "foreign refused"], cells)
-
-
-def _subtypes(figures: Json) -> str:
-    """How often the sub-type is right, where the model tells any."""
-    rows = [
-        [
-            s["modality"],
-            ", ".join(s["names"]),
-            f"{s['pictures']}",
-            f"{s['accuracy']:.1%} ({s['low']:.1%}-{s['high']:.1%})",
-        ]
-        for s in figures.get("subtypes", ())
+    tables = [
+        table(["truth", *figures["labels"]], ([label, *map(str, row)] for label, row in named)),
+        table(["source", "pictures", "refused"], sources),
+        _tabulate(ROBUSTNESS, [{"change": "as they are", **figures}, *figures["robustness"]]),
     ]
-    return "\n" + table(["modality", "sub-types", "pictures", "right"], rows) if rows else ""
+    if figures["subtypes"]:
+        tables.append(_tabulate(SUBTYPES, figures["subtypes"]))
+    return "\n".join([f"{accuracy}Refused: {refused}.\n", *tables])
 
 
-def by_kind(report: Json) -> list[Json]:
-    """Tracks over separate acquisitions first: they are what users live on."""
-    return sorted(report["tracks"], key=lambda track: (track["kind"] == "same scan", track["track"]))
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"

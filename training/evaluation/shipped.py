@@ -1,4 +1,4 @@
-"""What ships, as the evaluation sees it: the one place that knows what the scores of ours are."""
+"""Score people as the shipped system does. Only this module knows what a score of the shipped system is."""
 
 from __future__ import annotations
 
@@ -18,89 +18,73 @@ from training.evaluation.scorers import ShippedModel, Similarities
 
 
 @dataclass(frozen=True)
-class Unverified:
-    """A comparison by embeddings alone: what people get who are not compared by keypoints.
+class Cascade:
+    """Compare the nearest people by keypoints, stage by stage, and the others by their embeddings alone.
 
-    `score` turns cosines into the scores of the method; `rounds` says how many of the nearest people are verified
-    (empty: there is no verification, so a larger gallery pushes nobody out of it).
+    `embedding_scores` turns cosines into scores. Without `stages`, everybody is compared by keypoints.
     """
 
-    score: Callable[[Array], Array]
+    embedding_scores: Callable[[Array], Array]
+    posterior: Posterior
     stages: tuple[CascadeStage, ...] = ()
 
+    def scores(self, keypoint_scores: Array, cosines: Array, joining: Array | None = None) -> Array:
+        """Return the scores after the last stage, float (probes, subjects + joining people).
 
-@dataclass(frozen=True)
-class Compared:
-    """Scores float (probes, subjects) of everybody who may be compared by keypoints, and by embeddings alone.
+        `keypoint_scores` and `cosines` are float (probes, subjects). `joining`, float (probes, people), are cosines of
+        further people of the gallery, who have no keypoints. A probe enters the next stage if none before ended it.
+        """
+        others = np.empty((len(cosines), 0)) if joining is None else joining
+        nearer = count_nearer(cosines, cosines) + count_nearer(cosines, others)
+        by_embedding, by_embedding_of_others = self.embedding_scores(cosines), self.embedding_scores(others)
 
-    `nearer` counts those who are nearer to the probe than a subject; `joining`, float (probes, people), are scores of
-    people without keypoints.
-    """
+        def compared(candidates: float) -> Array:
+            own = np.where(nearer < candidates, keypoint_scores, by_embedding)
+            return np.concatenate([own, by_embedding_of_others], axis=1)
 
-    fused: Array
-    alone: Array
-    nearer: NDArray[np.intp]
-    joining: Array
-
-    def within(self, candidates: float) -> Array:
-        """Scores of subjects and who joins, where so many of the nearest are compared by keypoints."""
-        return np.concatenate([np.where(self.nearer < candidates, self.fused, self.alone), self.joining], axis=1)
-
-    def answered(self, stages: tuple[CascadeStage, ...], method: Posterior) -> Array:
-        """As in service: a probe goes into the next round unless one ends it. Without rounds nobody is left out."""
-        if not stages:
-            return self.within(np.inf)
-        scores = self.within(stages[0].candidates)
-        looking = np.ones(len(scores), bool)
-        for before, after in pairwise(stages):
-            looking &= ~np.array([before.stops(top) for top in answer(scores, method).confidence.tolist()])
-            scores[looking] = self.within(after.candidates)[looking]
+        if not self.stages:
+            return compared(np.inf)
+        scores = compared(self.stages[0].candidates)
+        continued = np.ones(len(scores), bool)
+        for before, after in pairwise(self.stages):
+            confidences = answer(scores, self.posterior).confidence.tolist()
+            continued &= ~np.array([before.stops(confidence) for confidence in confidences])
+            scores[continued] = compared(after.candidates)[continued]
         return scores
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """How the shipped system answers: scores per subject, their posterior, and what a cosine alone is worth.
+class ShippedScoring:
+    """`keypoint_scores` returns scores, float (probes, subjects), as if each stage compared everybody."""
 
-    `fused` are scores of everybody who may be compared, whatever the round; `scores` those that the service comes to.
-    """
-
-    fused: Callable[[Track, Similarities], Array]
-    posterior: Posterior
-    unverified: Unverified
+    keypoint_scores: Callable[[Track, Similarities], Array]
+    cascade: Cascade
 
     def scores(self, track: Track, similarities: Similarities) -> Array:
-        """Float (probes, subjects)."""
-        fused = self.fused(track, similarities)
-        cosines = track.best_per_subject(similarities)
-        nobody = np.empty((len(cosines), 0))
-        compared = Compared(fused, self.unverified.score(cosines), count_nearer(cosines, cosines), nobody)
-        return compared.answered(self.unverified.stages, self.posterior)
+        """Return the scores of the shipped system, float (probes, subjects)."""
+        return self.cascade.scores(self.keypoint_scores(track, similarities), track.best_per_subject(similarities))
 
 
-def shipped(model: ShippedModel) -> Shipped | None:
-    """The model's answers; None where it has no calibration and so decides nothing."""
+def shipped_scoring(model: ShippedModel) -> ShippedScoring | None:
+    """Return the scoring of a model; None if the model has no calibration and so decides nothing."""
     calibration = model.manifest.calibration
     if calibration is None:
         return None
 
-    def by_embedding(cosines: Array) -> Array:
-        """Log likelihood ratios of comparisons without a keypoint that agrees."""
+    def embedding_scores(cosines: Array) -> Array:
+        """Log likelihood ratios of comparisons in which no keypoint agrees."""
         return log_likelihood_ratios(cosines, np.zeros_like(cosines), calibration)
 
-    def fused(track: Track, similarities: Similarities) -> Array:
+    def keypoint_scores(track: Track, similarities: Similarities) -> Array:
         agreeing = model.agreeing(track, similarities)
         return log_likelihood_ratios(track.best_per_subject(similarities), agreeing, calibration)
 
-    return Shipped(
-        fused=fused,
-        posterior=CalibratedPosterior(calibration),
-        unverified=Unverified(by_embedding, model.verifier.stages if model.verifier else ()),
-    )
+    stages = model.verifier.stages if model.verifier else ()
+    return ShippedScoring(keypoint_scores, Cascade(embedding_scores, CalibratedPosterior(calibration), stages))
 
 
 def count_nearer(cosines: Array, others: Array) -> NDArray[np.intp]:
-    """How many of the others are nearer to the probe, for every float (probes, subjects)."""
+    """Return how many of the `others` are nearer to the probe, for each of `cosines`, float (probes, subjects)."""
     ordered = np.sort(others, axis=1)
     counts = [len(row) - np.searchsorted(row, own, "right") for row, own in zip(ordered, cosines, strict=True)]
     return np.array(counts)

@@ -5,9 +5,9 @@ from shared.keypoints.verification import LIKELY, CascadeStage
 from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import CalibratedPosterior
 from training.evaluation.bootstrap import Array
-from training.evaluation.growth import Gallery, enlarged, grow
+from training.evaluation.growth import Gallery, grow
 from training.evaluation.recognition_metrics import Scores
-from training.evaluation.shipped import Unverified
+from training.evaluation.shipped import Cascade
 
 POSTERIOR = CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=1.0))
 
@@ -25,12 +25,12 @@ def gallery(joining: int, strangers: float = 0.3) -> Gallery:
 
 
 def test_the_track_itself_comes_first_and_sizes_without_people_enough_are_left_out() -> None:
-    sizes = grow(gallery(1500), Unverified(by_embedding), POSTERIOR, 0.75)
+    sizes = grow(gallery(1500), Cascade(by_embedding, POSTERIOR), 0.75)
     assert [(size.enrolled, size.made_up) for size in sizes] == [(3, 0), (100, 47), (1000, 947)]
 
 
 def test_confidence_falls_as_strangers_become_more() -> None:
-    sizes = grow(gallery(9997), Unverified(by_embedding), POSTERIOR, 0.75)
+    sizes = grow(gallery(9997), Cascade(by_embedding, POSTERIOR), 0.75)
     identified = [size.identified_rightly.value for size in sizes]
     assert identified[0] == 1.0
     assert identified[-1] == 0.0
@@ -38,12 +38,12 @@ def test_confidence_falls_as_strangers_become_more() -> None:
 
 
 def test_whoever_joins_nearer_than_the_patient_takes_its_place() -> None:
-    sizes = grow(gallery(997, strangers=0.95), Unverified(by_embedding), POSTERIOR, 0.75)
+    sizes = grow(gallery(997, strangers=0.95), Cascade(by_embedding, POSTERIOR), 0.75)
     assert [size.rank1.value for size in sizes] == [1.0, 0.0, 0.0]
 
 
 def test_those_who_join_have_no_keypoints() -> None:
-    grown = enlarged(gallery(2), 2, Unverified(by_embedding), POSTERIOR)
+    grown = gallery(2).enlarged(2, Cascade(by_embedding, POSTERIOR))
     np.testing.assert_allclose(grown.queries[:, 3:], by_embedding(np.full((3, 2), 0.3)))
     assert grown.impostors.shape == (1, 5)
 
@@ -51,7 +51,7 @@ def test_those_who_join_have_no_keypoints() -> None:
 def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
     crowded = gallery(2, strangers=0.5)
     crowded.scores.queries[:] += 5  # what keypoints add
-    grown = enlarged(crowded, 2, Unverified(by_embedding, (CascadeStage(2),)), POSTERIOR)
+    grown = crowded.enlarged(2, Cascade(by_embedding, POSTERIOR, (CascadeStage(2),)))
     own, others = np.diag(grown.queries[:, :3]), grown.queries[0, 1:3]
     assert own == pytest.approx(by_embedding(np.array([0.9] * 3)) + 5)  # still the nearest
     assert others == pytest.approx(by_embedding(np.array([0.1] * 2)))  # behind the two who joined
@@ -60,7 +60,7 @@ def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
 def test_nobody_is_pushed_out_where_nobody_joins() -> None:
     alone = gallery(2)
     np.testing.assert_array_equal(
-        enlarged(alone, 0, Unverified(by_embedding, (CascadeStage(1),)), POSTERIOR).queries, alone.scores.queries
+        alone.enlarged(0, Cascade(by_embedding, POSTERIOR, (CascadeStage(1),))).queries, alone.scores.queries
     )
 
 
@@ -68,6 +68,6 @@ def test_who_is_pushed_out_is_compared_in_the_next_round_where_nobody_was_found(
     crowded = gallery(2, strangers=0.5)
     crowded.scores.queries[:] += 5
     crowded.cosines[0, 0] = 0.4  # behind the two who joined, one of whom is no more likely than nobody
-    grown = enlarged(crowded, 2, Unverified(by_embedding, (CascadeStage(2, LIKELY), CascadeStage(4))), POSTERIOR)
+    grown = crowded.enlarged(2, Cascade(by_embedding, POSTERIOR, (CascadeStage(2, LIKELY), CascadeStage(4))))
     assert grown.queries[0, 0] == crowded.scores.queries[0, 0]
     assert grown.queries[1, 0] == pytest.approx(by_embedding(np.array(0.1)))  # found at once, so nobody looks on

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from training.data.bundle_manifest import Row, read_manifest
-from training.evaluation.protocol import Track, read_tracks
+from training.evaluation.protocol import Track, derive_tracks, read_tracks
 
 
 def row(subject: str, role: str, *, track: str = "t", split: str = "test", modality: str = "ct") -> Row:
@@ -74,7 +74,7 @@ def test_a_track_of_two_kinds_is_an_error_in_the_data() -> None:
 
 
 def test_a_query_of_somebody_who_is_not_enrolled_is_an_error_in_the_data() -> None:
-    with pytest.raises(ValueError, match="track t: 1 subjects are asked for but not in the gallery"):
+    with pytest.raises(ValueError, match="track t: 1 subjects have queries but no gallery picture"):
         read_tracks([*ROWS, row("z", "query")], "test", ["ct"])
 
 
@@ -87,3 +87,14 @@ def test_tracks_of_other_modalities_and_splits_and_rows_without_a_track_are_left
 def test_a_bundle_on_disk_has_its_track(bundle: Path) -> None:
     (track,) = read_tracks(read_manifest(bundle), "test", ["skin"])
     assert (len(track.gallery), len(track.queries), len(track.impostors)) == (6, 12, 3)
+
+
+def test_rows_without_track_names_are_one_track() -> None:
+    unnamed = [replace(r, track="") for r in ROWS]
+    (track,) = read_tracks(derive_tracks(unnamed), "test", ["ct"])
+    assert (track.name, track.subjects) == ("ct", ["a", "b", "c"])
+
+
+def test_track_names_of_the_manifest_are_kept() -> None:
+    rows = [*ROWS, replace(row("w", "gallery"), track="")]
+    assert derive_tracks(rows) == rows

@@ -8,7 +8,6 @@ from training.evaluation.bootstrap import Interval
 from training.evaluation.recognition_metrics import (
     Scores,
     cumulative_match,
-    error_rates,
     identification,
     open_set,
     verification,
@@ -103,13 +102,6 @@ def test_the_figures_in_a_draw_are_those_of_the_probes_that_were_drawn() -> None
     assert (auc.low, auc.high) == (auc.value, auc.value)
 
 
-def test_one_false_match_and_one_false_non_match_in_four_are_an_equal_error_of_a_quarter() -> None:
-    genuine, impostor = np.array([0.9, 0.8, 0.7, 0.3]), np.array([0.75, 0.2, 0.1, 0.05])
-    thresholds, false_match, false_non_match = error_rates(genuine, impostor)
-    at = int(np.flatnonzero(thresholds == 0.7)[0])
-    assert (false_match[at], false_non_match[at]) == (0.25, 0.25)
-
-
 def test_a_threshold_that_no_impostor_passes_misses_who_scores_lower() -> None:
     missed = open_set(FOUR, 0.05)  # over 0.7 and first: the first and the last
     assert missed is not None
@@ -183,13 +175,3 @@ def test_figures_depend_on_the_order_of_similarities_alone(
     for figure, interval in compared(plain).items():
         assert compared(moved)[figure].value == pytest.approx(interval.value)
     assert moved.ranks.tolist() == plain.ranks.tolist()
-
-
-@settings(deadline=None)
-@given(SIMILARITIES, SIMILARITIES)
-def test_error_rates_run_from_all_matches_to_none(genuine: np.ndarray, impostor: np.ndarray) -> None:
-    _, false_match, false_non_match = error_rates(genuine.ravel(), impostor.ravel())
-    assert (false_match[0], false_non_match[-1]) == (1.0, 1.0)
-    assert (false_match[-1], false_non_match[0]) == (0.0, 0.0)
-    assert np.all(np.diff(false_match) <= 0)
-    assert np.all(np.diff(false_non_match) >= 0)

@@ -9,11 +9,11 @@ from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import CalibratedPosterior
 from training.data.bundle_manifest import read_manifest
 from training.evaluation.decisions import decisions
-from training.evaluation.overview import best_of_families, family, plot_overview
+from training.evaluation.plot_style import styles
 from training.evaluation.protocol import Track, read_tracks
 from training.evaluation.recognition_metrics import Scores
-from training.evaluation.style import styles
-from training.evaluation.track_plots import plot_track
+from training.evaluation.report_tables import best_of_families, family
+from training.evaluation.track_plots import plot_overview, plot_track
 
 
 @pytest.fixture(scope="module")

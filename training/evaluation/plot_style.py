@@ -1,4 +1,4 @@
-"""How every plot of the report looks: colours that colour-blind readers tell apart, and a line style besides."""
+"""The look of every plot of the report: colours for colour-blind readers, and a line style for each method."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#F0E442",
-)
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 """Okabe & Ito, "Color universal design" (2008)."""
 GREY, LIGHT = "#6E6E6E", "#C8C8C8"
 SETTINGS: Any = {
@@ -36,7 +28,7 @@ SETTINGS: Any = {
     "figure.titlesize": 14,
     "figure.titleweight": "bold",
 }
-OF_BASELINES = (
+BASELINES = (
     (ORANGE, "--", "s"),
     (GREEN, "-.", "^"),
     (VERMILION, (0, (5, 1)), "D"),
@@ -46,11 +38,12 @@ OF_BASELINES = (
     (ORANGE, ":", "<"),
     (GREEN, ":", ">"),
 )
+"""Colour, line and marker of each baseline."""
 
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How one method is drawn."""
+    """The style of one method."""
 
     colour: str
     line: str | tuple[int, tuple[int, ...]]
@@ -58,16 +51,16 @@ class LineStyle:
     width: float = 1.5
 
     @property
-    def of_a_line(self) -> dict[str, Any]:
-        """For `Axes.plot`."""
+    def plot_arguments(self) -> dict[str, Any]:
+        """Arguments of `Axes.plot`."""
         return {"color": self.colour, "linestyle": self.line, "linewidth": self.width}
 
 
 def styles(methods: Sequence[str], controls: Sequence[str] = ()) -> dict[str, LineStyle]:
-    """Ours, the first, stands out; controls are pale; each baseline has a colour and a dash of its own."""
+    """Return the style of each method. The first is the shipped model and stands out; controls are pale."""
     ours, *others = methods
     found = {ours: LineStyle(BLUE, "-", "o", 2.6)}
     baselines = [name for name in others if name not in controls]
     found |= {name: LineStyle(LIGHT, ":", "x", 2.0) for name in controls}
-    found |= {name: LineStyle(*OF_BASELINES[i % len(OF_BASELINES)]) for i, name in enumerate(baselines)}
+    found |= {name: LineStyle(*BASELINES[i % len(BASELINES)]) for i, name in enumerate(baselines)}
     return {name: found[name] for name in methods}
