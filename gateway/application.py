@@ -25,7 +25,7 @@ from gateway.state import GatewayState
 from gateway.verify.endpoints import router as verify
 from gateway.web.pages import router as web
 from gateway.web.pages import static_files
-from shared.database.connections import open_database
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 from shared.modalities import load_registry

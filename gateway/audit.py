@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.errors import NotFound
 from shared.service.context import id_of_request
 from shared.ulid import new_ulid

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from shared.database.connections import Database, open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
+from shared.database.pool import Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 

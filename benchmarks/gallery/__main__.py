@@ -23,8 +23,8 @@ from benchmarks.gallery.million_identification import identify, show_tracks
 from benchmarks.gallery.population import Population
 from benchmarks.gallery.real_people import modality_with_most_people, read_people
 from benchmarks.gallery.search_timing import measure
-from shared.database.connections import open_database
 from shared.database.embedded import EmbeddedServer
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.modalities import load_registry
 

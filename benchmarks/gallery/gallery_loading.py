@@ -13,7 +13,7 @@ from pgvector.psycopg import register_vector
 from tqdm import tqdm
 
 from benchmarks.gallery.population import Population
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.gallery.interface import Template
 from shared.gallery.postgres import PostgresGallery
 from shared.ulid import new_ulid

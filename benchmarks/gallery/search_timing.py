@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmarks.gallery.gallery_loading import DIGEST, MODALITY, patient_id
 from benchmarks.gallery.population import Nearest, Population
-from shared.database.connections import Database, open_database
+from shared.database.pool import Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 from shared.gallery.postgres import PostgresGallery

@@ -19,7 +19,7 @@ from deploy.local.state_folder import REPOSITORY, StateFolder
 from deploy.local.system import System
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
-from shared.database.connections import open_database
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.modalities import load_registry
 

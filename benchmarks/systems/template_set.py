@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.database.connections import open_database
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.interface import Embedding, Template
 from shared.gallery.postgres import PostgresGallery

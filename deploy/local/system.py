@@ -19,8 +19,8 @@ from deploy.local.state_folder import REPOSITORY, StateFolder
 from deploy.local.supervision import STOP_SECONDS, SupervisionError, Supervisor
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
-from shared.database.connections import open_database
 from shared.database.migrate import migrate
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 
 LOG_LINES = 15

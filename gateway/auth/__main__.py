@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from gateway.auth.keys import KeyLine, KeyRepository
 from gateway.auth.scopes import Scope
-from shared.database.connections import open_database
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import MedReIDError
 

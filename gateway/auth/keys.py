@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.auth.scopes import Caller, Scope, known_scopes
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.errors import NotFound
 from shared.ulid import new_ulid
 

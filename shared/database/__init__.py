@@ -1,1 +1,1 @@
-"""PostgreSQL with pgvector, the only store: connections, schema, and the embedded server of a developer's machine."""
+"""PostgreSQL with pgvector: connection pool, migrations, and the embedded server for a developer's machine."""

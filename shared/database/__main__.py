@@ -10,10 +10,10 @@ from shared.errors import DatabaseUnavailable
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status of the verb."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m shared.database", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("migrate", help="bring the schema up to date")
+    verbs.add_parser("migrate", help="update the schema")
     embedded = verbs.add_parser("serve", help="run the embedded server until SIGTERM")
     embedded.add_argument("--data", required=True, type=Path)
     embedded.add_argument("--url-file", required=True, type=Path)

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL of a developer's machine: the real server, out of a wheel, on a unix socket only."""
+"""The embedded PostgreSQL for a developer's machine: a real server from a wheel, on a Unix socket only."""
 
 from __future__ import annotations
 
@@ -27,58 +27,55 @@ with warnings.catch_warnings():
 
 SETTINGS_FILE = "medreid.conf"
 SETTINGS = {
-    # Every page of the pool that was once used counts as the server's for good, and the kernel keeps what was read as
-    # well. What a search reads is for the most part here, and the rest comes from the kernel's memory.
+    # Buffer pages stay the server's memory for good, and the kernel caches files as well. A small pool is enough.
     "shared_buffers": "16MB",
-    # Nobody copies this server: no process for replication, and none beside the backends that read files for them.
+    # The server has no replicas, so it needs no replication process, and no separate processes for reading files.
     "max_logical_replication_workers": "0",
     "io_method": "sync",
 }
-"""For one machine and its small gallery; ALTER SYSTEM goes before them."""
+"""Settings for one machine with a small gallery. ALTER SYSTEM overrides them."""
 
 
 class EmbeddedServer:
-    """A server over the data folder `data`; starts it unless it runs already.
+    """The server of the data folder `data`. The constructor starts it unless it already runs.
 
-    Runs as an ordinary user. As root it runs as a system user of its own (PostgreSQL refuses root), which is created
-    and must be able to reach `data`: the folders above it become readable for everybody.
+    Run it as an ordinary user. PostgreSQL refuses root: if root starts it, the server runs as a system user that is
+    created for it, and the folders above `data` become readable for all users.
     """
 
     def __init__(self, data: Path) -> None:
         data = data.resolve()
         data.parent.mkdir(parents=True, exist_ok=True)
         _forget_reused_pid(data)
-        self._server = get_server(data, cleanup_mode=None, start=False)  # remembers servers that were stopped since
-        # The package has one lock for the whole machine, in a file that belongs to whoever came first.
+        self._server = get_server(data, cleanup_mode=None, start=False)
+        # The package's own lock file is shared by all users of the machine, and belongs to its first user.
         self._server._lock = fasteners.InterProcessLock(data.with_name(f".{data.name}.lock"))
         with self._server._lock:
             self._server.ensure_pgdata_inited()
             _configure(data)
             _start(self._server)
         self._server.start()
-        atexit.unregister(
-            self._server._cleanup
-        )  # would only take the lock once more, even where `data` is gone by then
+        atexit.unregister(self._server._cleanup)  # it would take the lock again, even if `data` is gone by then
 
     @property
     def url(self) -> str:
-        """postgresql:// URL over the unix socket."""
+        """The postgresql:// URL of the Unix socket."""
         return f"postgresql://postgres:@/postgres?host={quote(str(self._server.get_postmaster_info().socket_dir))}"
 
     @property
     def process(self) -> psutil.Process:
-        """The postmaster."""
+        """The main server process (postmaster)."""
         return psutil.Process(self._server.get_pid())
 
     def stop(self) -> None:
-        """Stop the server; connections are closed."""
+        """Stop the server and close its connections."""
         self._server.stop()
 
 
 def serve(data: Path, url_file: Path) -> int:
-    """Run the server in the foreground until SIGTERM or SIGINT; 1 where it dies by itself.
+    """Run the server in the foreground until SIGTERM or SIGINT. Return 1 if the server dies by itself.
 
-    Its URL is written to `url_file` as soon as it answers; the file appears whole.
+    Write its URL to `url_file`, in one step, as soon as the server answers.
     """
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -96,7 +93,7 @@ def serve(data: Path, url_file: Path) -> int:
 
 
 def _configure(data: Path) -> None:
-    """Have the server read SETTINGS; what else its configuration says stays."""
+    """Make the server read SETTINGS. The rest of its configuration stays."""
     lines = "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
     ours, main = data / SETTINGS_FILE, data / "postgresql.conf"
     ours.write_text(lines, encoding="ascii")
@@ -122,10 +119,9 @@ def _start(server: PostgresServer) -> None:
 
 
 def _forget_reused_pid(data: Path) -> None:
-    """Remove the pid file of a killed server whose number is another process's by now, as after a reboot.
+    """Remove the pid file of a killed server if another process has its pid now, for example after a reboot.
 
-    The package takes any process with that number for the server. Where the number is nobody's, PostgreSQL itself
-    clears up, after a look for what the killed one may have left running.
+    The package takes any process with that pid for the server. If no process has it, PostgreSQL cleans up itself.
     """
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():

@@ -1,4 +1,4 @@
-"""Bringing the schema up to date; any number of processes may do it at once."""
+"""Update the database schema. Any number of processes may do it at once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.errors import DatabaseUnavailable
 
 CONNECT_S = 10
 LOCK = 0x6D656472
-"""Key of the advisory lock ("medr"): one migrates, the others wait and find nothing left to do."""
+"""Key of the advisory lock ("medr"): one process migrates, the others wait and then have nothing to do."""
 
 
 def migrate(url: str) -> None:
-    """Run every migration that the database at `url` (anything that libpq understands) lacks.
+    """Run all missing migrations on the database at `url` (any form that libpq accepts).
 
-    Raises `shared.errors.DatabaseUnavailable` where it cannot be reached; a failing migration changes nothing.
+    Raises `shared.errors.DatabaseUnavailable` if it cannot be reached. A failing migration changes nothing.
     """
     config = Config()
     scripts = str(Path(__file__).parent / "migrations")

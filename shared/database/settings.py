@@ -1,4 +1,4 @@
-"""Where the database is, and how it is searched."""
+"""Settings of the database and of gallery searches."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class DatabaseSettings(BaseSettings):
-    """One of the two must be set; the file is for container secrets."""
+    """Connection and search settings. Either `database_url` or `database_url_file` must be set."""
 
     model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
 
     database_url: Annotated[SecretStr | None, Field(description="postgresql:// URL of the database.")] = None
     database_url_file: Annotated[Path | None, Field(description="File that holds the URL (a container secret).")] = None
-    database_connections: Annotated[int, Field(ge=1, le=100, description="Connections that this process may hold.")] = 4
+    database_connections: Annotated[
+        int, Field(ge=1, le=100, description="Most connections of this process to the database.")
+    ] = 4
     gallery_exact_up_to: Annotated[
-        int, Field(ge=0, description="Images of one modality and model up to which a search compares with all of them.")
+        int,
+        Field(
+            ge=0,
+            description="Most images of one modality that a search compares one by one. Above that, it uses an index.",
+        ),
     ] = 5_000
     gallery_ef_search: Annotated[
-        int, Field(ge=1, le=1000, description="Images that a search of the index keeps in view (hnsw.ef_search).")
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="Images that an index search considers (hnsw.ef_search). More is slower but misses fewer.",
+        ),
     ] = 400
 
     @model_validator(mode="after")
@@ -32,7 +43,7 @@ class DatabaseSettings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """The URL, from wherever it is set."""
+        """The URL, from the setting or from the file."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         if self.database_url_file is None:

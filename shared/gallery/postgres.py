@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg.sql import SQL
 
-from shared.database.connections import Connection, Database
+from shared.database.pool import Connection, Database
 from shared.errors import Conflict, NotFound
 from shared.gallery.interface import (
     IDEMPOTENCY_HOURS,

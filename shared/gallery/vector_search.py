@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.database.connections import Connection
+from shared.database.pool import Connection
 from shared.gallery.interface import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Embedding, GalleryCandidate, SearchResult
 
 MAX_INDEX_IMAGES = 10_000

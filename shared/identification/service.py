@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 
 from shared.contracts.internal import IdentifyAnswer, ModelDescription, Templates, VerifyAnswer
 from shared.contracts.public import PatientId
-from shared.database.connections import open_database
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import NotFound, responses
 from shared.gallery.postgres import PostgresGallery

@@ -18,7 +18,7 @@ from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
 from gateway.settings import GatewaySettings
 from shared.classification.service import create_classification_app
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.database.settings import DatabaseSettings
 from shared.identification.service import create_identification_app
 from shared.modalities import load_registry

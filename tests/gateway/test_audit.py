@@ -5,7 +5,7 @@ import time
 import pytest
 
 from gateway.audit import AuditEvent, AuditTrail
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.gallery.postgres import PostgresGallery
 from shared.service.context import Deadline, RequestContext, current_request
 from tests.gateway.conftest import System

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.modalities import load_registry
 from tests.gateway.conftest import Start, System
 from tests.gateway.pictures import as_format, dicom, huge_png, plain_png, png

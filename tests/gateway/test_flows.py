@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.gallery.postgres import PostgresGallery
 from tests.gateway.conftest import MODALITIES, Down, Start, System
 from tests.gateway.pictures import as_format, dicom, png

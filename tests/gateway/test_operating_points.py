@@ -14,7 +14,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from shared.contracts.public import OperatingPoint
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.database.settings import DatabaseSettings
 from shared.identification.service import create_identification_app
 from shared.models.manifest import MANIFEST_FILE, OperatingPoints, read_manifest

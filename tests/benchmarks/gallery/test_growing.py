@@ -16,9 +16,9 @@ from benchmarks.gallery.gallery_report import Size, load, plot, save, show
 from benchmarks.gallery.gallery_server import footprint
 from benchmarks.gallery.population import Population
 from benchmarks.gallery.search_timing import measure
-from shared.database.connections import open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 
 

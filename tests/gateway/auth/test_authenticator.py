@@ -18,7 +18,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.auth.keys import KeyRepository, hash_key
 from gateway.auth.scopes import Scope
 from gateway.settings import GatewaySettings
-from shared.database.connections import Database, open_database
+from shared.database.pool import Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable, NotFound, RateLimited, Unauthenticated
 

@@ -17,10 +17,9 @@ from sqlalchemy.pool import NullPool
 from shared.database import connections
 from shared.database import migrate as migrate_module
 from shared.database.__main__ import main
-from shared.database.connections import Database, open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
-from shared.database.schema import SCHEMA_VERSION
+from shared.database.pool import SCHEMA_VERSION, Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 

@@ -15,9 +15,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from shared.database import migrate as migrate_module
-from shared.database.connections import open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
+from shared.database.pool import open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.database.connections import Database, open_database
+from shared.database.pool import Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.gallery.postgres import PostgresGallery
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.gallery.postgres import PostgresGallery
 from tests.shared.gallery.making import DIGEST, template, unit
 

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from shared.database.connections import Database, open_database
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
+from shared.database.pool import Database, open_database
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 from shared.gallery.interface import SearchResult

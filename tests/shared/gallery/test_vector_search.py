@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.database.connections import Database
+from shared.database.pool import Database
 from shared.gallery import vector_search
 from shared.gallery.interface import LEADING_IMAGES, Embedding, SearchResult, Template
 from shared.gallery.postgres import PostgresGallery

@@ -1,4 +1,4 @@
-"""A pool of connections in which every outage is one error: DatabaseUnavailable, never an empty result."""
+"""The pool of database connections. Every outage is DatabaseUnavailable, never an empty result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -17,24 +17,25 @@ from pgvector.psycopg import register_vector_async
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from shared.database.schema import SCHEMA_VERSION
 from shared.database.settings import DatabaseSettings
 from shared.errors import DatabaseUnavailable
 
+SCHEMA_VERSION: Final = "0002"
+"""Revision of the newest migration. Revisions have four digits, so that they compare as text."""
 ACQUIRE_S = 2.0
 CHECK_S = 2.0
 UNCHECKED_S = 1.0
-"""How long after its last good use a connection is taken to be alive: checking costs as much as a small query."""
+"""Seconds after its last use in which a connection is not checked: a check costs as much as a small query."""
 STATEMENT_MS = 5000
 TRANSACTION_S = 8.0
-"""Longer than a statement may take: only a server that no longer keeps its own time is cut off."""
+"""Seconds until a connection is cut off. Longer than STATEMENT_MS, so only a frozen server is cut off."""
 NOT_MIGRATED = "The database lacks this version's schema. Run `python -m shared.database migrate`."
 OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, PoolClosed, PoolTimeout, TooManyRequests)
 Connection = psycopg.AsyncConnection[TupleRow]
 
 
 class Database:
-    """Hands out connections; reconnects by itself after an outage."""
+    """Provide connections from a pool, which reconnects by itself after an outage."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
@@ -59,7 +60,7 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Start connecting; returns at once, so that a service can say that it is not ready."""
+        """Start connecting and return at once, so that a service can report that it is not ready."""
         await self._pool.open(wait=False)
 
     async def close(self) -> None:
@@ -68,9 +69,9 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """A connection on which every statement is a transaction of its own: no round trips for BEGIN and COMMIT.
+        """Yield a connection in autocommit mode, which saves the round trips of BEGIN and COMMIT.
 
-        In a block of `together` it is the connection of that transaction.
+        Inside `unit_of_work` it is the connection of that transaction.
         """
         if (common := self._common.get()) is not None:
             yield common
@@ -87,13 +88,13 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction: committed at the end, rolled back where an exception leaves the block."""
+        """Yield a connection in a transaction: committed at the end, rolled back if the block raises."""
         async with self.session() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[None]:
-        """Everything that this task asks the database in the block is one transaction, whoever asks it."""
+        """Run all database calls of this task inside the block as one transaction, whichever object makes them."""
         async with self.connection() as connection:
             token = self._common.set(connection)
             try:
@@ -102,29 +103,29 @@ class Database:
                 self._common.reset(token)
 
     async def fetch(self, query: str, parameters: Any = None) -> list[TupleRow]:
-        """All rows of one statement, in a transaction of its own."""
+        """Return all rows of one statement, run in its own transaction."""
         async with self.session() as connection:
             cursor = await connection.execute(query.encode(), parameters)
             return await cursor.fetchall() if cursor.description else []
 
     async def ping(self) -> None:
-        """Return where the database answers and has this version's schema; raise DatabaseUnavailable otherwise."""
+        """Raise DatabaseUnavailable unless the database answers and has this version's schema."""
         rows = await self.fetch("SELECT version_num FROM alembic_version")
         if not rows or rows[0][0] < SCHEMA_VERSION:
             raise DatabaseUnavailable(NOT_MIGRATED)
 
     async def _configure(self, connection: Connection) -> None:
-        """Teach a new connection vectors; where the type is missing the pool tries again, as after an outage."""
+        """Register the vector type on a new connection. If the type is missing, the pool retries as after an outage."""
         try:
             await register_vector_async(connection)
         except psycopg.ProgrammingError as error:
             self._migrated = False
-            await connection.close()  # the pool drops it as it is
+            await connection.close()  # the pool drops a closed connection
             raise psycopg.OperationalError(NOT_MIGRATED) from error
         self._migrated = True
 
     async def _check(self, connection: Connection) -> None:
-        """Raise where a connection from the pool is dead."""
+        """Raise if a pooled connection is dead."""
         if time.monotonic() - self._used.get(connection, -UNCHECKED_S) < UNCHECKED_S:
             return
         with _cut_after(CHECK_S, connection):
@@ -132,22 +133,21 @@ class Database:
 
 
 def _options(settings: DatabaseSettings) -> Iterator[str]:
-    """What the server is told about every session."""
+    """Yield the server options of every session."""
     yield f"statement_timeout={STATEMENT_MS}"
-    # Neither compilation nor helpers: they cost more than any of these statements, and start where a gallery is only
-    # fairly large.
+    # Just-in-time compilation and parallel workers cost more time than any of these statements takes.
     yield "jit=off"
     yield "max_parallel_workers_per_gather=0"
-    # Whether a search scans is `gallery_exact_up_to`'s affair; the planner holds the index for dearer than it is.
+    # `gallery_exact_up_to` decides when a search scans. The planner overestimates the cost of the index.
     yield "enable_seqscan=off"
     yield f"hnsw.ef_search={settings.gallery_ef_search}"
-    # goes on where a search asks for more than ef_search; what comes is put in order afterwards
+    # Lets the index return more than ef_search images. The search sorts them itself.
     yield "hnsw.iterative_scan=relaxed_order"
 
 
 @asynccontextmanager
 async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    """A database that is closed at the end of the block."""
+    """Yield a database that is closed at the end of the block."""
     database = Database(settings)
     await database.open()
     try:
@@ -158,10 +158,10 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
 @contextmanager
 def _cut_after(seconds: float, connection: Connection) -> Iterator[None]:
-    """Cut the wire unless the block ends in time, so that whoever waits for the server gets an error.
+    """Shut the connection's socket down unless the block ends in time, so that the waiting caller gets an error.
 
-    A server that is frozen, or behind a network that swallows packets, closes nothing and cancels nothing: psycopg
-    would wait for ever, and for ten seconds more when cancelled.
+    A frozen server, or a network that drops packets, closes nothing. psycopg would then wait for ever, and ten seconds
+    more if cancelled.
     """
     timer = asyncio.get_running_loop().call_later(seconds, _cut, connection)
     try:
@@ -172,8 +172,8 @@ def _cut_after(seconds: float, connection: Connection) -> Iterator[None]:
 
 def _cut(connection: Connection) -> None:
     with (
-        suppress(OSError, psycopg.Error),  # closed in the meantime
-        # the family, which a TCP connection's wire does not have, is of no importance to shutdown
-        socket.socket(socket.AF_UNIX, fileno=os.dup(connection.fileno())) as wire,
+        suppress(OSError, psycopg.Error),  # closed meanwhile
+        # shutdown works on any socket; the address family given here does not matter
+        socket.socket(socket.AF_UNIX, fileno=os.dup(connection.fileno())) as duplicate,
     ):
-        wire.shutdown(socket.SHUT_RDWR)
+        duplicate.shutdown(socket.SHUT_RDWR)
