@@ -23,11 +23,11 @@ from shared.errors import BadUpstream, InternalError, MedReIDError
 from shared.images import npy_codec
 from shared.images.views import Image
 from shared.modalities import Registry
-from shared.service.balancing import Observe
 from shared.service.context import current_request, deadline_of_request
 from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
-from shared.service.service_client import ServiceClient, create_client
+from shared.service.replicas import Observe
+from shared.service.service_client import ServiceClient
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
@@ -120,7 +120,7 @@ class Services:
             )
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         self._clients = {
-            name: create_client(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))
+            name: ServiceClient(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))
             for name, url in {"compa": settings.compa_url, **urls}.items()
         }
         self.compa = Compa(self._clients["compa"])

@@ -1,72 +1,103 @@
-"""The one HTTP client between services: four timeouts, the request's identity passed on, errors translated."""
+"""The HTTP client between services: calls go to one of several replicas, errors become those of the tree."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from functools import cache
 
 import httpx
 
 from shared.contracts.internal import DEADLINE_HEADER, NPY_MEDIA_TYPE, REQUEST_ID_HEADER, SERVICE_HEADER
 from shared.errors import BadUpstream, DeadlineExceeded, InternalError, MedReIDError, ServiceUnavailable
-from shared.service.balancing import BalancedTransport, Connections, Observe
 from shared.service.context import current_request, deadline_of_request
 from shared.service.problems import problem_types
+from shared.service.replicas import Observe, Replica, ReplicaSet, Resolve, resolve_name
+
+ATTEMPTS = 3
+"""Replicas that one call tries at most. Repeating a call is safe: no call between services changes anything."""
 
 CONNECT_S, WRITE_S, POOL_S = 1.0, 5.0, 2.0
+SUSPICION_S = 0.5
+"""Seconds without an answer after which a replica is asked whether it is alive: it may be busy, or it may hang."""
+HEALTH_S = 1.0
+"""Seconds that a health check may take."""
+
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15.0)
+"""Idle connections are closed before the service does it (after 30 s), so that none is closed as a call begins."""
+
 SECONDS = re.compile("[0-9]{1,5}")
 
 
 class ServiceClient:
-    """Calls one model service; everything that goes wrong is an error of the tree.
+    """Calls one service, whichever of its replicas is least busy.
 
-    `transport` is how all replicas behind `base_url` are reached (`create_client`: over the network). Requests are
-    handed to it as they are: what httpx.AsyncClient adds (cookies, redirects, authentication) no service uses, and it
-    costs as much time as the call itself.
+    Args:
+        base_url: `http://name:port`, without a path. The name may have one address for each replica.
+        transport: In place of the network; for tests.
+        service: Name that the replicas must have; a replica of another service refuses the call.
+        observe: Told how many replicas are in use and how many rest.
+        resolve: Finds the addresses of the name; without a network, the name itself is the address.
+
+    Raises:
+        ValueError: `base_url` has a path.
     """
 
-    def __init__(self, base_url: str, transport: httpx.AsyncBaseTransport, service: str | None = None) -> None:
-        self._base, self._transport = base_url, transport
-        self._headers = named(service)
+    def __init__(
+        self,
+        base_url: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        service: str | None = None,
+        observe: Observe = lambda used, resting: None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self._base = httpx.URL(base_url)
+        if self._base.path != "/":
+            raise ValueError(f"the address of {service or 'a service'} must have no path")
+        self._headers = {"host": self._base.netloc.decode(), **({SERVICE_HEADER: service} if service else {})}
+        self._client = httpx.AsyncClient(verify=_certificates(), transport=transport, limits=LIMITS, trust_env=False)
+        resolve = resolve or (_itself if transport else resolve_name)
+        self._replicas = ReplicaSet(self._base.host, self._base.port or 80, self._is_ready, resolve, observe)
 
     async def post_npy(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> httpx.Response:
         """POST an `application/x-npy` body."""
-        return await self._send("POST", path, content=body, params=params, headers={"content-type": NPY_MEDIA_TYPE})
+        return await self._call("POST", path, body=body, params=params, headers={"content-type": NPY_MEDIA_TYPE})
 
     async def get(self, path: str, timeout_s: float | None = None) -> httpx.Response:
-        """GET, within `timeout_s` where that is less than the request's own deadline."""
-        return await self._send("GET", path, timeout_s=timeout_s)
+        """GET a path within `timeout_s`, or within the request's own deadline if that is sooner."""
+        return await self._call("GET", path, timeout_s=timeout_s)
 
-    async def _send(
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._replicas.close()
+        await self._client.aclose()
+
+    async def _call(
         self,
         method: str,
         path: str,
         *,
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
-        **rest: Any,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> httpx.Response:
         context, deadline = current_request.get(), deadline_of_request()
         deadline.check()
         remaining = min(deadline.remaining_s, timeout_s) if timeout_s else deadline.remaining_s
-        passed = {DEADLINE_HEADER: str(max(1, round(1000 * remaining))), **(headers or {})}
+        passed = {DEADLINE_HEADER: str(max(1, round(1000 * remaining))), **self._headers, **(headers or {})}
         if context:
             passed |= {REQUEST_ID_HEADER: context.request_id, "traceparent": context.traceparent}
-        timeout = {"connect": CONNECT_S, "read": remaining, "write": WRITE_S, "pool": POOL_S}
+        timeout = httpx.Timeout(connect=CONNECT_S, read=remaining, write=WRITE_S, pool=POOL_S)
+        request = self._client.build_request(
+            method, self._base.join(path), params=params, content=body, headers=passed, timeout=timeout
+        )
         try:
-            async with asyncio.timeout(remaining):  # the transport limits each read, and there may be many
-                request = httpx.Request(
-                    method,
-                    _joined(self._base, path),
-                    headers={**self._headers, **passed},
-                    extensions={"timeout": timeout},
-                    **rest,
-                )
-                response = await self._transport.handle_async_request(request)
-                await response.aread()
+            async with asyncio.timeout(remaining):
+                response = await self._answer(request)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             raise DeadlineExceeded from None
         except httpx.TransportError:
@@ -77,19 +108,67 @@ class ServiceClient:
             return response
         raise _translated(response)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer of the first replica that serves, else what the last one did."""
+        tried: list[Replica] = []
+        last: httpx.Response | httpx.TransportError = httpx.ConnectError("the name has no address", request=request)
+        while len(tried) < ATTEMPTS and (replica := await self._replicas.choose(tried)):
+            tried.append(replica)
+            try:
+                last = await self._send(replica, request)
+                if last.status_code != 503:
+                    return last
+            except httpx.TransportError as error:
+                last = error
+            self._replicas.rest(replica)
+        if isinstance(last, httpx.TransportError):
+            raise last
+        return last
+
+    async def _send(self, replica: Replica, request: httpx.Request) -> httpx.Response:
+        """Return a replica's answer; raises ReadError if the replica stops saying that it is alive."""
+        request = self._addressed(replica, request)
+        replica.in_flight += 1
+        sending = asyncio.create_task(self._client.send(request))
+        try:
+            while not (await asyncio.wait({sending}, timeout=SUSPICION_S))[0]:
+                if not await self._is_healthy(replica, "/health/live"):
+                    raise httpx.ReadError("the replica hangs", request=request)
+            return await sending
+        finally:
+            sending.cancel()
+            replica.in_flight -= 1
+
+    def _addressed(self, replica: Replica, request: httpx.Request) -> httpx.Request:
+        """Return the request as it is sent to a replica; the certificate is still checked for the name."""
+        url = request.url.copy_with(host=replica.address)
+        extensions = {**request.extensions, "sni_hostname": self._base.host}
+        return httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
+
+    async def _is_ready(self, replica: Replica) -> bool:
+        return await self._is_healthy(replica, "/health/ready")
+
+    async def _is_healthy(self, replica: Replica, path: str) -> bool:
+        request = self._client.build_request("GET", self._base.join(path), headers=self._headers, timeout=HEALTH_S)
+        try:
+            async with asyncio.timeout(HEALTH_S):
+                return (await self._client.send(self._addressed(replica, request))).status_code == 200
+        except (TimeoutError, httpx.TransportError):
+            return False
 
 
-@lru_cache(maxsize=256)
-def _joined(base: str, path: str) -> httpx.URL:
-    """Kept, since taking an address apart costs as much as sending it; parameters, which may name patients, are not."""
-    return httpx.URL(base).join(path)
+async def _itself(host: str, _port: int) -> list[str]:
+    return [host]
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read the trusted certificates once: it takes longer than a call."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _translated(response: httpx.Response) -> MedReIDError:
-    """The service's problem as our exception; an error of its own making is a bad upstream."""
+    """Return a service's problem as our exception; anything outside of the contract is a BadUpstream."""
     try:
         body = response.json()
         kind = problem_types()[str(body["type"]).rsplit("/", 1)[-1]]
@@ -102,26 +181,3 @@ def _translated(response: httpx.Response) -> MedReIDError:
     if SECONDS.fullmatch(retry_after):
         error.retry_after_s = int(retry_after)
     return error
-
-
-def create_client(
-    base_url: str,
-    transport: httpx.AsyncBaseTransport | None = None,
-    *,
-    service: str | None = None,
-    observe: Observe = lambda used, resting: None,
-) -> ServiceClient:
-    """A client for all replicas of one service, which refuse it where `service` is not their name.
-
-    `transport` lets tests call an application without a network. ValueError where the address has a path, under which
-    nothing would be asked.
-    """
-    if httpx.URL(base_url).path != "/":
-        raise ValueError(f"the address of {service or 'a service'} must have no path")
-    balanced = transport or BalancedTransport(base_url, Connections, observe, headers=named(service))
-    return ServiceClient(base_url, balanced, service)
-
-
-def named(service: str | None) -> Mapping[str, str]:
-    """The header that says whom a call is meant for."""
-    return {SERVICE_HEADER: service} if service else {}

@@ -21,7 +21,7 @@ from shared.modalities import load_registry
 from shared.service.inference_queue import InferenceQueue
 from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
-from shared.service.service_client import create_client
+from shared.service.service_client import ServiceClient
 from tests.gateway.pictures import dicom, png
 
 REGISTRY = load_registry()
@@ -60,10 +60,10 @@ class Place:
         for service in self.services.values():
             service.may_answer.set()
         identifiers = {
-            name: Identifier(create_client(f"http://{name}", remote), UploadLimiter(4, self.metrics))
+            name: Identifier(ServiceClient(f"http://{name}", remote), UploadLimiter(4, self.metrics))
             for name, remote in self.services.items()
         }
-        pipeline = Pipeline(REGISTRY, Compa(create_client("http://compa", self.compa)), threads)
+        pipeline = Pipeline(REGISTRY, Compa(ServiceClient("http://compa", self.compa)), threads)
         self.asker = Asker(pipeline, identifiers, self.metrics)
 
     def _verdict(self) -> httpx.Response:

@@ -18,7 +18,7 @@ from shared.images.views import Image, network_view
 from shared.modalities import Registry, load_registry
 from shared.service.inference_queue import InferenceQueue
 from shared.service.metrics import Metrics
-from shared.service.service_client import create_client
+from shared.service.service_client import ServiceClient
 
 PICTURE = np.random.default_rng(5).integers(0, 256, (300, 410, 3), dtype=np.uint8)
 CT = load_registry()["ct"]
@@ -35,7 +35,7 @@ def pipeline(threads: InferenceQueue[None], *, local: bool) -> Pipeline:
     """Nobody asks COMPA here: the caller names the modality."""
     registry = Registry(modality=(CT.model_copy(update={"local_verification": local}),))
     nobody = httpx.MockTransport(lambda _: httpx.Response(500))
-    return Pipeline(registry, Compa(create_client("http://compa", nobody)), threads)
+    return Pipeline(registry, Compa(ServiceClient("http://compa", nobody)), threads)
 
 
 def png() -> bytes:

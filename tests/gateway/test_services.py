@@ -16,7 +16,7 @@ from shared.errors import BadUpstream
 from shared.modalities import load_registry
 from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
-from shared.service.service_client import ServiceClient, create_client
+from shared.service.service_client import ServiceClient
 
 DIGEST = "sha256:" + "0" * 64
 VIEW = np.zeros((224, 224, 3), np.uint8)
@@ -24,7 +24,7 @@ VERDICT = {"model": DIGEST, "labels": ["ct", "other"], "probabilities": [[1, 0]]
 
 
 def answering(body: dict[str, Any]) -> ServiceClient:
-    return create_client("http://service", httpx.MockTransport(lambda _: httpx.Response(200, json=body)))
+    return ServiceClient("http://service", httpx.MockTransport(lambda _: httpx.Response(200, json=body)))
 
 
 def templates(*embeddings: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from shared.errors import (
     ServiceUnavailable,
 )
 from shared.service.context import Deadline, RequestContext, current_request
-from shared.service.service_client import ServiceClient, create_client
+from shared.service.service_client import ServiceClient
 
 Answer = Callable[[httpx.Request], httpx.Response]
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -25,7 +25,7 @@ TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 def calling(answer: Answer) -> ServiceClient:
     """A client whose service answers so."""
-    return create_client("http://service", httpx.MockTransport(answer))
+    return ServiceClient("http://service", httpx.MockTransport(answer))
 
 
 def raising(error: type[httpx.RequestError]) -> Answer:
@@ -53,7 +53,7 @@ def request_in_hand(milliseconds: int) -> Iterator[None]:
 @pytest.mark.parametrize("address", ["http://service/prefix", "http://service:8000/v1/"])
 def test_an_address_has_no_path(address: str) -> None:
     with pytest.raises(ValueError, match="the address of ct-service must have no path"):
-        create_client(address, httpx.MockTransport(lambda _: httpx.Response(200)), service="ct-service")
+        ServiceClient(address, httpx.MockTransport(lambda _: httpx.Response(200)), service="ct-service")
 
 
 async def test_an_array_is_posted_as_npy() -> None:
@@ -110,7 +110,7 @@ async def test_an_answer_that_trickles_past_the_deadline_is_given_up() -> None:
 
             return httpx.Response(200, content=parts())
 
-    client = create_client("http://service", Trickle())
+    client = ServiceClient("http://service", Trickle())
     with pytest.raises(DeadlineExceeded):
         await client.get("/v1/model", timeout_s=0.05)
 
@@ -190,5 +190,5 @@ async def test_a_call_says_whom_it_is_meant_for() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, text=request.headers["x-medreid-service"])
 
-    client = create_client("http://service", httpx.MockTransport(answer), service="ct-service")
+    client = ServiceClient("http://service", httpx.MockTransport(answer), service="ct-service")
     assert (await client.get("/v1/model")).text == "ct-service"

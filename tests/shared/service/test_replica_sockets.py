@@ -9,9 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
-from shared.service.balancing import BalancedTransport, Connections
-from shared.service.balancing.transport import addresses
-from shared.service.service_client import ServiceClient, create_client
+from shared.service.replicas import resolve_name
+from shared.service.service_client import ServiceClient
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts([*ADDRESSES, "localhost"])]
@@ -56,9 +55,7 @@ async def serving(servers: list[Server]) -> AsyncIterator[ServiceClient]:
             port = listener.sockets[0].getsockname()[1]
             stack.callback(listener.close)
             stack.push_async_callback(server.finished)
-        url = f"http://ct-service:{port}"
-        balanced = BalancedTransport(url, Connections, resolve=resolve)
-        client = create_client(url, balanced)
+        client = ServiceClient(f"http://ct-service:{port}", resolve=resolve)
         stack.push_async_callback(client.close)
         yield client
 
@@ -77,8 +74,8 @@ async def test_kept_alive_connections_do_not_keep_calls_from_spreading() -> None
 
 
 async def test_a_frozen_server_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.service.balancing.replica.SUSPICION_S", 0.05)
-    monkeypatch.setattr("shared.service.balancing.replica.PULSE_S", 0.1)
+    monkeypatch.setattr("shared.service.service_client.SUSPICION_S", 0.05)
+    monkeypatch.setattr("shared.service.service_client.HEALTH_S", 0.5)
     servers = [Server(address) for address in ADDRESSES]
     async with serving(servers) as client:
         await asyncio.gather(*(client.get("/v1/model") for _ in range(12)))
@@ -89,4 +86,4 @@ async def test_a_frozen_server_costs_no_call(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_the_resolver_of_this_machine_knows_it() -> None:
-    assert "127.0.0.1" in await addresses("localhost", 80)
+    assert "127.0.0.1" in await resolve_name("localhost", 80)
