@@ -134,7 +134,7 @@ reference-pages: .venv/dev.stamp ## Write the pages of docs/reference that are m
 secrets: ## Make the secrets of compose.yaml under .secrets/, once
 	@deploy/secrets.sh
 
-samples: .venv/dev.stamp ## Make the sample pictures under samples/ anew
+samples: .venv/dev.stamp ## Draw the phantoms under samples/ again
 	@$(python) -m samples
 
 lock: .venv/dev.stamp ## Pin and hash the newest versions of everything: requirements/*.lock

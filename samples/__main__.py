@@ -1,40 +1,47 @@
-"""`python -m samples`: make every file of the set anew, and the manifest.
-
-If a package is not installed, the committed file of its picture stays as it is.
-"""
+"""`python -m samples`: draw every phantom of the manifest again. README.md says where the real pictures come from."""
 
 from __future__ import annotations
 
-import csv
-import sys
+import cv2
+import numpy as np
 
-from samples.catalogue import Entry, catalogue
-from samples.sample_files import COLUMNS, MANIFEST, ROOT
-from samples.sources import SourceMissingError
+from samples.phantoms import DRAW, Picture
+from samples.rephotograph import rephotograph
+from samples.report_page import report_page
+from samples.sample_files import Sample, sample_set
 
-
-def main() -> int:
-    """Write images and manifest. Return 1 if a file can neither be made nor found."""
-    entries = catalogue()
-    made = [_write(entry) for entry in entries]
-    with MANIFEST.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(entry, column) for column in COLUMNS] for entry in entries)
-    return 0 if all(made) else 1
+SIDE = 288
+"""Width and height of a phantom in pixels."""
+FIRST_QUALITY, SECOND_QUALITY = 93, 84
+"""JPEG qualities of the first and the second acquisition."""
 
 
-def _write(entry: Entry) -> bool:
-    path = ROOT / entry.path
-    try:
-        data = entry.make()
-    except SourceMissingError as error:
-        sys.stderr.write(f"{entry.path}: {error} is not installed; the committed file stands\n")
-        return path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return True
+def redraw(phantom: Sample) -> bytes:
+    """Return the JPEG file of a phantom. Its source in the manifest ends with the seed: `samples/…/ct.py, seed 114`."""
+    if phantom.role == "foreign":
+        return _jpeg(report_page(), FIRST_QUALITY)
+    first = DRAW[phantom.modality](int(phantom.source.rpartition(" ")[2]), SIDE)
+    if phantom.role == "enrol":
+        return _jpeg(first, FIRST_QUALITY)
+    number = int(phantom.patient_id.rpartition("-")[2])
+    return _jpeg(rephotograph(first, number), SECOND_QUALITY)
+
+
+def _jpeg(image: Picture, quality: int) -> bytes:
+    """Encode, in one channel if the picture is grey."""
+    is_grey = bool((image[..., :1] == image).all())
+    channels = image[..., 0] if is_grey else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(channels), (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return data.tobytes()
+
+
+def main() -> None:
+    """Write every phantom's file."""
+    for sample in sample_set():
+        if sample.kind == "phantom":
+            sample.path.parent.mkdir(parents=True, exist_ok=True)
+            sample.path.write_bytes(redraw(sample))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from samples.phantoms import ct, fundus, mri, skin
+from samples.phantoms import ct, fundus, mri, skin, xray
 from samples.phantoms.texture import Picture
 
 DRAW: Final[Mapping[str, Callable[[int, int], Picture]]] = MappingProxyType(
-    {"ct": ct.draw, "mri": mri.draw, "fundus": fundus.draw, "skin": skin.draw}
+    {"ct": ct.draw, "mri": mri.draw, "fundus": fundus.draw, "skin": skin.draw, "xray": xray.draw}
 )
 """Draws the patient `seed` at `size` pixels, by the name of the modality."""
 
