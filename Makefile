@@ -19,7 +19,7 @@ modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry
 
 bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") --out "$(BENCH_OUT)"
 
-.PHONY: help install demo up down status test coverage schemathesis test-containers check format train train-all \
+.PHONY: help install demo up down status test coverage mutants schemathesis test-containers check format train train-all \
         evaluate bench bench-callers bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
         bench-guard bench-page bench-gallery samples reference-pages secrets lock clean
 
@@ -62,6 +62,9 @@ format: .venv/dev.stamp ## Format and sort imports
 
 coverage: test ## Run the tests and write their coverage as pages to htmlcov/
 	@.venv/bin/coverage html
+
+mutants: .venv/dev.stamp ## Count code changes that no test notices; half an hour, resumes: [MUTANTS='shared.keypoints.*']
+	@$(python) -m tests.mutants $(if $(MUTANTS),'$(MUTANTS)')
 
 schemathesis: .venv/dev.stamp ## The long run against the services' own OpenAPI: CASES=2000
 	@SCHEMATHESIS_CASES=$(CASES) $(python) -m pytest tests/deploy/test_contract.py

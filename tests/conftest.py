@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,10 +45,21 @@ def postgres(server_folder: Path) -> Iterator[EmbeddedServer]:
 
 
 @pytest.fixture(scope="session")
-def migrated_url(postgres: EmbeddedServer) -> str:
-    """URL of a database with the current schema."""
-    migrate(postgres.url)
-    return postgres.url
+def migrated_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a database with the current schema: a copy of that of MEDREID_TEST_SERVER if this is set.
+
+    `make mutants` sets it, because hundreds of runs would start and stop a server of their own.
+    """
+    if not (template := os.environ.get("MEDREID_TEST_SERVER")):
+        url = request.getfixturevalue("postgres").url
+        migrate(url)
+        yield url
+        return
+    name = f"copy_{os.getpid()}"
+    with psycopg.connect(template.replace("/postgres?", "/template1?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE postgres".encode())
+        yield template.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
