@@ -21,7 +21,7 @@ bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),-
 
 .PHONY: help install demo up down status test coverage mutants schemathesis test-containers check format train train-all \
         evaluate bench bench-callers bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
-        bench-guard bench-page bench-gallery samples reference-pages secrets lock clean
+        bench-guard bench-page bench-gallery samples docs reference-pages secrets lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -55,6 +55,7 @@ check: .venv/dev.stamp ## Formatter, linter, types, import rules, documents, ide
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(python) -m deploy.checks
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --strict --quiet
 
 format: .venv/dev.stamp ## Format and sort imports
 	@.venv/bin/ruff format .
@@ -130,6 +131,10 @@ bench-page: .venv/bench.stamp ## Write what was measured last into docs/notebook
 ##@ Keep house
 
 install: .venv/dev.stamp ## Install everything for development into .venv
+
+docs: .venv/dev.stamp ## Build the documents as a site under .site/
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --strict --quiet
+	@echo ".site/index.html"
 
 reference-pages: .venv/dev.stamp ## Write the pages of docs/reference that are made from the code
 	@$(python) -m deploy.checks.reference_pages

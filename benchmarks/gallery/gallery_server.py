@@ -1,4 +1,4 @@
-"""Run a separate PostgreSQL with the settings that docs/gallery.md advises for a large gallery."""
+"""Run a separate PostgreSQL with the settings that docs/how-to/scale.md advises for a large gallery."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _metrics() -> str:
 
 def _errors() -> str:
     rows = [
-        (error.status, f"`{slug}`", f"{_first_line(error)} {error.default_detail}")
+        (error.status, f"`{slug}`", error.default_detail)
         for slug, error in sorted(problem_types().items(), key=lambda item: (item[1].status, item[0]))
     ]
     return "\n\n".join(
@@ -174,7 +174,7 @@ def _api() -> str:
         )
     )
     parts.append("## Fields of an answer")
-    for name in ("Identification", "Candidate", "ModalityVerdict", "Verification", "ModalityStatus"):
+    for name in ("Identification", "Candidate", "ModalityStatus"):
         described = schema["components"]["schemas"][name]
         fields_of = described["properties"]
         rows = [(f"`{field}`", what["description"]) for field, what in fields_of.items() if "description" in what]

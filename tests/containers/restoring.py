@@ -1,4 +1,4 @@
-"""Backup and restore, as docs/operations.md says."""
+"""Backup and restore, as docs/how-to/backup.md says."""
 
 from __future__ import annotations
 

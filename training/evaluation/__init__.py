@@ -1,1 +1,1 @@
-"""The evaluation protocol: tracks, figures with intervals, baselines, report (see docs/evaluation.md)."""
+"""The evaluation protocol: tracks, figures with intervals, baselines, report (see docs/explanation/evaluation.md)."""

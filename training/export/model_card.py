@@ -37,7 +37,7 @@ of the probabilities and the threshold of refusal. It chose no checkpoint; nothi
 """
 
 TEST_FIGURES = """
-Figures on the test split, with protocol, baselines and intervals: `make evaluate` (see `docs/evaluation.md`).
+Figures on the test split, with protocol, baselines and intervals: `make evaluate` (see `docs/explanation/evaluation.md`).
 """
 
 IDENTIFYING = """\

@@ -112,10 +112,10 @@ def test_every_alert_has_a_firing_and_a_silent_case() -> None:
 
 
 def test_every_alert_has_a_section_that_says_what_to_do() -> None:
-    sections = re.findall(r"^### (\w+)$", (ROOT / "docs/operations.md").read_text(encoding="utf-8"), re.MULTILINE)
+    sections = re.findall(r"^### (\w+)$", (ROOT / "docs/reference/alerts.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(sections) == sorted(alerts())
     for name, rule in alerts().items():
-        assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/reference/alerts.md#{name.lower()}"
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 

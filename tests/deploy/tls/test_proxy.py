@@ -1,0 +1,115 @@
+"""The TLS proxy of deploy/tls in front of the running system."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from deploy.local.programs import free_port
+from deploy.local.system import System
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
+FOLDER = Path(__file__).parents[3] / "deploy" / "tls"
+
+
+def make_certificate(folder: Path) -> None:
+    """A certificate of its own for `localhost`, valid for a day, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "tls_certificate").write_bytes(certificate.public_bytes(pem))
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "tls_key").write_bytes(key.private_bytes(pem, *plain))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the proxy logs."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def proxied(system: System, tmp_path: Path, log: Path) -> Iterator[httpx.Client]:
+    """A caller with every scope who talks to the proxy."""
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if nginx is None:
+        pytest.skip("needs nginx (Debian: apt-get install nginx-light)")
+    make_certificate(tmp_path)
+    port = free_port()
+    text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
+    for there, here in {
+        "/tmp": str(tmp_path),  # noqa: S108
+        "http://gateway:8000": system.address,
+        "/run/secrets": str(tmp_path),
+        "8443": f"127.0.0.1:{port}",
+        "/dev/stdout": str(log),
+    }.items():
+        assert there in text
+        text = text.replace(there, here)
+    (tmp_path / "nginx.conf").write_text(text)
+    context = ssl.create_default_context(cafile=str(tmp_path / "tls_certificate"))
+    with subprocess.Popen([nginx, "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off;"]) as process:  # noqa: S603
+        headers = {"authorization": f"Bearer {system.admin_key}"}
+        url = f"https://localhost:{port}"
+        with httpx.Client(base_url=url, headers=headers, verify=context, timeout=20, trust_env=False) as client:
+            wait_for(client)
+            yield client
+        process.terminate()
+
+
+def wait_for(client: httpx.Client) -> None:
+    for _ in range(100):
+        try:
+            client.get("/health/live")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the proxy does not answer")
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "localhost", "::1"])
+def test_calls_go_through_and_no_identifier_is_logged(proxied: httpx.Client, log: Path, picture: bytes) -> None:
+    enrolled = proxied.post("/v1/patients/TLS-1/images", files={"file": picture}, data={"modality": "ct"})
+    assert enrolled.status_code == 201
+    assert enrolled.headers["strict-transport-security"]
+    found = proxied.post("/v1/identify", files={"file": picture}, data={"modality": "ct"})
+    assert found.json()["candidates"][0]["patient_id"] == "TLS-1"
+    assert proxied.delete("/v1/patients/TLS-1").status_code == 200
+    assert "TLS-1" not in log.read_text()
+    assert len(log.read_text().splitlines()) >= 3
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "localhost", "::1"])
+def test_the_limit_of_the_proxy_is_that_of_the_gateway(proxied: httpx.Client) -> None:
+    answer = proxied.post("/v1/identify", files={"file": bytes(65 * 2**20)})
+    assert answer.status_code == 413
+
+
+def test_the_proxy_joins_the_public_network_alone() -> None:
+    service = yaml.safe_load((FOLDER / "compose.tls.yaml").read_text(encoding="utf-8"))["services"]["tls"]
+    assert service["networks"] == ["public"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
