@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from deploy.local.system import System
 from samples import Sample, sample_set
+from tests.tools import program
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
 ARGUMENTS = [
@@ -25,16 +25,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ANSWER_MS = 20_000
 
 
 @pytest.fixture
 def page(system: System) -> Iterator[Page]:
     """The page in Debian's Chromium, in English, with a key."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip("needs a Chromium on the PATH (Debian: apt-get install chromium)")
+    executable = program("chromium", "chromium-browser", "google-chrome", hint="Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1200, "height": 1000})

@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from benchmarks.load.plan import Plan, answered, throughput
 from benchmarks.load.worker import Worker
+from tests.tools import missing
 
-pytest.importorskip("locust", reason="needs the tools of the benchmarks: make bench installs them")
+if find_spec("locust") is None:
+    missing("needs the tools of the benchmarks: make bench installs them")
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 STALL_S = 0.4
 

@@ -19,6 +19,7 @@ from shared import __version__
 from shared.database.settings import DatabaseSettings
 from shared.modalities import load_registry
 from shared.service.model import ModelServiceSettings
+from tests.tools import program
 
 Resource = dict[str, Any]
 OVERLAYS = ("minimal", "production")
@@ -56,7 +57,7 @@ class Rendered:
 
 @cache
 def render(name: str) -> Rendered:
-    command = ["kubectl", "kustomize", str(MANIFESTS / "overlays" / name)]
+    command = [program("kubectl"), "kustomize", str(MANIFESTS / "overlays" / name)]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
     return Rendered(name, list(yaml.safe_load_all(text)))
 

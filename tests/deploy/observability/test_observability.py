@@ -23,6 +23,7 @@ from shared.service.middleware import UNKNOWN_ROUTE
 from shared.service.model import ModelServiceSettings
 from tests.shared.conftest import TINY
 from tests.shared.service.running import calling
+from tests.tools import program
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "observability"
@@ -33,7 +34,7 @@ VARIABLES = {"$__rate_interval": "5m", "$modality": "ct"}
 
 
 def promtool(*arguments: object) -> None:
-    command = ["promtool", *map(str, arguments)]
+    command = [program("promtool", hint="Debian: apt-get install prometheus"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stdout + done.stderr
 
