@@ -1,1 +1,1 @@
-"""Trials beside `training`: comparisons and controls that are run by hand."""
+"""Experiments that are run by hand. Each module states its question, its command and where the answer is."""

@@ -1,23 +1,23 @@
-"""`python -m experiments.ablation --data BUNDLE`: what each preprocessing step is worth, on validation subjects.
+"""What is each preprocessing step worth on validation subjects?
 
-Frozen ImageNet features (cosine, and whitened on the training subjects) under every recipe with one step switched: a
-cheap, honest proxy that decides which steps are on in the registry. Nothing of `split=test` is read.
+Command: `python -m experiments.ablation --data BUNDLE`. It scores frozen ImageNet features (cosine, and whitened on the
+training subjects) under recipes with one step switched on. Nothing of `split=test` is read.
+Answer: docs/notebook/evaluation.md, "Which preprocessing steps pay". It decides which steps the registry switches on.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.command import REPOSITORY, arguments_parser, read_bundle
 from shared.images.recipes import build_recipe
 from shared.modalities import Modality, RecipeSpec, load_registry
 from shared.models.protocols import NETWORK_SIZE
-from training.data.bundle_manifest import read_manifest
 from training.data.dataset import Data
 from training.data.images import load_pictures
 from training.engine.configuration import IdentifierConfiguration, read_configuration
@@ -28,11 +28,9 @@ from training.engine.whitening import whiten_head
 from training.networks.backbones import build_trunk
 from training.networks.layers import build_identifier
 
-REPOSITORY = Path(__file__).parent.parent
-
 
 def variants(recipe: RecipeSpec) -> Iterator[tuple[str, RecipeSpec]]:
-    """No step, every step alone, and all that the prior work applies (the optional edges left out)."""
+    """Return recipes with no step, with each step alone, and with all steps of prior work but the optional edges."""
     names = [step.name for step in recipe.steps]
     yield "no step", recipe.only()
     yield from ((f"only {name}", recipe.only(name)) for name in names)
@@ -40,7 +38,7 @@ def variants(recipe: RecipeSpec) -> Iterator[tuple[str, RecipeSpec]]:
 
 
 def ablate(modality: Modality, bundle: Bundle, configuration: IdentifierConfiguration) -> Iterator[str]:
-    """One line of a Markdown table per variant."""
+    """Return one line of a markdown table per recipe."""
     rows = identified_rows(modality.name, bundle, configuration)
     pictures = load_pictures(bundle.root, rows)
     network = build_identifier(build_trunk(configuration.trunk, 224, bundle.weights), exponent=1.0)
@@ -69,15 +67,15 @@ def _whitened(network: keras.Model, features: NDArray[np.float32]) -> NDArray[np
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.normalize(embedded, axis=-1)), np.float32)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.ablation", description=__doc__)
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--modality", choices=load_registry().names, action="append")
-    options = parser.parse_args(arguments)
-    bundle = Bundle(options.data, read_manifest(options.data), options.weights or options.data.parent / "weights")
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table; return 2 with a sentence if data or weights are missing."""
+    options = arguments_parser("ablation", __doc__).parse_args(arguments)
     registry = load_registry()
+    try:
+        bundle = read_bundle(options)
+    except ValueError as error:
+        print(f"ablation: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     print("| modality | validation track | recipe | frozen: rank-1 / mAP | whitened: rank-1 / mAP |")  # noqa: T201
     print("|---|---|---|---|---|")  # noqa: T201
     for name in options.modality or registry.names:
@@ -85,7 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(configuration, IdentifierConfiguration):
             for line in ablate(registry[name], bundle, configuration):
                 print(line, flush=True)  # noqa: T201
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,1 +1,1 @@
-"""What the claims of prior work are worth on these data, measured on validation subjects under one small budget."""
+"""Which claims of prior work hold on these data? See `experiments.comparison.__main__`."""

@@ -1,4 +1,4 @@
-"""What is compared: one candidate per row of the table, each of which changes one thing of another."""
+"""The candidates, one per row of the table. Each changes one thing of another candidate."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 MODALITIES = ("fundus", "skin", "mri")
-"""Those whose training split has true repeats of enough subjects to tell candidates apart."""
+"""Modalities with enough subjects who have several visits in the training split."""
 SIZE = 96
-"""Pixels of a side, in training and when asked."""
+"""Pixels of a side, in training and in validation."""
 REFERENCE = "reference"
 
 Loss = Literal["cosine softmax + triplet", "cosine softmax", "softmax", "triplet"]
@@ -18,15 +18,13 @@ Loss = Literal["cosine softmax + triplet", "cosine softmax", "softmax", "triplet
 class Candidate:
     """One way to build and train the networks of all modalities.
 
-    `against` is the candidate that it differs from in one thing (MaMI: in its two parts); `cost` is the time of a step
-    beside the reference's.
+    It differs in one thing from the candidate `against` (MaMI: in its two parts).
     """
 
     key: str
     question: str
     title: str
     against: str = REFERENCE
-    cost: float = 1.0
     trunk: str = "mobilenet_v2"
     pretrained: bool = True
     trained: bool = True
@@ -38,21 +36,19 @@ class Candidate:
 
     @property
     def learned(self) -> str:
-        """What of the network is trained, in words."""
+        """The trained part of the network, in words."""
         if not self.trained:
             return "nothing"
         return "all but batch normalisation" if self.pretrained else "all, from random weights"
 
 
 HYBRID = "efficientnet_lite0+mobilenet_v2"
-TEACHER = Candidate(
-    "frozen-hybrid", "start", "hybrid, frozen, whitened (the teacher)", "frozen", 0.0, HYBRID, trained=False
-)
-"""Nothing larger with pretrained weights is at hand: both trunks joined, more than twice the student."""
+TEACHER = Candidate("frozen-hybrid", "start", "hybrid, frozen, whitened (the teacher)", "frozen", HYBRID, trained=False)
+"""The largest network with pretrained weights: both backbones joined, more than twice the student."""
 ONE_HEAD = Candidate("one-head", "b", "one trunk and one head for all", one_head=True)
-BASES = replace(ONE_HEAD, key="bases", title="the same, with modality bases", against="one-head", cost=1.2, bases=4)
+BASES = replace(ONE_HEAD, key="bases", title="the same, with modality bases", against="one-head", bases=4)
 MAMI = replace(BASES, key="mami", title="with modality bases and taught by differences: MaMI in small", taught=True)
-RANDOM = Candidate("random", "c", "MobileNetV2 without ImageNet weights", cost=1.1, pretrained=False)
+RANDOM = Candidate("random", "c", "MobileNetV2 without ImageNet weights", pretrained=False)
 CANDIDATES = (
     Candidate("frozen", "start", "MobileNetV2, frozen, whitened", trained=False),
     Candidate(REFERENCE, "a", "one trunk for all, a head each (reference)"),
@@ -63,8 +59,8 @@ CANDIDATES = (
     ONE_HEAD,
     TEACHER,
     MAMI,
-    Candidate("lite0", "c", "EfficientNet-Lite0", cost=1.3, trunk="efficientnet_lite0"),
-    Candidate("hybrid", "c", "hybrid of EfficientNet-Lite0 and MobileNetV2", cost=2.3, trunk=HYBRID),
+    Candidate("lite0", "c", "EfficientNet-Lite0", trunk="efficientnet_lite0"),
+    Candidate("hybrid", "c", "hybrid of EfficientNet-Lite0 and MobileNetV2", trunk=HYBRID),
     RANDOM,
     BASES,
     replace(
@@ -72,7 +68,6 @@ CANDIDATES = (
         key="mobilenet",
         title="MobileNet without ImageNet weights",
         against="random",
-        cost=1.7,
         trunk="mobilenet",
     ),
     replace(
@@ -80,8 +75,7 @@ CANDIDATES = (
         key="resnet50",
         title="ResNet50V2 without ImageNet weights",
         against="random",
-        cost=6.0,
         trunk="resnet50",
     ),
 )
-"""In the order in which they are trained: should time run out, the last are missing."""
+"""In the order of training."""

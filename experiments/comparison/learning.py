@@ -1,8 +1,8 @@
-"""From a candidate to its similarities on the validation tracks."""
+"""Train a candidate and score the validation tracks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from training.engine.validation import Embeddings, Scored
 from training.engine.whitening import whiten_head
 
 TEACHING = 1.0
-"""Weight of the teacher's differences."""
+"""Weight of the loss on the teacher's differences."""
 
 
 class Learner(keras.Model):
-    """A student with the loss of every modality. A batch is the modalities' batches one after the other."""
+    """A student with a loss per modality. A batch holds the batches of all modalities, one after the other."""
 
     def __init__(
         self, network: keras.Model, identity_losses: Sequence[IdentityLoss], pictures: Sequence[int], *, taught: bool
@@ -41,7 +41,7 @@ class Learner(keras.Model):
         self.built = True
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> list[keras.KerasTensor]:  # noqa: FBT001, FBT002
-        """Float (n, h, w, 3) -> per modality float (n, 256)."""
+        """Map images, float (n, h, w, 3), to one embedding per modality, float (n, 256)."""
         outputs = self.network(images, training=training)
         return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
@@ -53,7 +53,7 @@ class Learner(keras.Model):
         sample_weight: Any = None,
         training: bool = True,  # noqa: FBT001, FBT002
     ) -> Any:
-        """Sum over the modalities; `y` has `labels` and, where it is taught, the teacher's embeddings as `teacher`."""
+        """Return the sum over modalities. `y` has `labels`, and `teacher` embeddings if there is a teacher."""
         del x, sample_weight, training
         total = 0.0
         for part, shown, loss in zip(self.parts, y_pred, self.identity_losses, strict=True):
@@ -64,20 +64,20 @@ class Learner(keras.Model):
 
 
 class School:
-    """Builds and trains candidates on the same material; keeps what several of them begin with."""
+    """Build and train candidates on the same material. Frozen features are computed once."""
 
     def __init__(self, materials: Sequence[Material], weights: Path | None, budget: Budget) -> None:
         self.materials, self._weights, self._budget = materials, weights, budget
         self._features: dict[str, dict[str, NDArray[np.float32]]] = {}
 
-    def scored(self, candidate: Candidate, step: Callable[[], object]) -> tuple[list[Scored], int]:
-        """Every validation track, and the number of parameters; `step` is called after each batch of all modalities."""
+    def scored(self, candidate: Candidate) -> tuple[list[Scored], int]:
+        """Return the scores of every validation track and the number of parameters."""
         groups = [self.materials] if candidate.together else [[material] for material in self.materials]
         scored, parameters = [], 0
         for materials in groups:
             student = self._student(candidate, materials)
             if candidate.trained:
-                self._train(student, candidate, materials, step)
+                self._train(student, candidate, materials)
             parameters += student.parameters
             for i, material in enumerate(materials):
                 scored += material.validation.scored(embeddings(student, i, material.validation.images))
@@ -94,15 +94,13 @@ class School:
         return student
 
     def _frozen_features(self, candidate: Candidate, trunk: keras.Model) -> Mapping[str, NDArray[np.float32]]:
-        """Of the pictures to start from, by modality, before anything was trained: float32 (n, c)."""
+        """Return the pooled features of the start pictures, by modality, before training: float32 (n, c)."""
         if candidate.trunk not in self._features:
             pooled = keras.Model(trunk.input, _pooling(build_head(trunk, "pooled"))(trunk.output))
             self._features[candidate.trunk] = {m.name: predicted(pooled, m.start)[0] for m in self.materials}
         return self._features[candidate.trunk]
 
-    def _train(
-        self, student: Student, candidate: Candidate, materials: Sequence[Material], step: Callable[[], object]
-    ) -> None:
+    def _train(self, student: Student, candidate: Candidate, materials: Sequence[Material]) -> None:
         losses = [IdentityLoss(candidate.loss, m.classes, EMBEDDING_DIMENSION) for m in materials]
         if candidate.pretrained:
             features = self._frozen_features(candidate, student.trunk)
@@ -118,11 +116,9 @@ class School:
             if lessons:
                 y["teacher"] = np.concatenate([lessons[m.name][i] for m in materials])
             learner.train_on_batch(images, y)
-            for _ in materials:
-                step()
 
     def _lessons(self) -> Mapping[str, Embeddings]:
-        """The frozen teacher's embeddings of every batch, by modality: float32 (steps, pictures, 256)."""
+        """Return the frozen teacher's embeddings of every batch, by modality: float32 (steps, pictures, 256)."""
         teacher = self._student(TEACHER, self.materials)
         lessons = {}
         for i, material in enumerate(self.materials):
@@ -132,7 +128,7 @@ class School:
         return lessons
 
     def _optimiser(self, trunk: keras.Model, candidate: Candidate) -> TwoSpeedAdamW:
-        """The optimiser of training with its schedule; a trunk from random weights learns as fast as its head."""
+        """Return the optimiser of training. A random backbone learns as fast as its head."""
         steps, budget = self._budget.steps, self._budget
         warm_up = round(WARM_UP * steps)
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -147,5 +143,5 @@ def _pooling(head: keras.Model) -> keras.Model:
 
 
 def _embedded(head: keras.Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Float32 (n, 256), not normalised, of pooled features, float32 (n, c)."""
+    """Embed pooled features, float32 (n, c): float32 (n, 256), not normalised."""
     return np.asarray(ops.convert_to_numpy(head.get_layer("embedding")(head.get_layer("dense")(features))))

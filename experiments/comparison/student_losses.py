@@ -1,6 +1,6 @@
-"""What shapes the embedding, in its variants: softmax with a linear head, and differences that a teacher sees.
+"""Losses of the candidates: softmax with a linear head, and differences of a teacher's embeddings.
 
-With `keras.ops` only. Cosine softmax and the triplet loss are those of training (`training.engine.losses`).
+Cosine softmax and the triplet loss are those of `training.engine.losses`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from training.engine.losses import CosineSoftmax, batch_hard_triplet
 
 
 class LinearSoftmax(keras.layers.Layer):
-    """Softmax over identities as in prior work: a dense layer on embeddings of any length, cross-entropy."""
+    """Softmax over identities as in prior work: a dense layer on embeddings and cross-entropy."""
 
     def __init__(self, classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -32,13 +32,13 @@ class LinearSoftmax(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.classes,), initializer="zeros", name="bias")
 
     def call(self, embeddings: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
-        """Mean loss of float (n, d) embeddings against int (n,) labels."""
+        """Return the mean loss of embeddings, float (n, d), with labels, int (n,)."""
         logits = ops.matmul(embeddings, ops.transpose(self.directions)) + self.bias
         return ops.mean(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True))
 
 
 class IdentityLoss(keras.layers.Layer):
-    """One of the losses that are compared, on embeddings that have not been normalised."""
+    """One of the compared losses, on embeddings that are not normalised."""
 
     def __init__(self, kind: Loss, classes: int, dimension: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,9 +51,9 @@ class IdentityLoss(keras.layers.Layer):
         self.built = True
 
     def start(self, embeddings: NDArray[np.float32], labels: NDArray[np.int32]) -> None:
-        """Let class directions begin as mean embeddings: float (n, d), not normalised, int (n,), every class in them.
+        """Start class directions as mean embeddings, float (n, d), not normalised, with labels, int (n,).
 
-        A linear head is scaled so that its logits begin where those of the cosine softmax do.
+        A linear head is scaled so that its logits start in the range of those of the cosine softmax.
         """
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
         head = self.cosine if self.linear is None else self.linear
@@ -66,7 +66,7 @@ class IdentityLoss(keras.layers.Layer):
         head.directions.assign(scale * means)
 
     def call(self, embeddings: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
-        """The loss of float (n, d) embeddings against int (n,) labels."""
+        """Return the loss of embeddings, float (n, d), with labels, int (n,)."""
         unit = ops.normalize(embeddings, axis=-1)
         loss = self.linear(embeddings, labels) if self.linear is not None else 0.0
         if self.cosine is not None:
@@ -77,22 +77,22 @@ class IdentityLoss(keras.layers.Layer):
 
 
 class DifferenceLoss(keras.layers.Layer):
-    """Differences between the pictures of a batch, as the student sees them, against those that a teacher sees.
+    """Match the differences between pictures of a batch with those of a teacher.
 
     MaMI (Tian et al., CVPR 2025, arXiv:2503.08173) aligns *differential* features with those of larger networks. Here:
     1 - cosine between the differences of every pair of pictures, the student's behind a learned linear map.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the map, at first the identity."""
+        """Create the map, initially the identity."""
         self.map = self.add_weight(
             shape=(input_shape[-1], input_shape[-1]), initializer=keras.initializers.Identity(), name="map"
         )
 
     def call(self, student: keras.KerasTensor, teacher: keras.KerasTensor) -> keras.KerasTensor:
-        """Mean over the pairs of float (n, d) and float (n, d).
+        """Return the mean over all pairs of embeddings, float (n, d) each.
 
-        Products of differences come from those of the pictures: (a - b)(c - d) = ac - ad - bc + bd.
+        Products of differences come from products of pictures: (a - b)(c - d) = ac - ad - bc + bd.
         """
         mapped = ops.matmul(student, self.map)
         both = _products(mapped, teacher)
@@ -102,7 +102,7 @@ class DifferenceLoss(keras.layers.Layer):
 
 
 def _products(left: keras.KerasTensor, right: keras.KerasTensor) -> keras.KerasTensor:
-    """Float (n, n): the products of the differences of every pair, from float (n, d) and float (n, d)."""
+    """Return the products of the differences of every pair, float (n, n), from float (n, d) each."""
     gram = ops.matmul(left, ops.transpose(right))
     diagonal = ops.diagonal(gram)
     return diagonal[:, None] + diagonal[None, :] - gram - ops.transpose(gram)

@@ -1,16 +1,13 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from experiments.comparison.candidates import CANDIDATES
 from experiments.comparison.material import Budget
-from experiments.comparison.results import Result, Store, TrackRanks, ranked
+from experiments.comparison.results import Result, TrackRanks, comparison, ranked
 from training.engine.validation import Scored
 
 NEAR = TrackRanks("skin-lesion", 9, [1, 1, 2, 1], ["a", "a", "b", "c"])
 FAR = TrackRanks("skin-lesion", 9, [2, 2, 4, 2], ["a", "a", "b", "c"])
-RESULT = Result("frozen", [NEAR], 0, 3_000_000, 61.0, 20.0)
 
 
 def test_a_tie_counts_against_the_patient() -> None:
@@ -32,10 +29,30 @@ def test_a_difference_draws_the_same_subjects_for_both() -> None:
     assert (NEAR.gain(NEAR).low, NEAR.gain(NEAR).high) == (0, 0)
 
 
-def test_a_stored_result_is_found_under_its_own_budget_alone(tmp_path: Path) -> None:
-    store = Store(tmp_path / "comparison", Budget())
-    assert store.load(CANDIDATES[0]) is None
-    store.save(RESULT)
-    assert store.load(CANDIDATES[0]) == RESULT
-    assert store.load(CANDIDATES[1]) is None
-    assert Store(tmp_path / "comparison", Budget(seed=2)).load(CANDIDATES[0]) is None
+SUBJECTS = ["a", "a", "b", "c"]
+
+
+def result(key: str, ranks: list[int]) -> Result:
+    return Result(key, [TrackRanks("skin-lesion", 9, ranks, SUBJECTS)], 1536, 3_000_000, 90.0, 30.0)
+
+
+def test_rows_have_intervals_and_paired_differences() -> None:
+    results = {key: result(key, ranks) for key, ranks in {"softmax": [1, 1, 2, 1], "reference": [2, 2, 4, 2]}.items()}
+    text = comparison(CANDIDATES, results, Budget(seed=7))
+    lines = text.splitlines()
+    reference, softmax = lines[-2], lines[-1]
+    assert text.startswith("Seed 7; 96 pixels a side; ")
+    assert "skin-lesion: 4 probes of 3 subjects, 9 enrolled" in text
+    assert reference.startswith("| a | ")
+    assert "<br>" not in reference
+    assert softmax.startswith("| d | softmax (linear head) | all but batch normalisation | reference | 75.0 (")
+    assert "/ 87.5 (" in softmax
+    assert "<br>+43.8 (+" in softmax
+    assert softmax.endswith("| 3.0 | 1536 | 1.5 / 0.5 |")
+
+
+def test_the_reference_replaces_a_missing_counterpart() -> None:
+    results = {"mami": result("mami", [1, 1, 2, 1])}
+    assert "| - | 75.0 (" in comparison(CANDIDATES, results, Budget())
+    results["reference"] = result("reference", [2, 2, 4, 2])
+    assert "| reference | 75.0 (" in comparison(CANDIDATES, results, Budget())

@@ -1,5 +1,5 @@
 """The bundle of the evaluation tests."""
 
-from tests.training.evaluation.conftest import bundle, models, weights
+from tests.training.evaluation.conftest import bundle, weights
 
-__all__ = ["bundle", "models", "weights"]
+__all__ = ["bundle", "weights"]
