@@ -1,4 +1,4 @@
-# All images of the system. Targets: gateway, model (compa and the identification services differ by data only), migrate.
+# All images of the system. Targets: gateway, model (identification services differ by data only; COMPA's has no database driver: LOCK=compa), migrate.
 # Built for the platform of the builder; every wheel in requirements/*.lock exists for linux/amd64 and linux/arm64.
 
 # Python without what only installs or converts things. Packages leave through dpkg, so that its list stays true.
@@ -36,7 +36,8 @@ FROM packages AS gateway-packages
 COPY requirements/gateway.lock .
 RUN pip install --no-deps --require-hashes --requirement gateway.lock && slim /opt/venv/lib/python3.11/site-packages
 FROM packages AS model-packages
-COPY requirements/model.lock .
+ARG LOCK=model
+COPY requirements/${LOCK}.lock model.lock
 RUN pip install --no-deps --require-hashes --requirement model.lock && slim /opt/venv/lib/python3.11/site-packages
 FROM packages AS migrate-packages
 COPY requirements/migrate.lock .
@@ -64,7 +65,7 @@ ARG MODEL
 LABEL org.opencontainers.image.title="MedReID ${MODEL}-service" \
       org.opencontainers.image.description="One model behind HTTP: ${MODEL}."
 WORKDIR /app/${MODEL}-service
-# The last layer, and the only one in which the model services differ.
+# The last layer, and the only one in which the services of the modalities differ.
 COPY ${MODEL}-service/ ./
 
 FROM base AS migrate

@@ -15,6 +15,6 @@ compile() { # compile EXTRA [ARGUMENT...]: one lock
 
 mkdir -p requirements
 compile dev "$@"
-for extra in gateway model migrate local train bench; do # the same versions in every role
+for extra in gateway compa model migrate local train bench; do # the same versions in every role
     compile "$extra" --constraint requirements/dev.lock
 done

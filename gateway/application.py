@@ -8,12 +8,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gateway.asking import Asker
 from gateway.audit import AuditTrail
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.dependencies import caller_id, scope_check
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Scope
+from gateway.identification_flow import IdentificationFlow
 from gateway.identify.endpoints import router as identify
 from gateway.modalities.endpoints import router as modalities
 from gateway.patients.endpoints import router as patients
@@ -70,7 +70,7 @@ def create_app(
                     registry=registry,
                     services=services,
                     pipeline=pipeline,
-                    asker=Asker(pipeline, services.identifiers, frame.metrics),
+                    flow=IdentificationFlow(pipeline, services.identifiers),
                     gallery=gallery,
                     audit=AuditTrail(database),
                     metrics=frame.metrics,

@@ -1,4 +1,4 @@
-"""The way of an upload: decode, tell the modality, apply its recipe."""
+"""From uploads to the views that the services receive: decode, tell the modality, apply its recipe."""
 
 from __future__ import annotations
 
@@ -21,57 +21,57 @@ from shared.modalities import Modality, Registry
 from shared.service.context import deadline_of_request
 from shared.service.inference_queue import InferenceQueue
 
-SURE = 0.9
-"""From this probability on COMPA contradicts a DICOM header."""
+CONFLICT_PROBABILITY = 0.9
+"""Probability from which COMPA's label is reported as a conflict with the DICOM header."""
 
-KEPT = 20_000_000
-"""Pixels of one request that are kept as they were sent, 3 bytes each; of further images only what recipes need."""
+MAX_KEPT_PIXELS = 20_000_000
+"""Original pixels (3 bytes each) that one request keeps. Of further images only pre-shrunk copies are kept."""
 
 Result = TypeVar("Result")
 Recipes = Mapping[str, Callable[[Image], Image]]
-"""By modality, what makes an image the view that its service receives."""
+"""By modality: from a decoded image to the view that the service receives."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedImage:
-    """An upload, decoded: uint8 (h, w, 3) as it was sent, or, where that is None, by size what recipes begin with."""
+class DecodedUpload:
+    """One decoded image: uint8 (h, w, 3), RGB. `pixels` is None if only `copies`, by recipe size, were kept."""
 
-    dicom_modality: str | None
+    dicom_code: str | None
     pixels: Image | None
-    squares: Mapping[int, Image]
+    copies: Mapping[int, Image]
 
-    def before_recipe(self, size: int) -> Image:
-        """Of which a recipe of that size makes what it makes of the image as it was sent."""
-        return self.squares[size] if self.pixels is None else self.pixels
+    def recipe_input(self, size: int) -> Image:
+        """Return the input for a recipe of `size`: the original, or its pre-shrunk copy."""
+        return self.copies[size] if self.pixels is None else self.pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """Uploads as images. `views` are what COMPA sees of them: none where the caller has `named` the modality."""
+class DecodedUploads:
+    """All images of a request. `views` are COMPA's inputs; there are none if the caller `named` the modality."""
 
-    images: Sequence[OpenedImage]
+    images: Sequence[DecodedUpload]
     views: Sequence[Image]
     named: Modality | None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """One verdict an image, and the digest of the COMPA that was asked."""
+    """The verdict of each image, and the digest of the COMPA that classified them."""
 
     of_images: Sequence[ModalityVerdict]
     compa_digest: str | None
 
-    def of_probe(self) -> str:
-        """The modality of all images; InvalidInput where they are of several."""
+    def probe_label(self) -> str:
+        """Return the modality of all images; raises InvalidInput if there are several."""
         labels = {verdict.label for verdict in self.of_images}
         if len(labels) > 1:
-            raise InvalidInput("The images are of several modalities. Send images of one modality in one request.")
+            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
         return labels.pop()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One upload, ready for its identification service: uint8 (h, w, 3) after the recipe."""
+    """One upload, ready for its identification service. `view` is uint8 (h, w, 3) after the recipe."""
 
     modality: Modality
     verdict: ModalityVerdict
@@ -80,68 +80,73 @@ class Prepared:
 
 
 class Pipeline:
-    """Decoding and recipes run in a few threads of their own: they hold a core, and a large image much memory."""
+    """Decoding and recipes. They run in a few threads of their own, because they take a core and much memory."""
 
     def __init__(self, registry: Registry, compa: Compa, threads: InferenceQueue[None]) -> None:
         self._registry, self._compa, self._threads = registry, compa, threads
         recipes = {m.name: build_recipe(m.recipe) for m in registry}
         self._recipes: Recipes = recipes
-        self._of_probes: Recipes = {m.name: _of_probes(m, recipes[m.name]) for m in registry}
+        self._probe_recipes: Recipes = {m.name: _probe_recipe(m, recipes[m.name]) for m in registry}
 
     async def prepare(self, uploads: Sequence[bytes], modality: str | None) -> list[Prepared]:
-        """Every upload with its whole view; raises what `open` and `verdicts` raise, and BlankImage."""
-        opened = await self.open(uploads, modality)
-        verdicts = await self.verdicts(opened)
-        views = await self._views(opened, [verdict.label for verdict in verdicts.of_images], self._recipes)
+        """Return every upload with its whole view.
+
+        Raises:
+            BlankImage: Nothing is left of an image after its recipe.
+            MedReIDError: Anything that `decode` and `classify` raise.
+        """
+        decoded = await self.decode(uploads, modality)
+        verdicts = await self.classify(decoded)
+        views = await self._views(decoded, [verdict.label for verdict in verdicts.of_images], self._recipes)
         return self.prepared(verdicts, views)
 
-    async def open(self, uploads: Sequence[bytes], modality: str | None) -> Opened:
-        """Every upload decoded; raises what `decode_image` raises, and InvalidInput for an unknown modality."""
+    async def decode(self, uploads: Sequence[bytes], modality: str | None) -> DecodedUploads:
+        """Decode every upload; raises what `decode_image` raises, and InvalidInput for an unknown modality."""
         named = self._named(modality)
         sizes = {entry.recipe.size for entry in ([named] if named else self._registry)}
-        images, views, room = [], [], KEPT
+        images, views, room = [], [], MAX_KEPT_PIXELS
         for data in uploads:
-            image, view = await self._in_thread(partial(_opened, data, sizes, room, with_view=named is None))
+            image, view = await self._in_thread(partial(_decoded, data, sizes, room, with_view=named is None))
             images.append(image)
             if image.pixels is not None:
-                room -= _count(image.pixels)
+                room -= _pixel_count(image.pixels)
             if view is not None:
                 views.append(view)
-        return Opened(images, views, named)
+        return DecodedUploads(images, views, named)
 
-    def declared(self, opened: Opened) -> str | None:
-        """The modality that the headers of all images name, whatever COMPA will say; None where they do not."""
-        names = {entry.name if (entry := self._declared(image)) else None for image in opened.images}
-        return names.pop() if len(names) == 1 else None
+    def declared_modality(self, decoded: DecodedUploads) -> str | None:
+        """Return the modality that the DICOM headers of all images declare; None if they, or the caller, do not."""
+        names = {entry.name if (entry := self._declared(image)) else None for image in decoded.images}
+        return names.pop() if decoded.named is None and len(names) == 1 else None
 
-    async def verdicts(self, opened: Opened) -> Verdicts:
-        """Which modalities they are of; raises UnsupportedModality, and what `Compa.classify` raises."""
-        if opened.named is not None:
+    async def classify(self, decoded: DecodedUploads) -> Verdicts:
+        """Return the modality of each image; raises UnsupportedModality, and what `Compa.classify` raises."""
+        if decoded.named is not None:
             verdict = ModalityVerdict(
-                label=opened.named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
+                label=decoded.named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
             )
-            return Verdicts([verdict] * len(opened.images), None)
-        answer = await self._compa.classify(opened.views)
-        return Verdicts([self._verdict(image, answer, i) for i, image in enumerate(opened.images)], answer.model)
+            return Verdicts([verdict] * len(decoded.images), None)
+        answer = await self._compa.classify(decoded.views)
+        return Verdicts([self._verdict(image, answer, i) for i, image in enumerate(decoded.images)], answer.model)
 
-    async def probe_views(self, opened: Opened, label: str) -> list[Image]:
-        """The images of one probe after the recipe of its modality, as large as is needed; raises BlankImage."""
-        return await self._views(opened, [label] * len(opened.images), self._of_probes)
+    async def probe_views(self, decoded: DecodedUploads, label: str) -> list[Image]:
+        """Return the views of one probe, no larger than its service needs; raises BlankImage."""
+        return await self._views(decoded, [label] * len(decoded.images), self._probe_recipes)
 
     def prepared(self, verdicts: Verdicts, views: Sequence[Image]) -> list[Prepared]:
-        """What is known of every image, together."""
+        """Join the verdict and the view of each image."""
         return [
             Prepared(self._registry[verdict.label], verdict, view, verdicts.compa_digest)
             for verdict, view in zip(verdicts.of_images, views, strict=True)
         ]
 
-    async def _views(self, opened: Opened, labels: Sequence[str], recipes: Recipes) -> list[Image]:
-        count = len(opened.images)
+    async def _views(self, decoded: DecodedUploads, labels: Sequence[str], recipes: Recipes) -> list[Image]:
+        count = len(decoded.images)
         return [
             await self._in_thread(
-                partial(_view, recipes[label], image.before_recipe(self._registry[label].recipe.size), (number, count))
+                partial(_view, recipes[label], image.recipe_input(self._registry[label].recipe.size), number, count)
             )
-            for number, (image, label) in enumerate(zip(opened.images, labels, strict=True), 1)
+            for number, (image, label) in enumerate(zip(decoded.images, labels, strict=True), 1)
         ]
 
     def _named(self, modality: str | None) -> Modality | None:
@@ -152,73 +157,62 @@ class Pipeline:
         except KeyError:
             raise InvalidInput(f"modality: must be one of {', '.join(self._registry.names)}.") from None
 
-    def _declared(self, image: OpenedImage) -> Modality | None:
-        return self._registry.for_dicom(image.dicom_modality) if image.dicom_modality else None
+    def _declared(self, image: DecodedUpload) -> Modality | None:
+        return self._registry.for_dicom(image.dicom_code) if image.dicom_code else None
 
-    def _verdict(self, image: OpenedImage, answer: Classification, index: int) -> ModalityVerdict:
+    def _verdict(self, image: DecodedUpload, answer: Classification, index: int) -> ModalityVerdict:
+        """The DICOM header decides if it names a modality, otherwise COMPA."""
         probabilities = dict(zip(answer.labels, answer.probabilities[index], strict=True))
         likeliest = max(probabilities, key=lambda label: probabilities[label])
         subtype = answer.subtypes[index] if answer.subtypes else None
         declared = self._declared(image)
-        if declared is not None:
-            return ModalityVerdict(
-                label=declared.name,
-                confidence=probabilities.get(declared.name, 0.0),
-                source="dicom",
-                probabilities=probabilities,
-                conflict=likeliest != declared.name and probabilities[likeliest] >= SURE,
-                subtype=subtype if likeliest == declared.name else None,
-            )
-        if not answer.accepted[index] or likeliest not in self._registry.names:
+        if declared is None and (not answer.accepted[index] or likeliest not in self._registry.names):
             raise UnsupportedModality(extra={"probabilities": probabilities})
+        label = declared.name if declared else likeliest
         return ModalityVerdict(
-            label=likeliest,
-            confidence=probabilities[likeliest],
-            source="compa",
+            label=label,
+            confidence=probabilities.get(label, 0.0),
+            source="dicom" if declared else "compa",
             probabilities=probabilities,
-            conflict=False,
-            subtype=subtype,
+            conflict=likeliest != label and probabilities[likeliest] >= CONFLICT_PROBABILITY,
+            subtype=subtype if likeliest == label else None,
         )
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
         return await self._threads.run(lambda _: function(), deadline_of_request())
 
 
-def _of_probes(modality: Modality, recipe: Recipe) -> Callable[[Image], Image]:
-    """The recipe; where keypoints are not compared, down to what the network sees, since nobody looks at the rest."""
+def _probe_recipe(modality: Modality, recipe: Recipe) -> Callable[[Image], Image]:
+    """Return the recipe, followed by shrinking to the network's input if no keypoints will be compared."""
     if modality.local_verification:
         return recipe
     return lambda image: standard_view(recipe(image))
 
 
-def _view(recipe: Callable[[Image], Image], image: Image, place: tuple[int, int]) -> Image:
-    """BlankImage where nothing is left after the recipe; it says which of several images that is."""
+def _view(recipe: Callable[[Image], Image], image: Image, number: int, count: int) -> Image:
+    """Apply a recipe; raises BlankImage, which says which of `count` images is blank."""
     view = recipe(image)
     if view.min() == view.max():
-        number, count = place
         raise BlankImage(f"Image {number} of {count}: {BlankImage.default_detail}" if count > 1 else None)
     return view
 
 
-def _opened(data: bytes, sizes: Set[int], room: int, *, with_view: bool) -> tuple[OpenedImage, Image | None]:
-    """The image, and what COMPA sees of it where it will be asked: one wait for a thread, not two.
-
-    It is kept whole where it has no more pixels than there is `room` for.
-    """
+def _decoded(data: bytes, sizes: Set[int], room: int, *, with_view: bool) -> tuple[DecodedUpload, Image | None]:
+    """Decode an upload and make COMPA's view of it, in one job of a thread. `room`: pixels that may be kept."""
     decoded = decode_image(data)
     view = standard_view(decoded.pixels) if with_view else None
-    if _count(decoded.pixels) <= room:
-        return OpenedImage(decoded.dicom_modality, decoded.pixels, {}), view
-    squares = {size: square_view(decoded.pixels, size) for size in sizes}
-    return OpenedImage(decoded.dicom_modality, None, squares), view
+    if _pixel_count(decoded.pixels) <= room:
+        return DecodedUpload(decoded.dicom_modality, decoded.pixels, {}), view
+    copies = {size: square_view(decoded.pixels, size) for size in sizes}
+    return DecodedUpload(decoded.dicom_modality, None, copies), view
 
 
-def _count(pixels: Image) -> int:
+def _pixel_count(pixels: Image) -> int:
     return pixels.size // 3
 
 
 def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:
-    """One verdict for a probe of several images: mean probabilities; in conflict where one image is."""
+    """Return one verdict for a probe of several images: mean probabilities; a conflict if one image is in conflict."""
     verdicts = [image.verdict for image in prepared]
     if len(verdicts) == 1:
         return verdicts[0]
@@ -234,7 +228,7 @@ def joint_verdict(prepared: Sequence[Prepared]) -> ModalityVerdict:
 
 
 def _joint_subtype(subtypes: Sequence[Subtype | None]) -> Subtype | None:
-    """The one that all images have; a probe of several sequences has none."""
+    """Return the subtype that all images have; None if they differ."""
     known = [subtype for subtype in subtypes if subtype is not None]
     if len(known) < len(subtypes) or len({subtype.name for subtype in known}) != 1:
         return None

@@ -11,38 +11,63 @@ from shared.service.settings import ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):
-    """Where the model services are, who may call, and how much the gateway takes on."""
+    """Where the model services are, who may call, and how much the gateway accepts."""
 
-    compa_url: Annotated[str, Field(description="Address of compa-service.")] = "http://compa-service:8000"
+    compa_url: Annotated[str, Field(description="URL of compa-service, without a path.")] = "http://compa-service:8000"
     service_urls: dict[str, str] = Field(
         default_factory=dict,
-        description='Addresses by modality, as JSON; missing ones are "http://<modality>-service:8000".',
+        description='URLs of the modality services, as JSON: `{"ct": "http://ct-service:8000"}`. A modality that is'
+        " missing here is called at `http://<modality>-service:8000`.",
     )
-    registry: Annotated[Path | None, Field(description="Registry of modalities, where not the one that ships.")] = None
+    registry: Annotated[
+        Path | None,
+        Field(description="File with the registry of modalities. Unset: the registry that ships with this version."),
+    ] = None
     decode_workers: Annotated[
-        int, Field(ge=1, le=16, description="Images decoded at once; one of 100 megapixels takes 1.4 GB.")
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="Images that are decoded at once. Raise it with the number of cores. An image of 100 megapixels"
+            " takes 1.4 GB of memory while it is decoded.",
+        ),
     ] = 2
     uploads_at_once: Annotated[
         int,
         Field(
             ge=1,
-            description="Requests with images in work at once; as many may wait a moment, more get 503 unread.",
+            description="Uploads that are read and answered at once. Further ones wait unread, fairly by caller, and"
+            " get 503 only if they would wait longer than their deadline allows. 4 for each core is enough.",
         ),
     ] = 8
     uploads_per_modality: Annotated[
-        int, Field(ge=1, description="Of these at one modality's service; fewer while it is asked for more.")
-    ] = 6
-    requests_per_minute: Annotated[int, Field(ge=1, description="Requests of one caller a minute; more get 429.")] = (
-        6000
-    )
+        int,
+        Field(
+            ge=1,
+            description="Of these, uploads that are at the service of one modality at once. Set it to 3 for each"
+            " replica of that service. Higher values make one caller's many requests delay the others more.",
+        ),
+    ] = 3
+    requests_per_minute: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Requests that one caller may send a minute to one gateway; further ones get 429. Lower it for"
+            " callers that must not use much of the system.",
+        ),
+    ] = 6000
     metrics_public: Annotated[
-        bool, Field(description="Whether /metrics needs no key; only where the network already guards it.")
+        bool,
+        Field(description="Serve `/metrics` without a key. Set it only if others cannot reach the port."),
     ] = False
     jwt_public_key_file: Annotated[
-        Path | None, Field(description="PEM file of the issuer's public key; unset: JWTs are not accepted.")
+        Path | None, Field(description="PEM file with the public key of the issuer of JWTs. Unset: no JWT is accepted.")
     ] = None
     jwt_algorithm: Annotated[
-        Literal["RS256", "ES256", "EdDSA"], Field(description="The one signature algorithm that is accepted.")
+        Literal["RS256", "ES256", "EdDSA"],
+        Field(description="The only signature algorithm that is accepted in JWTs: `RS256`, `ES256` or `EdDSA`."),
     ] = "RS256"
-    jwt_issuer: Annotated[str | None, Field(description="Value that `iss` must have; required with the key.")] = None
-    jwt_audience: Annotated[str, Field(description="Value that `aud` must hold.")] = "medreid"
+    jwt_issuer: Annotated[
+        str | None, Field(description="Value that the claim `iss` of a JWT must have. Required if JWTs are accepted.")
+    ] = None
+    jwt_audience: Annotated[str, Field(description="Value that the claim `aud` of a JWT must contain.")] = "medreid"

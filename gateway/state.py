@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from gateway.asking import Asker
 from gateway.audit import AuditTrail
+from gateway.identification_flow import IdentificationFlow
 from gateway.pipeline import Pipeline
 from gateway.services import Services
 from shared.gallery.postgres import PostgresGallery
@@ -23,7 +23,7 @@ class GatewayState:
     registry: Registry
     services: Services
     pipeline: Pipeline
-    asker: Asker
+    flow: IdentificationFlow
     gallery: PostgresGallery
     audit: AuditTrail
     metrics: Metrics

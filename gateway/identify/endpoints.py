@@ -11,9 +11,9 @@ from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.errors import UPLOAD_ERRORS
+from gateway.identification_flow import StageTimer
 from gateway.pipeline import Prepared, joint_verdict
 from gateway.state import State
-from gateway.stopwatch import Stopwatch
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.internal import IdentifyAnswer
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
@@ -55,10 +55,10 @@ async def identify(
     """
     if threshold is not None and operating_point is not None:
         raise InvalidInput("Send `threshold` or `operating_point`, not both: an operating point sets the threshold.")
-    watch = Stopwatch()
-    prepared, matches = await state.asker.ask(file, modality, lambda one, views: one.identify(views, top_k), watch)
+    timer = StageTimer()
+    prepared, matches = await state.flow.run(file, modality, lambda one, views: one.identify(views, top_k), timer)
     entry = prepared[0].modality
-    answer = _answer(prepared, matches, _asked(entry, matches, threshold, operating_point), watch)
+    answer = _answer(prepared, matches, _asked(entry, matches, threshold, operating_point), timer)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
     state.metrics.confidence.labels(entry.name).observe(answer.confidence)
     await state.audit.record(
@@ -91,7 +91,7 @@ def _asked(entry: Modality, matches: IdentifyAnswer, threshold: float | None, po
     return _Asked(point_threshold(point, entry.threshold, matches.strict_threshold), point)
 
 
-def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, watch: Stopwatch) -> Identification:
+def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, timer: StageTimer) -> Identification:
     candidates = [
         Candidate(
             patient_id=match.patient_id,
@@ -115,5 +115,5 @@ def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, wa
         candidates=candidates,
         modality=joint_verdict(prepared),
         model=ModelDigests(compa=prepared[0].compa_digest, identifier=matches.model),
-        timings_ms=watch.timings(),
+        timings_ms=timer.timings(),
     )

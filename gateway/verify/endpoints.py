@@ -10,9 +10,9 @@ from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.errors import UPLOAD_ERRORS
+from gateway.identification_flow import StageTimer
 from gateway.pipeline import joint_verdict
 from gateway.state import State
-from gateway.stopwatch import Stopwatch
 from gateway.uploads import Uploads, only_fields
 from shared.contracts.public import ModelDigests, PatientId, Probability, Verification
 from shared.errors import NotFound, responses
@@ -35,11 +35,9 @@ async def verify(
     threshold: Annotated[Probability | None, Form(description="Confidence from which it is a match.")] = None,
 ) -> Verification:
     """Whether the image shows the patient that the chart says; all parts named `file` are one probe."""
-    watch = Stopwatch()
+    timer = StageTimer()
     async with state.audit.noticing(caller.caller_id, "verify"):
-        prepared, answer = await state.asker.ask(
-            file, modality, lambda one, views: one.verify(views, patient_id), watch
-        )
+        prepared, answer = await state.flow.run(file, modality, lambda one, views: one.verify(views, patient_id), timer)
     entry = prepared[0].modality
     wanted = entry.verify_threshold if threshold is None else threshold
     match = answer.match.probability >= wanted
@@ -58,5 +56,5 @@ async def verify(
         threshold=wanted,
         modality=joint_verdict(prepared),
         model=ModelDigests(compa=prepared[0].compa_digest, identifier=answer.model),
-        timings_ms=watch.timings(),
+        timings_ms=timer.timings(),
     )

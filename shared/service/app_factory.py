@@ -92,7 +92,7 @@ def create_service(description: ServiceDescription, frame: ServiceFrame) -> Fast
 def _lifespan(description: ServiceDescription, frame: ServiceFrame) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        configure_logs(description.name, frame.settings.log_level, frame.settings.log_file)
+        configure_logs(description.name, frame.settings.log_level)
         frame.draining = False
         async with description.lifespan(app) as state:
             frame.started = True

@@ -6,21 +6,18 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from functools import cache
-from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import structlog
 
 from shared.service.context import current_request
-from shared.service.logfile import LogFile
 
 QUIET = ("httpx", "httpcore", "uvicorn.access", "pydicom", "PIL", "psycopg", "psycopg.pool", "multipart")
 """Libraries whose messages quote URLs, tags or values; below error they say nothing."""
 
 
-def configure_logs(service: str, level: str, file: Path | None = None) -> None:
-    """Send structlog and the standard library's loggers to a file, or to stdout (None), as JSON lines."""
+def configure_logs(service: str, level: str) -> None:
+    """Write the logs of structlog and of the standard library to stdout, as JSON lines."""
     structlog.configure(
         processors=[
             _add_request,
@@ -30,17 +27,13 @@ def configure_logs(service: str, level: str, file: Path | None = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _opened(file)) if file else sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=False,
     )
     handler = _Bridge()
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-_opened = cache(LogFile)
-"""Logs are configured more than once."""
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -44,12 +44,6 @@ class Metrics:
             buckets=CONFIDENCES,
             registry=self.registry,
         )
-        self.asked_ahead = Counter(
-            "medreid_asked_ahead_total",
-            "Probes whose service was asked before COMPA's verdict, by whether that named it.",
-            ["outcome"],
-            registry=self.registry,
-        )
         self.replicas = Gauge(
             "medreid_replicas",
             "Replicas of a service, as this gateway sees them.",

@@ -30,12 +30,11 @@ def serve(app: FastAPI) -> None:
     """Serve until a signal; blocks. Then finish the requests in flight, for `drain_seconds` at the most."""
     frame: ServiceFrame = app.state.frame
     settings = frame.settings
-    configure_logs(app.title, settings.log_level, settings.log_file)
+    configure_logs(app.title, settings.log_level)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        uds=str(settings.unix_socket) if settings.unix_socket else None,
         loop="uvloop",
         http="httptools",
         ws="none",  # nobody here speaks it, and uvicorn would log the paths of who tries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,26 +9,41 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """Where a service listens, how much it takes on, how it stops."""
+    """Where a service listens, how much it accepts, how it stops."""
 
     model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
 
-    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on.")] = 8000
-    unix_socket: Annotated[Path | None, Field(description="Socket file to listen on, instead of address and port.")] = (
-        None
-    )
+    host: Annotated[
+        str, Field(description="IP address to listen on. Set `0.0.0.0` to be reached from other machines.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="TCP port to listen on.")] = 8000
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged.")
+        Literal["debug", "info", "warning", "error"],
+        Field(
+            description="Lowest level that is logged: `debug`, `info`, `warning` or `error`. Set `warning` for a log"
+            " without a line for each request."
+        ),
     ] = "info"
-    log_file: Annotated[
-        Path | None, Field(description="File for the log, in place of standard output; begun anew at 10 MB, one kept.")
-    ] = None
     deadline_ms: Annotated[
-        int, Field(gt=0, description="Time for one request where the caller states none, in milliseconds.")
+        int,
+        Field(
+            gt=0,
+            description="Milliseconds for one request, waiting included, unless its header `x-deadline-ms` says"
+            " otherwise. Raise it if batch clients should rather wait than be refused.",
+        ),
     ] = 10_000
-    queue_capacity: Annotated[int, Field(ge=1, description="Requests that may wait for the model; more get 503.")] = 32
+    queue_capacity: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Requests that may wait for the model of this service; further ones get 503 `queue-full`. Keep"
+            " it above `MEDREID_UPLOADS_AT_ONCE` times the number of gateways.",
+        ),
+    ] = 64
     drain_seconds: Annotated[
-        float, Field(ge=0, description="Time for requests in flight after SIGTERM, in seconds.")
+        float,
+        Field(ge=0, description="Seconds that requests have to finish after SIGTERM. Keep it below the grace period."),
     ] = 10.0
-    max_request_bytes: Annotated[int, Field(gt=0, description="Largest request body, in bytes.")] = 64 * 2**20
+    max_request_bytes: Annotated[
+        int, Field(gt=0, description="Largest request body in bytes; a larger one gets 413.")
+    ] = 64 * 2**20

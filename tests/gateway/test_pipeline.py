@@ -45,7 +45,7 @@ def png() -> bytes:
 
 
 async def probe_views(of: Pipeline) -> list[Image]:
-    return await of.probe_views(await of.open([png()], "ct"), "ct")
+    return await of.probe_views(await of.decode([png()], "ct"), "ct")
 
 
 async def test_a_probe_whose_keypoints_are_compared_is_sent_as_the_recipe_makes_it(
@@ -66,9 +66,9 @@ async def test_another_probe_is_sent_as_the_network_sees_it(threads: InferenceQu
 async def test_large_images_are_not_kept_and_sent_the_same(
     threads: InferenceQueue[None], room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipelines, "KEPT", room)
+    monkeypatch.setattr(pipelines, "MAX_KEPT_PIXELS", room)
     one = pipeline(threads, local=True)
-    opened = await one.open([png()] * 3, "ct")
+    opened = await one.decode([png()] * 3, "ct")
     kept = [image.pixels is not None for image in opened.images]
     assert kept == [place < room // (PICTURE.shape[0] * PICTURE.shape[1]) for place in range(3)]
     for view in await one.probe_views(opened, "ct"):

@@ -39,5 +39,5 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
 
 if __name__ == "__main__":
     description = ServiceDescription("drained", "Drained", "For tests.", lifespan, [router], {})
-    settings = ServiceSettings(unix_socket=Path(sys.argv[1]), drain_seconds=float(sys.argv[2]))
+    settings = ServiceSettings(port=int(sys.argv[1]), drain_seconds=float(sys.argv[2]))
     serve(create_service(description, ServiceFrame(settings)))

@@ -1,4 +1,4 @@
-"""Real processes behind real (unix) sockets, and real signals."""
+"""Real processes behind real sockets, and real signals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 SERVICE = Path(__file__).parent / "drained.py"
 
 
@@ -37,14 +39,15 @@ class Server:
 
 @asynccontextmanager
 async def serving(folder: Path, repository: Path, drain_seconds: float) -> AsyncIterator[Server]:
-    socket = folder / "socket"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(SERVICE), str(socket), str(drain_seconds)),
+        *(sys.executable, str(SERVICE), str(port), str(drain_seconds)),
         env={**os.environ, "PYTHONPATH": str(repository)},
         stdout=asyncio.subprocess.PIPE,
     )
-    transport = httpx.AsyncHTTPTransport(uds=str(socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=20) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
         server = Server(process, client, folder)
         try:
             await server.until("Uvicorn running")

@@ -1,4 +1,4 @@
-"""When the service of a probe is asked, and what becomes of the answer. COMPA and the services are HTTP alone here."""
+"""In which order COMPA and the services are asked about a probe. They are only HTTP here."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from gateway.asking import Asker
+from gateway.identification_flow import IdentificationFlow, StageTimer
 from gateway.pipeline import Pipeline
 from gateway.services import Compa, Identifier
-from gateway.stopwatch import Stopwatch
 from shared.contracts.internal import Classification, IdentifyAnswer
-from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
-from shared.images.decoding import decode_image
-from shared.images.views import Image, standard_view
+from shared.errors import BadUpstream, InvalidInput
+from shared.images.views import Image
 from shared.modalities import load_registry
 from shared.service.inference_queue import InferenceQueue
 from shared.service.limiter import UploadLimiter
@@ -50,7 +48,7 @@ class Remote(httpx.AsyncBaseTransport):
 
 
 class Place:
-    """An asker, COMPA and the services it asks. COMPA names what `names` says, None: nothing of these."""
+    """A flow, COMPA and the services it asks. COMPA names what `names` says, None: nothing of these."""
 
     def __init__(self, threads: InferenceQueue[None]) -> None:
         self.names: str | None = "skin"
@@ -64,7 +62,7 @@ class Place:
             for name, remote in self.services.items()
         }
         pipeline = Pipeline(REGISTRY, Compa(ServiceClient("http://compa", self.compa)), threads)
-        self.asker = Asker(pipeline, identifiers, self.metrics)
+        self.flow = IdentificationFlow(pipeline, identifiers)
 
     def _verdict(self) -> httpx.Response:
         labels = [*REGISTRY.names, "other"]
@@ -85,24 +83,8 @@ class Place:
         async def question(one: Identifier, views: Sequence[Image]) -> IdentifyAnswer:
             return await one.identify(views, 3)
 
-        prepared, matches = await self.asker.ask(uploads, modality, question, Stopwatch())
+        prepared, matches = await self.flow.run(uploads, modality, question, StageTimer())
         return prepared[0].modality.name, matches.enrolled_patients
-
-    async def taught(self, *labels: str) -> Place:
-        """Having seen one picture a label, often enough to expect it, and no call of a service counted yet."""
-        self.compa.may_answer.set()
-        for _ in range(20):
-            for seed, label in enumerate(labels):
-                self.names = label
-                await self.ask(png(seed))
-        self.compa.may_answer.clear()
-        for service in self.services.values():
-            service.asked = 0
-            service.called.clear()
-        return self
-
-    def ahead(self, outcome: str) -> float:
-        return self.metrics.registry.get_sample_value("medreid_asked_ahead_total", {"outcome": outcome}) or 0.0
 
 
 def _matches(name: str) -> httpx.Response:
@@ -124,95 +106,36 @@ async def place() -> AsyncIterator[Place]:
     await queue.close()
 
 
-async def test_what_a_header_declares_is_asked_while_compa_looks(place: Place) -> None:
+async def test_the_service_that_a_header_names_is_asked_while_compa_looks(place: Place) -> None:
     asking = asyncio.create_task(place.ask(dicom("MR")))
     await asyncio.wait_for(place.services["mri"].called.wait(), 20)
     assert not asking.done()
     place.names = "ct"  # a header says more than COMPA
     place.compa.may_answer.set()
     assert await asking == known("mri")
-    assert (place.services["mri"].asked, place.ahead("right")) == (1, 1)
+    assert place.services["mri"].asked == 1
 
 
-async def test_what_is_expected_is_asked_while_compa_looks(place: Place) -> None:
-    await place.taught("skin", "ct")
-    before = place.ahead("right")
-    asking = asyncio.create_task(place.ask(png(1)))
-    await asyncio.wait_for(place.services["ct"].called.wait(), 20)
-    place.names = "ct"
-    place.compa.may_answer.set()
-    assert await asking == known("ct")
-    assert (place.services["ct"].asked, place.ahead("right") - before) == (1, 1)
-
-
-async def test_of_pictures_of_a_new_kind_nothing_is_expected(place: Place) -> None:
+async def test_without_a_header_compa_is_asked_first(place: Place) -> None:
     asking = asyncio.create_task(place.ask(png()))
     await asyncio.wait_for(place.compa.called.wait(), 20)
+    assert place.services["skin"].asked == 0
     place.compa.may_answer.set()
     assert await asking == known("skin")
-    assert place.ahead("right") + place.ahead("wrong") == 0
 
 
-async def test_compa_decides_whatever_was_expected(place: Place) -> None:
-    await place.taught("skin", "ct")
-    place.services["skin"].may_answer.clear()
-    asking = asyncio.create_task(place.ask(png(0)))
-    await asyncio.wait_for(place.services["skin"].called.wait(), 20)
-    place.names = "fundus"
-    place.compa.may_answer.set()
-    assert await asking == known("fundus")
-    assert (place.services["skin"].abandoned, place.ahead("wrong")) == (1, 1)
-
-
-async def test_what_compa_refuses_is_refused_whatever_was_expected(place: Place) -> None:
-    await place.taught("skin", "ct")
-    place.names = None
-    place.compa.may_answer.set()
-    with pytest.raises(UnsupportedModality):
-        await place.ask(png(0))
-
-
-async def test_an_error_of_a_service_that_compa_does_not_name_is_nobodys(place: Place) -> None:
-    await place.taught("skin", "ct")
-    place.services["skin"].answer = lambda: httpx.Response(200, content=b"nonsense")
-    asking = asyncio.create_task(place.ask(png(0)))
-    await asyncio.wait_for(place.services["skin"].called.wait(), 20)
-    place.names = "ct"
-    place.compa.may_answer.set()
-    assert await asking == known("ct")
-
-
-async def test_an_error_of_the_service_that_was_expected_is_the_answer(place: Place) -> None:
-    await place.taught("skin", "ct")
-    place.names = "skin"
-    place.services["skin"].answer = lambda: httpx.Response(200, content=b"nonsense")
+async def test_if_compa_fails_the_other_call_is_given_up(place: Place) -> None:
+    place.services["mri"].may_answer.clear()
+    asking = asyncio.create_task(place.ask(dicom("MR")))
+    await asyncio.wait_for(place.services["mri"].called.wait(), 20)
+    place.compa.answer = lambda: httpx.Response(200, content=b"nonsense")
     place.compa.may_answer.set()
     with pytest.raises(BadUpstream):
-        await place.ask(png(0))
+        await asking
+    assert place.services["mri"].abandoned == 1
 
 
-async def test_nobody_guesses_while_another_probe_is_in_work(place: Place) -> None:
-    await place.taught("skin", "ct")
-    first = asyncio.create_task(place.ask(png(0)))
-    await asyncio.wait_for(place.services["skin"].called.wait(), 20)
-    second = asyncio.create_task(place.ask(png(1)))
-    place.compa.called.clear()
-    await asyncio.wait_for(place.compa.called.wait(), 20)
-    assert place.services["ct"].asked == 0
-    place.compa.may_answer.set()
-    place.names = "skin"
-    assert await first == await second == known("skin")
-
-
-async def test_what_headers_declare_teaches_nothing(place: Place) -> None:
-    place.names = "skin"
-    place.compa.may_answer.set()
-    for _ in range(40):
-        await place.ask(dicom("MR"))
-    assert place.asker._foresight.expect(standard_view(decode_image(dicom("MR")).pixels)) is None
-
-
-async def test_whoever_names_the_modality_does_not_ask_compa(place: Place) -> None:
+async def test_a_modality_that_the_caller_names_needs_no_compa(place: Place) -> None:
     assert await place.ask(png(0), "xray") == known("xray")
     assert place.compa.asked == 0
 
