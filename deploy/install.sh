@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deploy/install.sh ROLE: make .venv where there is none and install what requirements/ROLE.lock names into it.
+# deploy/install.sh ROLE: make .venv if there is none, and install requirements/ROLE.lock into it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 role=$1 lock=requirements/$1.lock log=.venv/install.log

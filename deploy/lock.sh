@@ -1,6 +1,6 @@
 #!/bin/sh
 # Write requirements/*.lock from pyproject.toml: every version pinned, every file hashed, no index named.
-# `deploy/lock.sh --upgrade` takes the newest versions; without it, what is locked stays where it still fits.
+# `deploy/lock.sh --upgrade` takes the newest versions; without it, locked versions stay if they still fit.
 set -eu
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make the secrets of compose.yaml under .secrets/ where they are missing: a random password for each of the two users of
-# the database, and the URL that holds it.
+# Make missing secrets of compose.yaml under .secrets/: a random password and a URL for each of the two users of the
+# database.
 set -eu
 cd "$(dirname "$0")/.."
 umask 077

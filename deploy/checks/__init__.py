@@ -1,1 +1,1 @@
-"""What no ready-made linter looks for: patient identifiers on their way into logs, and documents that lost the tree."""
+"""Checks that no linter has: identifiers in logs, and documents that disagree with the tree."""

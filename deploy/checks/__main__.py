@@ -1,4 +1,4 @@
-"""`python -m deploy.checks`: print every finding as `file:line: what`; exit status 1 where there is one."""
+"""`python -m deploy.checks`: print every finding as `file:line: message`; exit status 1 if there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents must agree with the tree: links, paths and `make` targets that they name exist."""
+"""Check that links, paths and `make` targets in documents exist."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*/?")
 TARGET = re.compile(r"(?:^|[\s;&])make ([a-z][a-z-]*)", re.MULTILINE)
 MADE = frozenset({".bench", ".run", ".venv"})
-"""Folders that work leaves behind: what is in them depends on what was done before."""
+"""Folders of state and results. Their content depends on earlier commands."""
 
 
 def check(repository: Path) -> Iterator[Finding]:
-    """Findings in every document."""
+    """Yield the findings of every document."""
     targets = set(re.findall(r"^([a-z][a-z-]*):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for pattern in DOCUMENTS:
         for path in sorted(repository.glob(pattern)):
@@ -44,7 +44,7 @@ def _problems(path: Path, repository: Path, targets: set[str]) -> Iterator[tuple
 
 
 def _exists(repository: Path, text: str) -> bool:
-    """False for what looks like a path below a folder of the tree that is not there."""
+    """Return False if the text looks like a path below a folder of the tree, and that path does not exist."""
     first, _, rest = text.partition("/")
     if not rest or first in MADE or not PATH.fullmatch(text) or not (repository / first).is_dir():
         return True
@@ -59,14 +59,14 @@ def _resolves(document: Path, link: str) -> bool:
 
 @cache
 def _anchors(path: Path) -> frozenset[str]:
-    """Headings as forges spell them in links."""
+    """Return the anchors of all headings, as code hosting sites spell them."""
     tokens = [token for _, token in _tokens(path)]
     titles = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     return frozenset(re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles)
 
 
 def _tokens(path: Path) -> Iterator[tuple[int, Token]]:
-    """Blocks and what is inside them, with line numbers."""
+    """Yield blocks and the tokens inside them, with line numbers."""
     for block in MarkdownIt("gfm-like", {"linkify": False}).parse(path.read_text(encoding="utf-8")):
         line = block.map[0] + 1 if block.map else 1
         yield line, block

@@ -1,4 +1,4 @@
-"""One thing that is wrong, and where."""
+"""A finding and its place."""
 
 from __future__ import annotations
 

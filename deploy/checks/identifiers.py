@@ -32,7 +32,7 @@ ERRORS = {
 
 
 def check(repository: Path) -> Iterator[Finding]:
-    """Findings in everything that serves."""
+    """Yield the findings in all serving code."""
     for pattern in SERVING:
         for folder in sorted(repository.glob(pattern)):
             for path in sorted(folder.rglob("*.py")):
@@ -42,7 +42,7 @@ def check(repository: Path) -> Iterator[Finding]:
 
 
 def leaks(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Line, name and sink of every identifying name in the arguments of a sink."""
+    """Yield line, name and sink of every identifying name in the arguments of a sink."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             yield from _names_in(node.exc, "the message of an exception")

@@ -14,7 +14,7 @@ from deploy.local.system import System
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0, 1 where the demo went wrong, 2 with a sentence on what to do where it could not run."""
+    """Return 0, 1 if the demo went wrong, or 2 after a message that says what to do."""
     options = _parser().parse_args(arguments)
     console = Console()
     try:
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--fresh", action="store_true", help="begin with an empty gallery")
         if verb is demo:
             added.add_argument("--exit", action="store_true", help="stop after the table")
-            added.add_argument("--data", type=Path, help="bundle whose test split is identified")
+            added.add_argument("--data", type=Path, help="bundle of the test split to identify")
             added.add_argument("--url", help="a gateway that runs elsewhere; its key in MEDREID_KEY")
     return parser
 

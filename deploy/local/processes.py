@@ -13,7 +13,7 @@ from deploy.local.state_folder import StateFolder
 
 
 def find(folder: StateFolder) -> Iterator[tuple[str, psutil.Process]]:
-    """Yield name and process of everything that belongs to the system, whatever its parent is now."""
+    """Yield name and process of everything that belongs to the system, independent of its present parent."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.status() == psutil.STATUS_ZOMBIE:

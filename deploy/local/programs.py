@@ -26,7 +26,7 @@ FRUGAL = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
-    # Two arenas instead of eight per core: freed memory in many arenas would be most of what a service holds.
+    # Two arenas instead of eight per core: with more, freed memory would be most of a service's memory.
     "MALLOC_ARENA_MAX": "2",
     # The next request needs the memory that this one frees, so glibc keeps it. An idle service gives it back
     # (shared/service/allocator.py).
@@ -42,7 +42,7 @@ class Program:
     name: str
     group: str
     arguments: Sequence[str]
-    """Of the Python interpreter."""
+    """Arguments of the Python interpreter."""
     directory: str
     """Working directory, by variables that the supervisor expands."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -21,11 +21,11 @@ def wait_until(ready: Callable[[], bool], what: str, supervisor: Supervisor) -> 
     while not ready():
         states = supervisor.states()
         if failed := [state.name for state in states if state.given_up]:
-            raise SupervisionError(f"{', '.join(failed)} ended at every start. See the logs.")
+            raise SupervisionError(f"{', '.join(failed)} ended at every start. See the logs (.run/logs).")
         if not states:
-            raise SupervisionError("The supervisor has ended. See the logs.")
+            raise SupervisionError("The supervisor has ended. See the logs (.run/logs).")
         if time.monotonic() > deadline:
-            raise SupervisionError(f"Still waiting for {what} after {PATIENCE_S:.0f} s. See the logs.")
+            raise SupervisionError(f"Still waiting for {what} after {PATIENCE_S:.0f} s. See the logs (.run/logs).")
         time.sleep(POLL_S)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOCKET_PATH_LIMIT = 90
-"""Bytes. The path of a Unix socket may have 107 on Linux, 103 on macOS; supervisord adds a suffix for a moment."""
+"""Maximum length of a socket's path in bytes: 107 on Linux, 103 on macOS, less a suffix that supervisord adds."""
 PLAIN = re.compile(r"[\w/.,@+-]+")
 """Paths that shells and configuration files take as they are."""
 

@@ -51,7 +51,7 @@ class ProgramState:
 
 
 class Supervisor:
-    """The supervisor of one state folder. It restarts a process that ends, for whatever reason."""
+    """The supervisor of one state folder. It restarts every process that ends."""
 
     def __init__(self, folder: StateFolder) -> None:
         self._folder = folder

@@ -63,7 +63,7 @@ class System:
         """Start the system and return when all of it is ready.
 
         Args:
-            port: Where the gateway listens.
+            port: The gateway's port.
             fresh: Begin with an empty gallery.
 
         Returns:
@@ -80,7 +80,7 @@ class System:
         wait_for_services(self.addresses, self.supervisor, self.console)
 
     def down(self) -> bool:
-        """Stop everything gracefully, whatever its state; return False if nothing ran."""
+        """Stop everything gracefully, in any state. Return False if nothing ran."""
         with self.folder.lock():
             return self._down()
 
@@ -93,7 +93,9 @@ class System:
         stop_leftovers(self.folder, STOP_SECONDS)
         for path in (REPOSITORY, self.folder.root):
             if found := UNUSABLE & set(str(path)):
-                raise SupervisionError(f"PostgreSQL cannot run in a folder whose path has {min(found)} in it: {path}")
+                raise SupervisionError(
+                    f"PostgreSQL cannot run in a folder with {min(found)} in its path. Move it: {path}"
+                )
         if not is_free(port):
             raise SupervisionError(f"Port {port} is taken. Choose another: PORT={port + 1}")
         if fresh:

@@ -20,13 +20,13 @@ KEY_VARIABLE = "MEDREID_KEY"
 
 
 def run_demo(options: argparse.Namespace, console: Console) -> int:
-    """On the local system, which is started where it does not run, or on the one at `options.url`."""
+    """Run on the local system, which is started if necessary, or on the one at `options.url`."""
     if options.url:
         return _show(options, console, options.url, os.environ.get(KEY_VARIABLE, ""))
-    # real patients get a gallery of their own, empty each time: nobody else's is touched
+    # real patients get their own gallery, empty each time: no other gallery is touched
     place = options.folder / "bundle-demo" if options.data else options.folder
     system = System(StateFolder(place), console)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop everything, as Ctrl-C does
     started = system.up(options.port, fresh=options.fresh or bool(options.data))
     try:
         code = _show(options, console, system.address, system.admin_key)

@@ -1,4 +1,4 @@
-"""Real patients of a bundle's test split: some are enrolled, and other pictures of them and of strangers identified."""
+"""Enrol real patients of a bundle's test split, then identify other pictures of them and of strangers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from shared.modalities import load_registry
 from training.data.bundle_manifest import Row, read_manifest
 
 PATIENTS = 40
-"""Of each modality at most; as many strangers."""
+"""Maximum number of patients of each modality, and of strangers."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is done with one modality."""
+    """The patients and strangers of one modality."""
 
     modality: str
     gallery: Sequence[Row]
@@ -37,7 +37,7 @@ Tallies = dict[tuple[str, str], Counter[str]]
 
 
 def run_bundle(api: Api, root: Path, console: Console) -> int:
-    """Identify, and print how often it was right; 0, as accuracy is what is shown, not what is demanded."""
+    """Identify, and print how often it was right. Return 0: accuracy is shown, not required."""
     rows = read_manifest(root)
     selections = [s for name in load_registry().names if (s := select(rows, name)).gallery]
     if not selections:
@@ -48,7 +48,7 @@ def run_bundle(api: Api, root: Path, console: Console) -> int:
 
 
 def select(rows: Sequence[Row], modality: str) -> Selection:
-    """Up to PATIENTS patients and strangers of the test split, every track in turn; always the same ones."""
+    """Select up to PATIENTS patients and strangers of the test split from all tracks, always the same ones."""
     test = [row for row in rows if row.split == "test" and row.modality == modality and row.track]
     gallery = [row for row in test if row.role == "gallery"]
     queried = {_key(row) for row in test if row.role == "query"}
@@ -68,7 +68,7 @@ def _key(row: Row) -> tuple[str, str]:
 
 
 def _choose(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """PATIENTS of them, from the tracks in turn, in an order that has nothing to do with the subjects' names."""
+    """Choose PATIENTS of them, alternating between the tracks, in an order independent of the subjects' names."""
     tracks: dict[str, list[tuple[str, str]]] = {}
     for key in sorted(set(keys), key=lambda key: hashlib.sha256(key[1].encode()).digest()):
         tracks.setdefault(key[0], []).append(key)
@@ -86,7 +86,7 @@ def _run(api: Api, root: Path, selections: Sequence[Selection], console: Console
         for selection in selections:
             progress.update(task, description=f"enrolling {selection.modality}")
             for patient, rows in _by_patient(selection.gallery).items():
-                # the caller of an enrolment knows what it enrols; who is identified is for COMPA to route
+                # an enrolment names its modality; an identification leaves it to COMPA
                 api.enrol(patient, [root / row.path for row in rows], selection.modality)
                 progress.advance(task, len(rows))
             progress.update(task, description=f"identifying {selection.modality}")
@@ -106,7 +106,7 @@ def _by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def outcome(answer: Answer, modality: str, subject: str) -> str:
-    """One word for what became of a picture of `subject`."""
+    """Return one word for the answer to a picture of `subject`."""
     if answer.decision == REFUSED:
         return REFUSED
     if answer.modality != modality:

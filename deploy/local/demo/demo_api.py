@@ -1,4 +1,4 @@
-"""The public API as the demonstration uses it: what any client would write with httpx."""
+"""The client of the demonstration, as anyone would write it with httpx."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REFUSED = "refused"
 
 
 class ApiError(Exception):
-    """The API answered what the demonstration did not expect."""
+    """The API gave an unexpected answer."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one picture."""
+    """The answer to one picture."""
 
     decision: str
     """identified, candidates, unknown, or refused (none of the modalities)."""
@@ -46,7 +46,7 @@ class Api:
         self._client.close()
 
     def identify(self, picture: Path) -> Answer:
-        """Whose picture it is; the time is what the caller waited."""
+        """Identify a picture. The time is the caller's waiting."""
         begun = time.perf_counter()
         response = self._send("POST", "/v1/identify", [picture])
         waited = 1000 * (time.perf_counter() - begun)
@@ -75,8 +75,8 @@ class Api:
     def _send(
         self, method: str, path: str, pictures: Sequence[Path] = (), data: dict[str, str] | None = None
     ) -> httpx.Response:
-        """Send; where the API says to come back later, do so."""
-        # the name of a file may say who is in it: only its ending is sent
+        """Send, and again if the API says when to retry."""
+        # a file name may identify the patient: only its suffix is sent
         files: list[tuple[str, Any]] = [("file", (f"image{p.suffix}", p.read_bytes())) for p in pictures]
         for _ in range(TRIES):
             response = self._client.request(method, path, headers=self._headers, files=files or None, data=data)

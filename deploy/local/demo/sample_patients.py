@@ -1,4 +1,4 @@
-"""The sample patients that ship: enrolled from one acquisition, identified from another, strangers between them."""
+"""Enrol the sample patients from one acquisition, and identify them from another, with strangers between them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from deploy.local.demo.demo_api import REFUSED, Answer, Api
 from samples import Role, Sample, sample_set
 
 PREFIX = "DEMO-"
-"""Of every patient that the demonstration enrols, and therefore may erase."""
+"""Prefix of the ids of all patients that the demonstration enrols and may erase."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was asked, and what came back."""
+    """A sample and its answer."""
 
     sample: Sample
     answer: Answer
 
     @property
     def routed(self) -> bool:
-        """It went to the service of its modality, or was refused where it has none."""
+        """Whether it went to the service of its modality, or was refused if it has none."""
         return self.answer.decision == REFUSED if self.sample.refused else self.answer.modality == self.sample.modality
 
     @property
     def right(self) -> bool:
-        """An enrolled patient is found, a stranger is unknown, what is no medical picture is refused."""
+        """Whether a patient is found, a stranger unknown, or a foreign picture refused."""
         if self.sample.role == "query":
             return self.routed and self.answer.patient_id == PREFIX + self.sample.patient_id
         return self.routed and self.answer.decision in {"unknown", REFUSED}
 
 
 def run_samples(api: Api, console: Console) -> int:
-    """Enrol, identify, print; 1 where an answer was wrong."""
+    """Enrol, identify, print. Return 1 if an answer was wrong."""
     outcomes = list(_identified(api, console))
     console.print(_table(outcomes))
     for wrong in (outcome for outcome in outcomes if not outcome.right):
@@ -89,14 +89,14 @@ def _name(sample: Sample) -> str:
 
 
 def expectation(sample: Sample) -> str:
-    """What the answer to a sample ought to be."""
+    """Return the expected answer to a sample."""
     if sample.role == "query":
         return PREFIX + sample.patient_id
     return REFUSED if sample.refused else f"unknown ({sample.modality})"
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """One line of counts."""
+    """Return one line of counts."""
     routed = sum(outcome.routed for outcome in outcomes)
     right = Counter(outcome.sample.role for outcome in outcomes if outcome.right)
     asked = Counter(outcome.sample.role for outcome in outcomes)

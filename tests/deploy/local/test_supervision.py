@@ -44,5 +44,5 @@ def test_a_long_or_odd_path_has_its_socket_elsewhere(tmp_path: Path, name: str) 
 
 
 def test_a_path_that_postgresql_cannot_use_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SupervisionError, match='has " in it'):
+    with pytest.raises(SupervisionError, match='with " in its path'):
         System(StateFolder(tmp_path / 'a "b"'), Console(quiet=True)).up(8000)
