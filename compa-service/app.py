@@ -1,4 +1,4 @@
-"""The classifier of modalities over the model in this folder; `python app.py` serves it."""
+"""The modality classifier (COMPA) of the model in this folder. Start it with `python app.py`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The identification service over the model in this folder; `python app.py` serves it."""
+"""The identification service of the model in this folder. Start it with `python app.py`."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ from shared.contracts.internal import IdentifyAnswer
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
 from shared.errors import InvalidInput, NoOperatingPoint, responses
 from shared.identification.decision import decide
-from shared.identification.operating_points import NOBODY, point_threshold
+from shared.identification.operating_points import NEVER, point_threshold
 from shared.modalities import Modality
 from shared.service.context import id_of_request
 
@@ -109,7 +109,7 @@ def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, ti
         decision=decision,
         patient_id=top.patient_id if top and decision == "identified" else None,
         confidence=top.confidence if top else 0.0,
-        threshold=NOBODY if asked.threshold is None else asked.threshold,
+        threshold=NEVER if asked.threshold is None else asked.threshold,
         operating_point=asked.point,
         unknown_probability=matches.unknown_probability,
         candidates=candidates,

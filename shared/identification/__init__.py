@@ -1,1 +1,1 @@
-"""Identification: from an image to candidate patients with calibrated probabilities."""
+"""Identification: candidate patients of an image, with calibrated probabilities."""

@@ -1,47 +1,46 @@
-r"""From what was compared to the probability of each enrolled patient and of "nobody who is enrolled".
+r"""Calibration: from similarities and keypoint matches to probabilities of patients and of `unknown`.
 
 With N patients enrolled, a stranger prior \pi_0 and a flat prior (1 - \pi_0) / N over the patients, Bayes' rule gives
 
     P(i | x)       \propto  (1 - \pi_0) / N \cdot LR(x_i)
     P(unknown | x) \propto  \pi_0
 
-where LR(x) = p(x | genuine) / p(x | impostor) is the likelihood ratio of one comparison. It is fused from the cosine s
-of the global embeddings and the weight w of the keypoints that agree under a geometric model
-(`shared.keypoints.geometry`), as logistic regression does (Brümmer & du Preez 2006, "Application-independent evaluation
-of speaker detection"):
+where LR(x) = p(x | genuine) / p(x | impostor) is the likelihood ratio of one comparison. It combines the cosine s of
+the embeddings and the weight w of matching keypoints (`shared.keypoints.geometry`), as logistic regression does
+(Brümmer & du Preez 2006, "Application-independent evaluation of speaker detection"):
 
     log LR(s, w) = scale * s + keypoint_worth * log(1 + (w / keypoint_chance)^4) + const
 
-A few keypoints agree by chance and say nothing; beyond, strangers become rare as a power of the weight, which is what a
-logarithm says of them. (A part that levels off makes validation subjects as likely, but takes a rival whose vessels run
-alike for as good as the eye itself; of the powers 2, 3 and 4 none is better everywhere.) The constants join in
-`offset`; log N carries `size_exponent` (1 is Bayes' rule with independent impostors). So the same evidence means less
-in a larger gallery, and "unknown" is one more class.
+A few keypoints match by chance and say nothing. Beyond that, impostors become rare as a power of the weight, hence the
+logarithm. (A saturating term fits validation patients as well, but rates a rival with similar vessels like the eye
+itself. None of the powers 2, 3 and 4 is best everywhere.) The constants are part of `offset`. log N has the factor
+`size_exponent`; 1 is Bayes' rule with independent impostors. So the same scores mean less in a larger gallery, and
+`unknown` is one more class.
 
-Where a patient's pictures may show the same surface again or another one (a second shot of an eye, or the other eye),
-keypoints can tell of the first alone. With l the local part above, b its `repeat_offset` (what it is worth that a
-repeat shot agrees in nothing) and \rho the share of repeats, it is a mixture then,
+Pictures of a patient may show the same surface or another one (the same eye, or the other eye). Keypoints match only
+on the same surface. With l the keypoint term above, b = `repeat_offset` (the log ratio of a repeat shot without
+matches) and \rho the share of repeat shots, the term is a mixture:
 
-    log(1 - \rho + \rho * exp(l + b)),
+    log(1 - \rho + \rho * exp(l + b)).
 
-so that a dozen keypoints which agree by chance, as happens to one eye in a few hundred, make nobody sure.
+So a dozen chance matches, which one eye in a few hundred has, decide nothing.
 
-Where cosines may tell less of the people who will be asked about than of those it was fitted on, as with a scanner
-that training has not seen, `similarity_limit` bounds what they say: scale * s levels off towards that limit,
+On data unlike the validation data, such as a new scanner, cosines may be less reliable. `similarity_limit` bounds
+them: scale * s saturates at that limit,
 
     -log(exp(-scale * s) + exp(-similarity_limit)),
 
-so that further evidence must come from keypoints. (Likelihood ratios beyond what data shows are extrapolations:
-Vergeer et al. 2016, "Numerical likelihood ratios outputted by LR systems are often based on extrapolation: when to stop
-extrapolating?", Science & Justice 56.)
+and more certainty must come from keypoints. (Likelihood ratios beyond the data are extrapolations: Vergeer et al. 2016,
+"Numerical likelihood ratios outputted by LR systems are often based on extrapolation: when to stop extrapolating?",
+Science & Justice 56.)
 
-Some probes are near to everybody: a blurred picture, an ordinary anatomy. So scores are normalised, twice (adaptive
-score normalisation: Matějka et al., Interspeech 2017). Cosines, before anything else, by how near the probe is to the
-model's cohort of strangers (`shared.identification.cohort`),
+Some probes are similar to all patients: a blurred picture, an ordinary anatomy. So scores are normalised twice
+(adaptive score normalisation: Matějka et al., Interspeech 2017). First, cosines are shifted by the probe's similarity
+to the model's cohort of strangers (`shared.identification.cohort`):
 
-    s = cosine - cohort_weight * (level - cohort_level),
+    s = cosine - cohort_weight * (level - cohort_level).
 
-and the likelihood ratios by the rivals, the candidates behind the first:
+Then log likelihood ratios are shifted by the rivals, the candidates behind the first:
 
     log LR'_i = log LR_i - rival_weight * (mean of the second to sixth log LR - rival_level)
 """
@@ -56,18 +55,19 @@ from numpy.typing import ArrayLike, NDArray
 from shared.models.manifest import Calibration
 
 STEEPNESS = 4
-REPEATS = 0.5
-"""Share of the comparisons of a patient's pictures that show the same surface, where they may show another one."""
+"""The power of the keypoint weight."""
+REPEAT_SHARE = 0.5
+"""Share of a patient's comparisons that show the same surface, if `repeat_offset` is set."""
 RIVALS = 5
-"""Candidates behind the first that say how near the probe is to anybody."""
+"""Number of candidates behind the first that count as rivals."""
 
 
 def normalise_cosines(
     cosines: ArrayLike, levels: NDArray[np.floating] | None, calibration: Calibration
 ) -> NDArray[np.float64]:
-    """What `evidence` takes as similarities: float (..., n) `cosines` of n comparisons, less the level of their probe.
+    """Return the similarities for `log_likelihood_ratios`: float (..., n) cosines, shifted by their probe's level.
 
-    `levels` is float (...,), of `Cohort.levels`; None where the model has no cohort: then cosines stay as they are.
+    `levels` is float (...,), from `Cohort.levels`. If it is None (no cohort), cosines stay unchanged.
     """
     values = np.asarray(cosines, np.float64)
     if levels is None:
@@ -78,26 +78,26 @@ def normalise_cosines(
 def log_likelihood_ratios(
     similarities: ArrayLike, weights: Sequence[float | None] | ArrayLike, calibration: Calibration
 ) -> NDArray[np.float64]:
-    """Log likelihood ratios, float (k,), the stranger prior's share included.
+    """Return log likelihood ratios, float64 (k,), which include the constants of the stranger prior.
 
-    `similarities` are k cosines after `normalised`; `weights` those of the keypoints that agree, None (or nan) where
-    none were compared: that counts as 0.
+    `similarities` are k cosines from `normalise_cosines`. `weights` are those of matching keypoints (0 or more); None
+    or nan (not compared) counts as 0.
     """
     surplus = (np.nan_to_num(np.asarray(weights, np.float64)) / calibration.keypoint_chance) ** STEEPNESS
     local = calibration.keypoint_worth * np.log1p(surplus)
     if calibration.repeat_offset is not None:
-        local = np.logaddexp(np.log(1 - REPEATS), np.log(REPEATS) + local + calibration.repeat_offset)
-    told = calibration.scale * np.asarray(similarities, np.float64)
+        local = np.logaddexp(np.log(1 - REPEAT_SHARE), np.log(REPEAT_SHARE) + local + calibration.repeat_offset)
+    global_part = calibration.scale * np.asarray(similarities, np.float64)
     if calibration.similarity_limit is not None:
-        told = -np.logaddexp(-told, -calibration.similarity_limit)
-    return np.asarray(told + local + calibration.offset)
+        global_part = -np.logaddexp(-global_part, -calibration.similarity_limit)
+    return np.asarray(global_part + local + calibration.offset)
 
 
 def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibration) -> tuple[NDArray[np.float64], float]:
-    """Probabilities of the patients behind `ratios` and of unknown; together they sum to 1.
+    """Return the probabilities of the patients behind `ratios`, float64 (k,), and of `unknown`. Their sum is 1.
 
-    `ratios` is float (k,), the `evidence` of one comparison per patient. Where k is smaller than `enrolled_patients`,
-    the others are taken as far from the probe (their probability as 0).
+    `ratios` is float (k,), from `log_likelihood_ratios`, one per patient. If k is smaller than `enrolled_patients`,
+    the other patients get probability 0.
     """
     values = np.asarray(ratios, np.float64)
     logits = values - rival_shift(values, calibration) - calibration.size_exponent * np.log(max(enrolled_patients, 1))
@@ -108,9 +108,9 @@ def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibratio
 
 
 def rival_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
-    """What score normalisation takes off, float (..., 1), of `evidence` float (..., k); -inf stands for nobody.
+    """Return the shift by rivals, float (..., 1), for log likelihood ratios float (..., k); -inf marks no patient.
 
-    0 where there is nobody behind the first: a gallery of one, or the claim of one patient.
+    It is 0 without rivals: in a gallery of one patient, or for the claim of one patient.
     """
     behind = -np.sort(-ratios, axis=-1)[..., 1 : 1 + RIVALS]
     known = np.isfinite(behind)
@@ -120,8 +120,8 @@ def rival_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArra
 
 
 def verification_probability(similarity: float, weight: float | None, calibration: Calibration) -> float:
-    """Probability that one claimed patient is the person: the posterior of a gallery of one.
+    """Return the probability that the probe shows the claimed patient: the posterior in a gallery of one patient.
 
-    `similarity` is the cosine after `normalised`, `weight` that of the keypoints that agree.
+    `similarity` is a cosine from `normalise_cosines`, `weight` that of matching keypoints.
     """
     return float(posterior(log_likelihood_ratios([similarity], [weight], calibration), 1, calibration)[0][0])

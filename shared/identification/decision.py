@@ -1,4 +1,4 @@
-"""The decision rule, in one place for gateway and evaluation."""
+"""The decision rule, shared by gateway and evaluation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from shared.contracts.public import Decision
 
 
 def decide(top: float | None, unknown: float, threshold: float | None) -> Decision:
-    """`identified`, `candidates` or `unknown`, from the top candidate's probability (None: nobody enrolled).
+    """Return `identified`, `candidates` or `unknown`.
 
-    "Nobody who is enrolled" is one more class: where it is likelier than every patient, the answer is `unknown`.
-    Without a threshold (None) nobody is identified, and whoever is nearest is a candidate, however unlikely.
+    Args:
+        top: probability of the top candidate (0 to 1); None if no patient is enrolled.
+        unknown: probability that the patient is not enrolled (0 to 1). If it is at least `top`, and `top` is below the
+            threshold, the decision is `unknown`.
+        threshold: probability that identifies; None never identifies and always returns the nearest candidates.
     """
     if top is None:
         return "unknown"

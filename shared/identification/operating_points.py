@@ -1,8 +1,8 @@
-"""Operating points: the same probabilities, read with other thresholds. One place for gateway and evaluation.
+"""Operating points: thresholds for the same probabilities, shared by gateway and evaluation.
 
-`standard` is the registry's threshold of the modality. `strict` is the model's own, chosen on validation subjects so
-that few strangers reach it (`training.calibration.strict_threshold`). `investigation` identifies nobody and always
-shows the nearest.
+`standard` is the modality's threshold in the registry. `strict` is the model's own threshold, chosen on validation
+patients so that few strangers reach it (`training.calibration.strict_threshold`). `investigation` never identifies and
+always shows the nearest candidates.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from shared.contracts.public import OperatingPoint, PointThresholds
 from shared.errors import NoOperatingPoint
 
-NOBODY = 1.0
-"""What is told as the threshold of `investigation`, although no confidence identifies there, not even 1."""
+NEVER = 1.0
+"""The threshold that the API reports for `investigation`, where no confidence identifies, not even 1."""
 
 
 def point_threshold(point: OperatingPoint, standard: float, strict: float | None) -> float | None:
-    """The confidence (0-1) that identifies at a point, for `shared.identification.decision`; None identifies nobody.
+    """Return the confidence (0 to 1) that identifies at a point; None never identifies.
 
-    `strict` (0-1) is the model's, None where it has none: then the point of that name is NoOperatingPoint.
-    It is never laxer than `standard`, which an operator may raise.
+    `strict` is the model's threshold (0 to 1). The point `strict` raises NoOperatingPoint if the model has none (None).
+    It never returns less than `standard`, which an operator may raise.
     """
     if point == "investigation":
         return None
@@ -30,9 +30,9 @@ def point_threshold(point: OperatingPoint, standard: float, strict: float | None
 
 
 def point_thresholds(standard: float, strict: float | None) -> PointThresholds:
-    """All points of a modality, as the API tells them; arguments as above."""
+    """Return the thresholds of all points for the API; arguments as in `point_threshold`."""
     return PointThresholds(
         strict=None if strict is None else point_threshold("strict", standard, strict),
         standard=standard,
-        investigation=NOBODY,
+        investigation=NEVER,
     )

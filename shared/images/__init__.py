@@ -1,4 +1,4 @@
-"""Images from upload to network: decoding, DICOM, views, recipes, quality, and npy for the way between services.
+"""Images from upload to network: decoding, DICOM, views, recipes, quality, and npy encoding between services.
 
-Import the submodules one by one: only `decoding` and `dicom` need Pillow and pydicom, which the model services lack.
+Import submodules one by one: `decoding`, `dicom` and `raster` need Pillow and pydicom, which model services lack.
 """

@@ -1,4 +1,4 @@
-"""Silence around the decoders, whose warnings and log lines may quote what an upload says about a patient."""
+"""Switch off warnings and logs of the image decoders: they may quote patient data of an upload."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _LOGGERS: Final = ("pydicom", "PIL")
 _OFF: Final = logging.CRITICAL + 1
 
 
-class Quiet:
-    """Switches warnings off while any thread is inside, and back on when the last one leaves.
+class DecoderSilence:
+    """Switch warnings off while any thread is inside, and on again when the last thread leaves.
 
-    The filters of `warnings` belong to the process: if each thread saved and restored them for itself, two that overlap
-    would restore them in the wrong order.
+    The filters of `warnings` belong to the whole process. If each thread saved and restored them, two overlapping
+    threads would restore them in the wrong order.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Quiet:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Run the body without warnings and without log lines of the decoders."""
+        """Run the block without warnings and without log lines of the decoders."""
         self._enter()
         try:
             yield
@@ -51,5 +51,5 @@ class Quiet:
                 self._filters.__exit__(None, None, None)
 
 
-silence_decoders: Final = Quiet()
-"""The one of this process."""
+silence_decoders: Final = DecoderSilence()
+"""The instance of this process."""

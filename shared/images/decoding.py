@@ -1,4 +1,4 @@
-"""From uploaded bytes to one RGB image."""
+"""Decode uploaded bytes to one RGB image."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from shared.images.views import Image
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """An upload, decoded: `pixels` is uint8 (h, w, 3) RGB; `dicom_modality` is (0008,0060) where it was DICOM."""
+    """A decoded upload: `pixels` is uint8 (h, w, 3) RGB; `dicom_modality` is Modality (0008,0060) of DICOM."""
 
     pixels: Image
     dicom_modality: str | None = None
 
 
 def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
-    """Decode PNG, JPEG, TIFF, WebP, BMP or single-frame DICOM; the content alone decides which it is.
+    """Decode PNG, JPEG, TIFF, WebP, BMP or single-frame DICOM. The content alone decides the type.
 
-    Blocks for up to some seconds on the largest images: call it in a thread. Raises nothing outside `shared.errors`:
+    The largest images take seconds: call it in a thread. It raises only errors of `shared.errors`:
 
     - InvalidInput: no bytes, or several frames or pages;
     - UnreadableImage: no image, truncated, corrupt, or DICOM without pixels;
-    - UnsupportedMediaType: recognised, but not accepted;
-    - PayloadTooLarge: more pixels than `limits` allow, as the header states before anything is decoded.
+    - UnsupportedMediaType: a known type that is not accepted;
+    - PayloadTooLarge: the header states more pixels than `limits` allow.
     """
     kind = detect_file_type(data)
     try:
@@ -39,5 +39,5 @@ def decode_image(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedImage:
             return DecodedImage(read_raster(data, kind, limits))
     except MedReIDError:
         raise
-    except Exception:  # what the decoders raise on hostile bytes has no common base and may quote the file
+    except Exception:  # errors of the decoders have no common base and may quote the file
         raise UnreadableImage from None

@@ -1,6 +1,6 @@
-"""Single-frame DICOM, by pydicom.
+"""Read single-frame DICOM with pydicom.
 
-Only the elements that make the picture are read: those that name a patient never become objects of this process.
+Only elements that describe the picture are read. Elements that name a patient never become objects of this process.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ _CODE: Final = re.compile(r"[A-Z0-9_]{1,16}")
 
 
 def read_dicom(data: bytes, limits: Limits) -> tuple[Image, str | None]:
-    """uint8 (h, w, 3) RGB and the value of Modality (0008,0060), None where it is missing or malformed.
+    """Return uint8 (h, w, 3) RGB, and Modality (0008,0060) or None if it is missing or malformed.
 
-    Compressed pixels are read where pydicom finds a decoder: JPEG baseline, JPEG 2000 and RLE with what this project
-    installs, more with pydicom's optional plugins. Overlays and colour profiles are ignored.
+    pydicom needs a decoder for compressed pixels. This project installs those for JPEG baseline, JPEG 2000 and RLE.
+    Overlays and colour profiles are ignored.
 
-    Raises errors of `shared.errors` for what is refused, and whatever pydicom raises where the file is broken.
+    Raises errors of `shared.errors` if the file is refused, and any error of pydicom if the file is broken.
     """
     dataset = _read(data)
     if not any(keyword in dataset for keyword in _PIXELS):
@@ -70,7 +70,7 @@ def read_dicom(data: bytes, limits: Limits) -> tuple[Image, str | None]:
 
 def _read(data: bytes) -> Dataset:
     if DeflatedExplicitVRLittleEndian.encode() in data:
-        # A deflated data set is inflated whole before a single element of it can be checked.
+        # A deflated data set is inflated completely before any element can be checked.
         raise UnsupportedMediaType("Deflated DICOM is not accepted. Send it in another transfer syntax.")
     dataset = dcmread(io.BytesIO(data), force=True, specific_tags=list(_ELEMENTS))
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -80,7 +80,7 @@ def _read(data: bytes) -> Dataset:
 
 
 def _native_syntax(dataset: Dataset) -> UID:
-    """The uncompressed transfer syntax that pydicom found out by reading, for files that do not state one."""
+    """Return the uncompressed transfer syntax that pydicom detected, for files that state none."""
     implicit, little_endian = dataset.original_encoding
     if implicit:
         return ImplicitVRLittleEndian
@@ -114,7 +114,7 @@ def _to_rgb(stored: NDArray[Any], dataset: Dataset) -> Image:
 
 
 def _colour_to_8_bit(colours: NDArray[Any], bits: int) -> Image:
-    """uint8 (h, w, 3) of unsigned colours (h, w, 3) with `bits` significant bits."""
+    """Return uint8 (h, w, 3) for unsigned colours (h, w, 3) with `bits` significant bits."""
     if colours.ndim != 3 or colours.shape[2] != 3:
         raise ValueError("a colour image has three samples per pixel")
     if bits == 8:

@@ -1,4 +1,4 @@
-"""What a file is, by its content. Names and declared types are not asked: they may be wrong, even on purpose."""
+"""Detect the type of a file by its content. File names and declared types are ignored: they may be wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.errors import InvalidInput, UnreadableImage, UnsupportedMediaType
 
 
 class FileType(StrEnum):
-    """The accepted types. All but DICOM are named as Pillow names them."""
+    """The accepted file types. Values are the names of Pillow's formats, except DICOM."""
 
     PNG = "PNG"
     JPEG = "JPEG"
@@ -23,14 +23,14 @@ class FileType(StrEnum):
 _ACCEPTED: Final[tuple[tuple[FileType, re.Pattern[bytes]], ...]] = tuple(
     (kind, re.compile(signature, re.DOTALL))
     for kind, signature in (
-        # First: the 128 bytes before DICM are free, and may be a TIFF header of the same picture (PS3.10, 7.1).
+        # First: the 128 bytes before DICM are free, and may hold a TIFF header of the same picture (PS3.10, 7.1).
         (FileType.DICOM, rb".{128}DICM"),
         (FileType.PNG, rb"\x89PNG\r\n\x1a\n"),
         (FileType.JPEG, rb"\xff\xd8\xff"),
         (FileType.TIFF, rb"II[*+]\x00|MM\x00[*+]"),
         (FileType.WEBP, rb"RIFF.{4}WEBP"),
         (FileType.BMP, rb"BM"),
-        # DICOM without the Part 10 header begins with a short element of group 0002 or 0008.
+        # DICOM without a Part 10 header begins with a short element of group 0002 or 0008.
         (FileType.DICOM, rb"[\x02\x08]\x00.\x00.{4}|\x00[\x02\x08]\x00.[A-Z]{2}"),
     )
 )
@@ -57,16 +57,15 @@ _REFUSED: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = tuple(
         ("a NumPy array", rb"\x93NUMPY"),
     )
 )
-
-
 _HEAD: Final = 1024
+"""Bytes at the start of a file in which signatures are searched."""
 
 
 def detect_file_type(data: bytes) -> FileType:
-    """The accepted type of a file.
+    """Return the accepted type of a file.
 
-    Raises InvalidInput where it is empty, UnsupportedMediaType where it is something else that is known, and
-    UnreadableImage where it is nothing that is known.
+    Raises InvalidInput if the file is empty, UnsupportedMediaType if its type is known but not accepted, and
+    UnreadableImage if its type is unknown.
     """
     if not data:
         raise InvalidInput("The file is empty. Send an image.")

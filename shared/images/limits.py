@@ -1,4 +1,4 @@
-"""What an upload may claim about its size before anything of it is decoded."""
+"""Limits on the size of an image, checked against its header before decoding."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from shared.errors import PayloadTooLarge, UnreadableImage
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one image."""
+    """Limits on one image."""
 
     max_pixels: int = 100_000_000
 
     def check(self, height: int, width: int) -> None:
-        """Raise where the dimensions that a header states are none, or too many pixels."""
+        """Raise UnreadableImage if the header states no size, PayloadTooLarge if it states too many pixels."""
         if height < 1 or width < 1:
             raise UnreadableImage("The header of the image states no size. Send a complete image file.")
         if height * width > self.max_pixels:
@@ -25,4 +25,4 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-"""100 megapixels: a whole 35 mm film frame at 4000 dpi fits five times."""
+"""100 megapixels: five times a 35 mm film frame at 4000 dpi."""

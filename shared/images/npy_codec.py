@@ -1,6 +1,6 @@
-"""Images between the services: `application/x-npy`, NumPy's own format, without pickles and without a second encoding.
+"""Encode and decode images between services as `application/x-npy`, NumPy's own format, without pickles.
 
-The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from shared.images.views import ImageBatch
 _MAGIC: Final = b"\x93NUMPY\x01\x00"
 _PREFIX_LENGTH: Final = len(_MAGIC) + 2
 _MAX_HEADER: Final = 1024
-# The header is a Python literal. What NumPy writes for an image has one form, and matching that form is safer than
-# evaluating whatever literal a caller sends.
+# The header is a Python literal. NumPy writes it in one form for images. Matching that form is safer than evaluating
+# any literal that a caller sends.
 _HEADER: Final = re.compile(
     rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,9}), (\d{1,9}), (\d{1,9}), 3\), \} *\n"
 )
 
 
 def encode(array: NDArray[Any]) -> bytes:
-    """The array as a version 1.0 npy file, in C order; ValueError where the array holds Python objects."""
+    """Return the array as an npy file of version 1.0, in C order. Raises ValueError if it holds Python objects."""
     if array.dtype.hasobject:
         raise ValueError("Python objects could only be pickled, which readers refuse: allow_pickle=False")
     return b"".join((_header(array.dtype, array.shape), np.ascontiguousarray(array).data))
@@ -36,7 +36,7 @@ def encode(array: NDArray[Any]) -> bytes:
 
 @lru_cache(maxsize=256)
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """Everything before the elements. Images have few shapes, and NumPy takes longer for it than to copy one."""
+    """Return the bytes before the elements. Cached: NumPy needs longer for them than to copy an image."""
     buffer = io.BytesIO()
     described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, described)
@@ -44,10 +44,10 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 def decode(data: bytes, max_images: int, max_side: int) -> ImageBatch:
-    """The images of an npy file, uint8 (n, h, w, 3) with 1 <= n <= max_images and 1 <= h, w <= max_side.
+    """Return uint8 (n, h, w, 3) of an npy file, with 1 <= n <= max_images and 1 <= h, w <= max_side.
 
-    The result is a read-only view of `data`: nothing is copied, and nothing is allocated for what the header claims.
-    Raises InvalidInput where `data` is anything else, with what to send instead.
+    The result is a read-only view of `data`: nothing is copied, and nothing is allocated for a false header.
+    Raises InvalidInput for other content and says what to send.
     """
     shape, offset = _read_header(data)
     images, height, width, _ = shape
@@ -61,7 +61,7 @@ def decode(data: bytes, max_images: int, max_side: int) -> ImageBatch:
 
 
 def _read_header(data: bytes) -> tuple[tuple[int, int, int, int], int]:
-    """The shape that the header states, and where the pixels begin."""
+    """Return the shape in the header, and the offset of the pixels."""
     if len(data) < _PREFIX_LENGTH or not data.startswith(_MAGIC):
         raise InvalidInput("The body is no npy file of version 1.0. Send what numpy.save writes.")
     offset = _PREFIX_LENGTH + int.from_bytes(data[len(_MAGIC) : _PREFIX_LENGTH], "little")

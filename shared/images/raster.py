@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF, WebP and BMP, by Pillow."""
+"""Read PNG, JPEG, TIFF, WebP and BMP with Pillow."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _WHITE_IS_ZERO: Final = 0
 
 
 def read_raster(data: bytes, kind: FileType, limits: Limits) -> Image:
-    """uint8 (h, w, 3) RGB, upright as EXIF says.
+    """Return uint8 (h, w, 3) RGB, rotated as EXIF says.
 
-    - Grey with more than 8 bits is stretched between its 0.5th and 99.5th percentile (`tones.stretch`); colour with 16
-      bits a channel keeps the upper 8.
-    - Transparent pixels are laid over black, the background of medical images.
+    - Grey with more than 8 bits is stretched between its 0.5th and 99.5th percentile (`percentile_stretch`). Colour
+      with 16 bits per channel keeps the upper 8.
+    - Transparent pixels become black, the background of medical images.
     - CMYK is converted without colour management; colour profiles are ignored.
-    - Several pages or frames are refused: which of them is meant, only the caller knows. The preview pictures that
-      cameras append to a JPEG (MPO) are no frames; the main picture is read.
+    - Several pages or frames are refused: only the caller knows which one is meant. Preview pictures in a JPEG (MPO)
+      are not frames; the main picture is read.
 
-    Raises errors of `shared.errors` for what is refused, and whatever Pillow raises where the file is broken.
+    Raises errors of `shared.errors` if the file is refused, and any error of Pillow if the file is broken.
     """
     try:
         image = Pillow.open(io.BytesIO(data), formats=(kind.value,))
@@ -48,7 +48,7 @@ def read_raster(data: bytes, kind: FileType, limits: Limits) -> Image:
 def _has_more_frames(image: Pillow.Image) -> bool:
     if not isinstance(image, TiffImageFile):
         return getattr(image, "n_frames", 1) > 1
-    try:  # counting the pages of a TIFF would follow a chain of any length
+    try:  # n_frames would follow a chain of pages of any length
         image.seek(1)
     except EOFError:
         return False
@@ -60,15 +60,15 @@ def _to_rgb(image: Pillow.Image) -> Image:
     not_inverted = image.format == "JPEG" and "adobe" not in image.info
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "CMYK" and not_inverted:
-        # Pillow takes every CMYK JPEG as Adobe writes it, inverted; without Adobe's marker it is not.
+        # Pillow takes every CMYK JPEG for inverted, as Adobe writes it. Without Adobe's marker it is not inverted.
         image = ImageChops.invert(image)
     if image.mode in _DEEP_GREY:
         values = np.asarray(image)
-        tone = percentile_stretch(subsample(values))
-        return grey_to_rgb(to_uint8(values, invert(tone) if white_is_zero else tone))
+        mapping = percentile_stretch(subsample(values))
+        return grey_to_rgb(to_uint8(values, invert(mapping) if white_is_zero else mapping))
     if image.has_transparency_data:
         image = _over_black(image if image.mode == "RGBA" else image.convert("RGBA"))
-    # Pillow copies on every conversion, which for 100 megapixels are 400 MB
+    # every conversion of Pillow copies, up to 400 MB at 100 megapixels
     return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 

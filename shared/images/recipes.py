@@ -1,4 +1,4 @@
-"""Recipes: how a decoded image becomes the view that an identification service receives. Training imports them too."""
+"""Recipes: preprocess a decoded image to the view of an identification service. Training uses the same code."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from shared.modalities import RecipeSpec, StepSpec
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe, ready to be applied; make it with `build_recipe`."""
+    """A checked recipe. Create it with `build_recipe`."""
 
     size: int
     steps: tuple[Callable[[Image], Image], ...]
 
     def __call__(self, image: Image) -> Image:
-        """uint8 (size, size, 3) RGB of an uint8 (h, w, 3) RGB image: the square view, then every step in order.
+        """Return uint8 (size, size, 3) RGB for uint8 (h, w, 3) RGB: the square view, then every step in order.
 
-        Pixels stay 0-255: normalisation to the range of the trunk happens inside the exported network.
+        Pixels stay 0-255. The exported network scales them to the range of its backbone.
         """
         view = square_view(np.ascontiguousarray(image), self.size)
         for step in self.steps:
@@ -35,7 +35,7 @@ class Recipe:
 
 
 def build_recipe(spec: RecipeSpec) -> Recipe:
-    """The recipe of `spec`; ValueError where a step, enabled or not, is unknown or has a wrong parameter."""
+    """Return the recipe. Raises ValueError if a step, enabled or not, is unknown or has a wrong parameter."""
     steps = [(_build_step(step), step.enabled) for step in spec.steps]
     return Recipe(spec.size, tuple(step for step, enabled in steps if enabled))
 
@@ -55,13 +55,13 @@ def _build_step(spec: StepSpec) -> Callable[[Image], Image]:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ValueError(f"step {spec.name!r} has wrong parameters: {faults}") from error
     step = partial(function, **parameters.model_dump())
-    step(np.zeros((8, 8, 3), dtype=np.uint8))  # raises where parameters contradict each other
+    step(np.zeros((8, 8, 3), dtype=np.uint8))  # raises if parameters contradict each other
     return step
 
 
 @cache
 def _parameters_of(function: Callable[..., Image]) -> type[BaseModel]:
-    """A model of the keyword-only parameters of a step: their annotations and defaults, and no others."""
+    """Return a pydantic model of a step's keyword-only parameters, with their annotations and defaults."""
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)

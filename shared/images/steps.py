@@ -1,7 +1,7 @@
 """The named preprocessing steps of recipes.
 
-Each is a pure function of uint8 (h, w, 3) RGB to uint8 (h, w, 3) RGB of the same size. Parameters are keyword-only and
-their annotations carry the allowed range, which `shared.images.recipes.build_recipe` checks.
+Each step is a pure function from uint8 (h, w, 3) RGB to uint8 (h, w, 3) RGB of the same size. Parameters are
+keyword-only. Their annotations hold the allowed range, which `shared.images.recipes.build_recipe` checks.
 """
 
 from __future__ import annotations
@@ -23,23 +23,22 @@ ClipLimit = Annotated[float, Field(gt=0, le=40)]
 Tiles = Annotated[int, Field(ge=1, le=64)]
 """Number of tiles of CLAHE along each side."""
 Sigma = Annotated[float, Field(gt=0, le=10)]
-"""Standard deviation in pixels of the view."""
+"""Standard deviation, in pixels of the view."""
 EdgeThreshold = Annotated[float, Field(ge=0, le=1020)]
 """Hysteresis threshold on the L1 norm of the Sobel gradient of the grey image."""
 Opacity = Annotated[float, Field(ge=0, le=1)]
-"""0 leaves the image as it is, 1 hides it under the overlay."""
-
+"""Opacity of an overlay: 0 is invisible, 1 hides the image."""
 Share = Annotated[float, Field(ge=0, lt=1)]
-"""Of a side, or of the brightest grey value."""
+"""Share of the side, or of the brightest grey value."""
 
 EDGE_COLOUR: Final = (255, 96, 0)
-"""RGB of edges: orange, which none of the modalities shows much of."""
+"""RGB of edges: orange, which is rare in all modalities."""
 
 
 def only_anatomy(image: Image, *, dark: Share = 0.08, thin: Share = 0.0, marks: bool = False) -> Image:
-    """What surrounds the anatomy becomes black, all of it where none is found; see `shared.images.foreground`.
+    """Black out everything outside the anatomy (`shared.images.foreground.foreground_mask`).
 
-    With `marks`, burned-in letters near the edge take the shade of what is around them.
+    With `marks`, burned-in letters near the edge get the grey of their surroundings.
     """
     clean = remove_annotations(image) if marks else image
     kept = foreground_mask(image, dark=dark, thin=thin).astype(np.uint8)
@@ -47,34 +46,34 @@ def only_anatomy(image: Image, *, dark: Share = 0.08, thin: Share = 0.0, marks: 
 
 
 def greyscale(image: Image) -> Image:
-    """Luma (ITU-R BT.601) in all three channels; an image that is grey already does not change."""
+    """Put the luma (ITU-R BT.601) into all three channels. A grey image does not change."""
     return _stack(_grey(image))
 
 
 def histogram_equalisation(image: Image) -> Image:
-    """Global histogram equalisation of the luma. Colour is dropped: the step is for CT, which is grey."""
+    """Equalise the histogram of the luma. Colour is lost: the step is for CT, which is grey."""
     return _stack(cv2.equalizeHist(_grey(image)))
 
 
 def clahe(image: Image, *, clip_limit: ClipLimit = 2.0, tiles: Tiles = 8) -> Image:
-    """Contrast-limited adaptive histogram equalisation of the luma; colour is dropped."""
+    """Apply contrast-limited adaptive histogram equalisation (CLAHE) to the luma. Colour is lost."""
     return _stack(cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(_grey(image)))
 
 
 def lightness_clahe(image: Image, *, clip_limit: ClipLimit = 2.0, tiles: Tiles = 8) -> Image:
-    """CLAHE on L of CIELAB; a and b, the colour, stay as they are."""
+    """Apply CLAHE to L of CIELAB. The colour channels a and b stay."""
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     lab[..., 0] = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(lab[..., 0])
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.uint8)
 
 
 def gaussian_denoising(image: Image, *, sigma: Sigma) -> Image:
-    """Gaussian blur of each channel; the kernel spans three sigma to each side, the border is mirrored."""
+    """Blur each channel with a Gaussian. The kernel spans three sigma to each side; the border is mirrored."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
 
 
 def canny_overlay(image: Image, *, low: EdgeThreshold, high: EdgeThreshold, opacity: Opacity) -> Image:
-    """Canny edges of the luma laid over the image in `EDGE_COLOUR`; ValueError where `low` exceeds `high`."""
+    """Draw Canny edges of the luma over the image in `EDGE_COLOUR`. Raises ValueError if `low` exceeds `high`."""
     if low > high:
         raise ValueError(f"low must not exceed high, but {low} > {high}")
     edges = cv2.Canny(_grey(image), low, high) > 0
@@ -98,7 +97,7 @@ STEPS: Final[Mapping[str, Callable[..., Image]]] = MappingProxyType(
         )
     }
 )
-"""All steps by the name that the registry of modalities uses."""
+"""All steps by their name in the registry of modalities."""
 
 
 def _grey(image: Image) -> NDArray[np.uint8]:

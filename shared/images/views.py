@@ -1,10 +1,10 @@
-"""Square views of an image, at the sizes that COMPA and the identification networks see.
+"""Square views of an image, at the sizes of COMPA and the identification networks.
 
-Geometry: the whole image is squeezed into the square. Nothing is cropped, so that no anatomy is lost, and nothing is
-padded, so that no pixel of the network is wasted. An axis that shrinks is averaged over areas (no aliasing), one that
-grows is interpolated linearly. The result depends on pixels and size alone: training and serving get the same bytes.
+The whole image is squeezed into the square. Nothing is cropped, so no anatomy is lost. Nothing is padded, so no pixel
+of the network is wasted. An axis that shrinks is averaged over areas (no aliasing); one that grows is interpolated
+linearly. The result depends only on pixels and size, so training and serving get the same bytes.
 
-Views stay uint8, 0-255: scaling to the range of the trunk (pixel normalisation) happens inside the exported network.
+Views are uint8, 0-255. The exported network scales pixels to the range of its backbone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ImageBatch = NDArray[np.uint8]
 
 
 def square_view(image: Image, size: int) -> Image:
-    """uint8 (size, size, 3): the whole uint8 (h, w, 3) image, squeezed; the image itself where it has that size."""
+    """Return uint8 (size, size, 3): the whole uint8 (h, w, 3) image, squeezed; the image itself if it has that size."""
     height, width = image.shape[:2]
     view = image
     if height > size or width > size:
@@ -33,12 +33,12 @@ def square_view(image: Image, size: int) -> Image:
 
 
 def standard_view(image: Image) -> Image:
-    """uint8 (224, 224, 3): what COMPA sees of an uint8 (h, w, 3) image, before any recipe."""
+    """Return uint8 (224, 224, 3) for uint8 (h, w, 3): the view of COMPA, without any recipe."""
     return square_view(image, NETWORK_SIZE)
 
 
 def network_view(images: ImageBatch) -> NetworkInput:
-    """uint8 (n, 224, 224, 3): the network's input, from the views, uint8 (n, h, w, 3), that a service receives."""
+    """Return uint8 (n, 224, 224, 3), the network's input, for the views uint8 (n, h, w, 3) of a service."""
     if images.shape[1:3] == (NETWORK_SIZE, NETWORK_SIZE):
         return images
     return np.stack([standard_view(image) for image in images])

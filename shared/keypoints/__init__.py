@@ -1,1 +1,1 @@
-"""The local part of a template: keypoints that are compared with the nearest candidates under a geometric model."""
+"""The local part of a template: keypoints, matched with the nearest candidates under a geometric model."""

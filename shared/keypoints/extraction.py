@@ -1,4 +1,4 @@
-"""Keypoints of a view: SIFT where it looks, RootSIFT as it describes."""
+"""Extract keypoints of a view: SIFT detector, RootSIFT descriptors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from shared.images.views import Image
 
 MAX_KEYPOINTS = 300
-"""Keypoints kept of a picture: with a descriptor of 128 bytes each, what fits into 40 kB."""
+"""Keypoints stored per picture. With 128 bytes per descriptor they fit into 40 kB."""
 MAX_DETECTED = 600
-"""Strongest responses from which they are taken; an upright picture has several at one place."""
+"""Strongest responses from which they are chosen. Upright pictures have several at one place."""
 CONTRAST = 0.01
-"""SIFT's contrast threshold: a quarter of OpenCV's, since retina and skin are soft."""
+"""SIFT's contrast threshold: a quarter of OpenCV's default, because retina and skin have low contrast."""
 MARGIN = 16
-"""Pixels of the black around the anatomy that are looked at, too."""
+"""Width, in pixels, of the black border around the anatomy that is searched too."""
 GRID = 16
-"""Black is cut off in steps of so many pixels, so that coarse layers of the pyramid look at the same places."""
+"""Black is cropped in steps of this many pixels, so that coarse pyramid layers sample the same places."""
 UNIT = 512.0
-"""Length of a stored descriptor. Entries over half of it, which do not occur on real pictures, are cut at 255."""
+"""Length of a stored descriptor. Entries are clipped at 255; real pictures do not reach that."""
 
 Described = tuple[Sequence[cv2.KeyPoint], NDArray[np.float32]]
-"""Keypoints, strongest first, and their descriptors as SIFT gives them, float32 (n, 128)."""
+"""Keypoints, strongest first, and their SIFT descriptors, float32 (n, 128)."""
 NOTHING: Described = ([], np.empty((0, 128), np.float32))
 
 
@@ -34,8 +34,8 @@ NOTHING: Described = ([], np.empty((0, 128), np.float32))
 class Keypoints:
     """Keypoints of one view, strongest first.
 
-    `positions` is float32 (n, 2), x and y in pixels of the view; `descriptors` uint8 (n, 128). `upright` says whether
-    the descriptors keep the picture's own up and down: the two kinds cannot be compared.
+    `positions` is float32 (n, 2): x and y, in pixels of the view. `descriptors` is uint8 (n, 128). `upright`
+    descriptors are not rotated to the keypoint's orientation; they cannot be matched with rotated ones.
     """
 
     positions: NDArray[np.float32]
@@ -47,27 +47,26 @@ class Keypoints:
 
     @cached_property
     def directions(self) -> NDArray[np.float32]:
-        """The descriptors at unit length, float32 (n, 128)."""
+        """Descriptors scaled to about unit length, float32 (n, 128)."""
         return self.descriptors.astype(np.float32) / UNIT
 
 
 def extract_keypoints(view: Image, *, upright: bool, size: int | None = None) -> Keypoints:
-    """At most `MOST` keypoints of an uint8 (h, w, 3) RGB view; none of a blank one.
+    """Return at most `MAX_KEYPOINTS` keypoints of uint8 (h, w, 3) RGB; none of a blank view.
 
-    `upright` is for pictures that are always taken the same way up: descriptors that need not be indifferent to
-    rotation tell more apart. With `size` they are looked for in a view that is no higher than so many pixels; positions
-    are those of the whole one.
+    Use `upright` if pictures are always taken the same way up: descriptors without rotation are more distinctive.
+    `size` limits the height, in pixels, of the image that is searched; positions refer to the whole view.
     """
-    scale, looked_at = _reduced(np.asarray(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), np.uint8), size)
-    left, top, grey = _without_black(looked_at)
-    kept, descriptors = _found_upright(grey) if upright else _found(grey)
+    scale, looked_at = _reduce(np.asarray(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), np.uint8), size)
+    left, top, grey = _crop_black(looked_at)
+    kept, descriptors = _detect_upright(grey) if upright else _detect(grey)
     places = np.array([point.pt for point in kept], np.float32).reshape(-1, 2) + np.array([left, top], np.float32)
-    positions = np.asarray(places * scale + (scale - 1.0) / 2.0, np.float32)  # pixels are counted from their middles
-    return Keypoints(positions, _rooted(descriptors), upright)
+    positions = np.asarray(places * scale + (scale - 1.0) / 2.0, np.float32)  # OpenCV counts from pixel centres
+    return Keypoints(positions, _root_sift(descriptors), upright)
 
 
-def _found(grey: NDArray[np.uint8]) -> Described:
-    """In one call, which builds the pyramid once."""
+def _detect(grey: NDArray[np.uint8]) -> Described:
+    """Detect and describe in one call, which builds the pyramid once."""
     points, descriptors = cv2.SIFT.create(nfeatures=MAX_KEYPOINTS, contrastThreshold=CONTRAST).detectAndCompute(
         grey, None
     )
@@ -75,12 +74,12 @@ def _found(grey: NDArray[np.uint8]) -> Described:
         return NOTHING
     order = sorted(range(len(points)), key=lambda i: -points[i].response)[
         :MAX_KEYPOINTS
-    ]  # equally strong ones may be more
+    ]  # equal responses may exceed nfeatures
     return [points[i] for i in order], np.asarray(descriptors, np.float32)[order]
 
 
-def _found_upright(grey: NDArray[np.uint8]) -> Described:
-    """Described at another angle than found, so in two calls."""
+def _detect_upright(grey: NDArray[np.uint8]) -> Described:
+    """Detect and describe in two calls, because the orientation is set to 0 between them."""
     sift = cv2.SIFT.create(nfeatures=MAX_DETECTED, contrastThreshold=CONTRAST)
     kept = _one_per_place(sorted(sift.detect(grey), key=lambda point: -point.response))[:MAX_KEYPOINTS]
     if not kept:
@@ -89,8 +88,8 @@ def _found_upright(grey: NDArray[np.uint8]) -> Described:
     return described, np.asarray(descriptors, np.float32)
 
 
-def _reduced(grey: NDArray[np.uint8], size: int | None) -> tuple[float, NDArray[np.uint8]]:
-    """How many pixels of uint8 (h, w) are one of the other, which is it at a height of `size` where it is higher."""
+def _reduce(grey: NDArray[np.uint8], size: int | None) -> tuple[float, NDArray[np.uint8]]:
+    """Return the scale factor, and uint8 (h, w) reduced to a height of `size` if it is higher."""
     height, width = grey.shape
     if size is None or height <= size:
         return 1.0, grey
@@ -99,15 +98,15 @@ def _reduced(grey: NDArray[np.uint8], size: int | None) -> tuple[float, NDArray[
     return scale, np.asarray(smaller, np.uint8)
 
 
-def _without_black(grey: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
-    """Left, top and pixels of the part of uint8 (h, w) that is not all black: a brain fills half of its view."""
-    x, y, width, height = cv2.boundingRect(grey)  # (0, 0, 0, 0) where all is black
+def _crop_black(grey: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
+    """Return left, top and pixels of uint8 (h, w) without its black border; a brain fills half of its view."""
+    x, y, width, height = cv2.boundingRect(grey)  # (0, 0, 0, 0) if all is black
     left, top = (max(start - MARGIN, 0) // GRID * GRID for start in (x, y))
     return left, top, np.ascontiguousarray(grey[top : y + height + MARGIN, left : x + width + MARGIN])
 
 
 def _one_per_place(found: Sequence[cv2.KeyPoint]) -> list[cv2.KeyPoint]:
-    """The first at each place and scale, turned upright."""
+    """Keep the first keypoint at each place and scale, and set its orientation to 0."""
     places: dict[tuple[float, ...], cv2.KeyPoint] = {}
     for point in found:
         place = (point.pt[0], point.pt[1], point.size)
@@ -115,7 +114,7 @@ def _one_per_place(found: Sequence[cv2.KeyPoint]) -> list[cv2.KeyPoint]:
     return list(places.values())
 
 
-def _rooted(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """RootSIFT (Arandjelović & Zisserman, CVPR 2012): its dot product is the Hellinger kernel of the histograms."""
+def _root_sift(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return RootSIFT descriptors: their dot product is the Hellinger kernel (Arandjelović & Zisserman, CVPR 2012)."""
     shares = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9)
     return np.asarray(np.minimum(np.round(UNIT * np.sqrt(shares)), 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Keypoints as the bytes that the gallery keeps: at most 40 kB a picture."""
+"""Pack keypoints to the bytes that the gallery stores: at most 40 kB per picture."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from shared.keypoints.extraction import Keypoints
 
 HEADER = struct.Struct("<BBH")
-"""Version, upright or not, number of keypoints."""
+"""Version, upright flag, number of keypoints."""
 VERSION = 1
 SUBPIXELS = 64
-"""Positions are kept to 1/64 pixel, which fits views of up to 1,023 pixels into 16 bits."""
+"""Positions are stored in 1/64 pixel, so that views of up to 1,023 pixels fit into 16 bits."""
 
 
 def pack(keypoints: Keypoints) -> bytes:
-    """Header, positions, descriptors."""
+    """Return header, positions and descriptors as bytes."""
     positions = np.round(keypoints.positions * SUBPIXELS).astype("<u2")
     header = HEADER.pack(VERSION, keypoints.upright, len(keypoints))
     return header + positions.tobytes() + keypoints.descriptors.tobytes()
 
 
 def unpack(data: bytes) -> Keypoints | None:
-    """The inverse; None where another version of the software packed them, so that they cannot be compared.
+    """Return the keypoints of `pack`'s bytes, or None if another version of the software packed them.
 
-    ValueError where the bytes are damaged.
+    Raises ValueError if the bytes are damaged.
     """
     version, upright, count = HEADER.unpack_from(data) if len(data) >= HEADER.size else (VERSION, 0, 1)
     if version != VERSION:

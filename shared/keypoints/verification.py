@@ -1,4 +1,4 @@
-"""Local verification: the keypoints of a probe against those that the gallery keeps of its nearest candidates."""
+"""Local verification: match a probe's keypoints with those of its nearest candidates, in a cascade."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from shared.keypoints.packing import pack, unpack
 from shared.modalities import Modality
 
 VERIFIED_CANDIDATES = 20
-"""Nearest patients whose keypoints are compared, unless the first few leave no doubt."""
+"""Nearest patients whose keypoints are compared, unless an earlier stage is certain."""
 CERTAIN, LIKELY = 0.999999, 0.5
-"""Probabilities of a patient: from the first on it is nobody else, though vessels may run alike; from the second on it
-is likelier than all else together."""
+"""Probabilities of the first candidate that end the cascade: after the leaders, although vessels of two eyes may look
+alike; and after `VERIFIED_CANDIDATES`."""
 PROBE_IMAGES = 4
-"""Images of one probe whose keypoints are compared: more of a series say little more and cost as much each."""
+"""Images of a probe whose keypoints are compared. More images of a series add little and cost as much each."""
 
 
 @dataclass(frozen=True, slots=True)
 class CascadeStage:
-    """So many of the nearest patients are compared by keypoints: all of the rounds before, and then the next ones."""
+    """One stage of the cascade: compare the nearest `candidates` patients, those of earlier stages included."""
 
     candidates: int
     stop_probability: float = 0.0
-    """Probability of the first candidate from which there is no next round."""
+    """Probability of the first candidate that ends the cascade after this stage."""
 
     def stops(self, top: float) -> bool:
-        """Whether nobody else is compared, by the probability of the first candidate."""
+        """Whether the cascade ends, given the probability of the first candidate."""
         return top >= self.stop_probability
 
 
 class LocalVerifier:
-    """The local part of one modality's templates; `upright` and `size` as in `extract_keypoints`.
+    """Extract and match keypoints of one modality; `upright` and `size` as in `extract_keypoints`.
 
-    `rounds` says who is compared: the leaders first, who come with most of their images; the other `CANDIDATES` unless
-    one of those is clearly the person; `further` ones where nobody was found until then.
+    The cascade in `stages` first compares the leaders, with most of their images. It goes on to
+    `VERIFIED_CANDIDATES` patients unless a leader is certain, then to `further` ones if none is likely.
     """
 
     def __init__(self, *, upright: bool, further: int = 0, size: int | None = None) -> None:
@@ -55,31 +55,31 @@ class LocalVerifier:
 
     @classmethod
     def from_modality(cls, modality: Modality) -> LocalVerifier:
-        """The one that the registry describes, whether it is switched on or not."""
+        """Return the verifier that the registry describes, even if local verification is off."""
         return cls(upright=modality.upright, further=modality.further_candidates, size=modality.keypoint_size)
 
     def extract_template(self, view: Image) -> bytes:
-        """The local part of a template, of an uint8 (h, w, 3) view: at most 40 kB."""
+        """Return the packed keypoints of a view, uint8 (h, w, 3): at most 40 kB."""
         return pack(self._extract(view))
 
     def extract_probe(self, views: Sequence[Image]) -> list[Keypoints]:
-        """The keypoints of a probe's images, of `PROBE_IMAGES` evenly spread ones where there are more."""
+        """Return the keypoints of the probe's images, or of `PROBE_IMAGES` evenly spread ones if there are more."""
         spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
         return [self._extract(views[i]) for i in spread.tolist()]
 
     def match(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[GeometricMatch | None]:
-        """Per candidate, the weightiest agreement of one of its images with one of the probe's.
+        """Return, per candidate, the match of largest weight between its images and the probe's images.
 
-        None for a candidate without a local part, or with one that another version of the software made.
+        None if a candidate has no keypoints, or only those of another version of the software.
         """
-        return [self._weightiest(probe, candidate) for candidate in candidates]
+        return [self._best_match(probe, candidate) for candidate in candidates]
 
-    def _weightiest(self, probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> GeometricMatch | None:
+    def _best_match(self, probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> GeometricMatch | None:
         stored = [keypoints for data in candidate if (keypoints := unpack(data)) is not None]
         found = [match_keypoints(a, b) for a in probe for b in stored]
         return max(found, key=lambda one: one.weight, default=None)
 
 
 def build_verifier(modality: Modality) -> LocalVerifier | None:
-    """What the registry asks for: None where local verification is off."""
+    """Return the verifier that the registry asks for, or None if local verification is off."""
     return LocalVerifier.from_modality(modality) if modality.local_verification else None

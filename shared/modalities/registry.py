@@ -1,4 +1,4 @@
-"""Reading and checking the registry of modalities."""
+"""Read and check the registry of modalities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class StepSpec(BaseModel):
-    """One named preprocessing step with its parameters (every further key of the entry)."""
+    """One named preprocessing step. All other keys of the entry are its parameters."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -26,12 +26,12 @@ class StepSpec(BaseModel):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Keyword arguments of the step's function."""
+        """Keyword arguments for the step's function."""
         return dict(self.model_extra or {})
 
 
 class RecipeSpec(BaseModel):
-    """How a decoded image becomes the view that the identification service receives."""
+    """The preprocessing of a modality: size of the square view, and steps in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,19 +39,19 @@ class RecipeSpec(BaseModel):
     steps: tuple[StepSpec, ...] = ()
 
     def same_as(self, other: RecipeSpec) -> bool:
-        """Whether both make the same of every image: steps that are off do not count."""
+        """Whether both recipes give the same view of every image. Disabled steps do not count."""
         mine, theirs = ([step for step in recipe.steps if step.enabled] for recipe in (self, other))
         return self.size == other.size and mine == theirs
 
     def only(self, *names: str) -> RecipeSpec:
-        """The same recipe with the named steps switched on and all others off (ablations)."""
+        """Return this recipe with only the named steps enabled (for ablations)."""
         return RecipeSpec(
             size=self.size, steps=tuple(s.model_copy(update={"enabled": s.name in names}) for s in self.steps)
         )
 
 
 class Modality(BaseModel):
-    """One modality: what the gateway and its service must know about it."""
+    """One modality: settings for the gateway and its service. `registry.toml` explains them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,7 +76,7 @@ class Modality(BaseModel):
 
     @property
     def default_url(self) -> str:
-        """Where the service answers in a container network, unless a setting says otherwise."""
+        """The URL of the service in a container network, unless a setting overrides it."""
         return f"http://{self.name}-service:8000"
 
 
@@ -98,7 +98,7 @@ class Registry(BaseModel):
         return iter(self.modality)
 
     def __getitem__(self, name: str) -> Modality:
-        """The modality of that name; KeyError where there is none."""
+        """Return the modality of that name. Raises KeyError if there is none."""
         for modality in self.modality:
             if modality.name == name:
                 return modality
@@ -106,15 +106,15 @@ class Registry(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names in the order of the file; also COMPA's labels, without `other`."""
+        """Names in the order of the file. They are also COMPA's labels, without `other`."""
         return tuple(m.name for m in self.modality)
 
     def for_dicom(self, code: str) -> Modality | None:
-        """The modality that a DICOM Modality (0008,0060) value names, or None."""
+        """Return the modality for a value of DICOM Modality (0008,0060), or None."""
         return next((m for m in self.modality if code in m.dicom_modalities), None)
 
 
 def load_registry(path: Path | None = None) -> Registry:
-    """The registry of `path`, or the one that ships; raises pydantic.ValidationError where it is wrong."""
+    """Read the registry at `path`, or the shipped one. Raises pydantic.ValidationError if it is invalid."""
     text = (path or resources.files("shared.modalities").joinpath("registry.toml")).read_text(encoding="utf-8")
     return Registry.model_validate(tomllib.loads(text))

@@ -1,4 +1,4 @@
-"""Where a service finds the registry."""
+"""The setting that names the registry file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class RegistrySettings(BaseSettings):
-    """Identification services and gateway must be given the same registry."""
+    """Location of the registry. The gateway and all identification services must use the same one."""
 
     model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
 
-    registry: Annotated[Path | None, Field(description="Registry of modalities, where not the one that ships.")] = None
+    registry: Annotated[
+        Path | None, Field(description="File with the registry of modalities. Default: the shipped one.")
+    ] = None

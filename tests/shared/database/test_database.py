@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from shared.database import connections
 from shared.database import migrate as migrate_module
+from shared.database import pool
 from shared.database.__main__ import main
 from shared.database.embedded import EmbeddedServer
 from shared.database.migrate import migrate
@@ -141,7 +141,7 @@ async def test_a_closed_database_is_unavailable(database_settings: DatabaseSetti
 async def test_a_transaction_that_the_server_forgets_is_cut(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "TRANSACTION_S", 0.2)
+    monkeypatch.setattr(pool, "TRANSACTION_S", 0.2)
     with pytest.raises(DatabaseUnavailable):
         await database.fetch("SELECT pg_sleep(3)")
     await database.ping()

@@ -8,11 +8,11 @@ import warnings
 
 import pytest
 
-from shared.images.decoder_warnings import Quiet
+from shared.images.decoder_warnings import DecoderSilence
 
 
 def test_warnings_are_swallowed_inside_and_come_back_outside() -> None:
-    silence_decoders = Quiet()
+    silence_decoders = DecoderSilence()
 
     with silence_decoders():
         warnings.warn("patient 4711", stacklevel=1)
@@ -23,14 +23,14 @@ def test_warnings_are_swallowed_inside_and_come_back_outside() -> None:
 def test_filters_come_back_after_an_error() -> None:
     before = list(warnings.filters)
 
-    with pytest.raises(ValueError, match="broken"), Quiet()():
+    with pytest.raises(ValueError, match="broken"), DecoderSilence()():
         raise ValueError("broken")
 
     assert list(warnings.filters) == before
 
 
 def test_threads_that_overlap_leave_the_filters_as_they_were() -> None:
-    silence_decoders, before = Quiet(), list(warnings.filters)
+    silence_decoders, before = DecoderSilence(), list(warnings.filters)
     first_inside, second_inside = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -53,7 +53,7 @@ def test_threads_that_overlap_leave_the_filters_as_they_were() -> None:
 def test_the_loggers_of_the_decoders_are_silent(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
-    with Quiet()():
+    with DecoderSilence()():
         logging.getLogger(name).critical("patient 4711")
 
     assert not caplog.records
