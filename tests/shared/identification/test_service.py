@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,22 @@ import httpx
 import numpy as np
 import pytest
 
-from shared.contracts.internal import EMBEDDING_DIMENSION, IdentifyAnswer, Templates, VerifyAnswer
+from shared.contracts.internal import IdentifyAnswer, Templates, VerifyAnswer
 from shared.database.settings import DatabaseSettings
 from shared.gallery.interface import Template
 from shared.gallery.postgres import PostgresGallery
-from shared.identification.calibration import log_likelihood_ratios, posterior, verification_probability
+from shared.identification.calibration import log_likelihood_ratios, posterior
 from shared.identification.cohort import Cohort
 from shared.identification.matching import decode_embedding
 from shared.identification.service import create_identification_app
 from shared.images import npy_codec
-from shared.images.quality import measure_quality
 from shared.images.views import network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.verification import VERIFIED_CANDIDATES, LocalVerifier, build_verifier
+from shared.keypoints.verification import LocalVerifier
 from shared.modalities import RecipeSpec, StepSpec, load_registry
 from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import MANIFEST_FILE, ModelManifest, OperatingPoints, file_digest, read_manifest
+from tests.shared.identification.pictures import like, picture
 from tests.shared.service.running import calling, until_ready
 from tests.shared.service.test_problems import references
 
@@ -52,18 +50,6 @@ async def elsewhere(identifier_folder: Path, tmp_path: Path) -> AsyncIterator[ht
     async with calling(create_identification_app(identifier_folder, database_settings=nowhere)) as client:
         await until_ready(client, "/health/startup")
         yield client
-
-
-def picture(person: int, size: int = 224) -> np.ndarray:
-    """uint8 (size, size, 3): every person is a pattern of 8 x 8 tiles."""
-    tiles = np.random.default_rng(person).integers(0, 256, (8, 8, 3), np.uint8)
-    return tiles.repeat(size // 8, axis=0).repeat(size // 8, axis=1)
-
-
-def like(person: int, noise: float = 8.0) -> np.ndarray:
-    """Another picture of the person."""
-    grain = np.random.default_rng(person + 1000).normal(0, noise, (224, 224, 3))
-    return np.clip(picture(person) + grain, 0, 255).astype(np.uint8)
 
 
 async def post(client: httpx.AsyncClient, path: str, *images: np.ndarray, **params: Any) -> httpx.Response:
@@ -112,33 +98,6 @@ async def test_a_stranger_is_nobody(client: httpx.AsyncClient, gallery: Postgres
     assert answer.matches[0].patient_id == "P-1"
 
 
-async def test_where_nobody_is_enrolled_everybody_is_a_stranger(client: httpx.AsyncClient) -> None:
-    answer = await identify(client, picture(1))
-    assert (answer.matches, answer.unknown_probability, answer.enrolled_patients) == ([], 1.0, 0)
-
-
-def weighed(probe: np.ndarray, patients: Sequence[str]) -> list[float]:
-    """What the keypoints weigh that a probe shares with `P-<person>`, whose picture is that person's."""
-    verifier = build_verifier(load_registry()["ct"])
-    assert verifier is not None
-    enrolled = [[verifier.extract_template(picture(int(patient.removeprefix("P-"))))] for patient in patients]
-    return [found.weight for found in verifier.match(verifier.extract_probe([probe]), enrolled) if found]
-
-
-async def test_the_probabilities_are_the_calibrated_posterior(
-    client: httpx.AsyncClient, gallery: PostgresGallery, manifest: ModelManifest
-) -> None:
-    for person in range(4):
-        await enrol(client, gallery, f"P-{person}", picture(person))
-    answer = await identify(client, like(2, noise=90.0), top_k=4)
-    assert manifest.calibration is not None
-    weights = weighed(like(2, noise=90.0), [match.patient_id for match in answer.matches])
-    ratios = log_likelihood_ratios([match.similarity for match in answer.matches], weights, manifest.calibration)
-    expected, unknown = posterior(ratios, 4, manifest.calibration)
-    np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-6)
-    assert answer.unknown_probability == pytest.approx(unknown)
-
-
 async def test_cosines_are_normalised_by_the_cohort_of_the_model(
     identifier_folder: Path, tmp_path: Path, gallery: PostgresGallery, database_settings: DatabaseSettings
 ) -> None:
@@ -155,50 +114,13 @@ async def test_cosines_are_normalised_by_the_cohort_of_the_model(
         for person in range(3):
             await enrol(client, gallery, f"P-{person}", picture(person))
         answer = await identify(client, probe)
-        claimed = VerifyAnswer.model_validate_json((await post(client, "/v1/verify", probe, patient_id="P-1")).content)
     embedding = LiteRTSession(copy).run(probe[np.newaxis])
     cosines = [match.similarity for match in answer.matches]
-    weights = weighed(probe, [match.patient_id for match in answer.matches])
     shifted = np.array(cosines) - 0.5 * (cohort.levels(embedding)[0] - 0.1)
-    expected, unknown = posterior(log_likelihood_ratios(shifted, weights, calibration), 3, calibration)
+    expected, unknown = posterior(log_likelihood_ratios(shifted, [None] * 3, calibration), 3, calibration)
     np.testing.assert_allclose([match.probability for match in answer.matches], expected, rtol=1e-2)
     assert answer.unknown_probability == pytest.approx(unknown, rel=1e-2)
     assert abs(float(shifted[0]) - cosines[0]) > 0.01
-    assert claimed.match.probability == pytest.approx(
-        verification_probability(float(shifted[0]), weights[0], calibration), rel=1e-2
-    )
-
-
-async def test_keypoints_of_the_candidates_are_counted(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
-    for person in range(3):
-        await enrol(client, gallery, f"P-{person}", picture(person))
-    right, *wrong = (await identify(client, like(1), top_k=3)).matches
-    assert right.patient_id == "P-1"
-    assert right.inliers is not None
-    assert right.inliers > 3 * max(match.inliers or 0 for match in wrong)
-
-
-@pytest.mark.parametrize(("path", "question"), [("/v1/identify", "search"), ("/v1/verify", "find")])
-async def test_the_gallery_is_asked_while_keypoints_are_found(
-    client: httpx.AsyncClient, gallery: PostgresGallery, monkeypatch: pytest.MonkeyPatch, path: str, question: str
-) -> None:
-    await enrol(client, gallery, "P1", picture(1))
-    answered = threading.Event()
-    ask, find_keypoints = getattr(PostgresGallery, question), LocalVerifier.extract_probe
-
-    async def noticed(*arguments: Any, **named: Any) -> Any:
-        answer = await ask(*arguments, **named)
-        answered.set()
-        return answer
-
-    def patiently(verifier: LocalVerifier, views: Sequence[np.ndarray]) -> list[Keypoints]:
-        assert answered.wait(20)
-        return find_keypoints(verifier, views)
-
-    monkeypatch.setattr(PostgresGallery, question, noticed)
-    monkeypatch.setattr(LocalVerifier, "extract_probe", patiently)
-    params = {"patient_id": "P1"} if question == "find" else {}
-    assert (await post(client, path, like(1), **params)).status_code == 200
 
 
 async def test_keypoints_that_fail_beside_the_network_fail_one_request_alone(
@@ -213,146 +135,10 @@ async def test_keypoints_that_fail_beside_the_network_fail_one_request_alone(
     assert (await post(client, "/v1/identify", like(1))).status_code == 200
 
 
-async def identified_behind_others(
-    further: int,
-    nearer: int,
-    identifier_folder: Path,
-    tmp_path: Path,
-    gallery: PostgresGallery,
-    place: DatabaseSettings,
-    behind: int = 0,
-) -> IdentifyAnswer:
-    """Patient P's keypoints are the probe's; embeddings of `nearer` others are more like it, of those `behind` less."""
-    copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
-    manifest = read_manifest(copy)
-    assert manifest.calibration is not None
-    calibration = manifest.calibration.model_copy(update={"keypoint_worth": 10.0, "keypoint_chance": 15.0})
-    (copy / MANIFEST_FILE).write_text(manifest.model_copy(update={"calibration": calibration}).model_dump_json())
-    verifier = LocalVerifier(upright=True)
-    probe = LiteRTSession(copy).run(picture(1)[np.newaxis])[0]
-    across = LiteRTSession(copy).run(picture(2)[np.newaxis])[0]
-    across -= (across @ probe) * probe
-    across /= np.linalg.norm(across)
-
-    async def enrol_at(cosine: float, patient_id: str, view: np.ndarray) -> None:
-        embedding = cosine * probe + np.sqrt(1 - cosine**2) * across
-        await gallery.enrol(
-            patient_id, [Template("ct", manifest.digest, embedding, 1.0, verifier.extract_template(view))]
-        )
-
-    for other in range(nearer):
-        await enrol_at(0.3, f"O-{other:02}", picture(100))
-    await enrol_at(0.2, "P", picture(1))
-    for other in range(behind):
-        await enrol_at(0.1, f"Q-{other:02}", picture(100))
-    registry = resources.files("shared.modalities").joinpath("registry.toml").read_text()
-    registry = registry.replace(
-        "local_verification = true", f"local_verification = true\nfurther_candidates = {further}", 1
-    )
-    (tmp_path / "registry.toml").write_text(registry)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEDREID_REGISTRY", str(tmp_path / "registry.toml"))
-        application = create_identification_app(copy, database_settings=place)
-    async with calling(application) as client:
-        await until_ready(client)
-        return await identify(client, picture(1), top_k=10)
-
-
-@pytest.mark.parametrize(
-    ("further", "nearer", "compared"),
-    [
-        (0, VERIFIED_CANDIDATES - 1, True),
-        (0, VERIFIED_CANDIDATES, False),
-        (5, VERIFIED_CANDIDATES + 4, True),
-        (5, VERIFIED_CANDIDATES + 5, False),
-    ],
-)
-async def test_where_nobody_is_found_further_candidates_are_compared(
-    further: int,
-    nearer: int,
-    compared: bool,
-    identifier_folder: Path,
-    tmp_path: Path,
-    gallery: PostgresGallery,
-    database_settings: DatabaseSettings,
-) -> None:
-    answer = await identified_behind_others(further, nearer, identifier_folder, tmp_path, gallery, database_settings)
-    assert (answer.matches[0].patient_id == "P") == compared
-    assert (answer.matches[0].probability > 0.9) == compared
-
-
-@pytest.mark.parametrize(("nearer", "compared"), [(2, 3), (3, 8)], ids=["among the three", "behind the three"])
-async def test_nobody_else_is_compared_where_one_of_the_nearest_three_is_clearly_the_person(
-    nearer: int,
-    compared: int,
-    identifier_folder: Path,
-    tmp_path: Path,
-    gallery: PostgresGallery,
-    database_settings: DatabaseSettings,
-) -> None:
-    answer = await identified_behind_others(
-        0, nearer, identifier_folder, tmp_path, gallery, database_settings, behind=7 - nearer
-    )
-    assert answer.matches[0].patient_id == "P"
-    assert sum(match.inliers is not None for match in answer.matches) == compared
-
-
-async def test_a_template_without_keypoints_is_compared_by_its_embedding_alone(
-    client: httpx.AsyncClient, gallery: PostgresGallery
-) -> None:
-    made = Templates.model_validate_json((await post(client, "/v1/templates", picture(1))).content)
-    await gallery.enrol("P-1", [Template("ct", made.model, decode_embedding(made.templates[0].embedding), 1.0)])
-    (match,) = (await identify(client, picture(1))).matches
-    assert (match.patient_id, match.inliers) == ("P-1", None)
-
-
-async def test_a_claim_is_verified_by_keypoints_too(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
-    await enrol(client, gallery, "P-1", picture(1))
-    answer = await post(client, "/v1/verify", like(1), patient_id="P-1")
-    assert (VerifyAnswer.model_validate_json(answer.content).match.inliers or 0) > 20
-
-
-async def test_several_pictures_are_one_probe(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
-    await enrol(client, gallery, "P-1", picture(1))
-    await enrol(client, gallery, "P-2", picture(2))
-    alone = await identify(client, picture(1))
-    both = await identify(client, picture(1), picture(2), top_k=2)
-    similarities = [match.similarity for match in both.matches]
-    assert similarities[0] == pytest.approx(similarities[1], abs=1e-4)
-    assert similarities[0] < alone.matches[0].similarity
-
-
-@pytest.mark.parametrize(("top_k", "found"), [(1, 1), (10, 5)])
-async def test_there_are_as_many_candidates_as_asked_for(
-    client: httpx.AsyncClient, gallery: PostgresGallery, top_k: int, found: int
-) -> None:
-    for person in range(5):
-        await enrol(client, gallery, f"P-{person}", picture(person))
-    assert len((await identify(client, picture(0), top_k=top_k)).matches) == found
-
-
 @pytest.mark.parametrize("top_k", [0, 11, "many"])
 async def test_a_number_of_candidates_out_of_range_is_refused(client: httpx.AsyncClient, top_k: object) -> None:
     answer = await post(client, "/v1/identify", picture(1), top_k=top_k)
     assert (answer.status_code, answer.json()["type"]) == (422, "/docs/problems/invalid-input")
-
-
-async def test_templates_of_another_model_are_not_compared(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
-    (made,) = Templates.model_validate_json((await post(client, "/v1/templates", picture(1))).content).templates
-    other = Template("ct", f"sha256:{'0' * 64}", decode_embedding(made.embedding), 1.0)
-    await gallery.enrol("P-1", [other])
-    assert (await identify(client, picture(1))).matches == []
-
-
-async def test_the_patient_that_the_chart_says_is_confirmed(
-    client: httpx.AsyncClient, gallery: PostgresGallery
-) -> None:
-    await enrol(client, gallery, "P-1", picture(1), picture(3))
-    answer = await post(client, "/v1/verify", like(3), patient_id="P-1")
-    match = VerifyAnswer.model_validate_json(answer.content).match
-    assert match.patient_id == "P-1"
-    assert match.probability > 0.99
-    assert match.similarity > 0.9
 
 
 async def test_another_patient_is_not(client: httpx.AsyncClient, gallery: PostgresGallery) -> None:
@@ -370,14 +156,6 @@ async def test_who_is_not_enrolled_cannot_be_verified(client: httpx.AsyncClient)
 @pytest.mark.parametrize("patient_id", ["", "-", "a" * 65, "P 1"])
 async def test_a_name_that_no_patient_can_have_is_refused(client: httpx.AsyncClient, patient_id: str) -> None:
     assert (await post(client, "/v1/verify", picture(1), patient_id=patient_id)).status_code == 422
-
-
-async def test_every_image_gets_a_template_with_its_quality(client: httpx.AsyncClient, manifest: ModelManifest) -> None:
-    flat = np.full((224, 224, 3), 128, np.uint8)
-    answer = Templates.model_validate_json((await post(client, "/v1/templates", picture(1), flat)).content)
-    assert answer.model == manifest.digest
-    assert [t.quality for t in answer.templates] == pytest.approx([measure_quality(picture(1)), 0.0])
-    assert len(decode_embedding(answer.templates[0].embedding)) == EMBEDDING_DIMENSION
 
 
 async def test_the_service_says_which_model_answers(client: httpx.AsyncClient, manifest: ModelManifest) -> None:
