@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -11,7 +12,7 @@ REQUIRED = "REQUIRE_ALL_TOOLS"
 """Environment variable; `.ci/run` sets it."""
 
 
-def missing(message: str) -> None:
+def missing(message: str) -> NoReturn:
     """Skip the test or the module that calls this, or fail it if all tools are required."""
     if os.environ.get(REQUIRED):
         pytest.fail(message)
@@ -23,4 +24,4 @@ def program(*names: str, hint: str = "") -> str:
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         missing(f"needs {names[0]} on the PATH. {hint}")
-    return str(found)
+    return found

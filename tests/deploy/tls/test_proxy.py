@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from deploy.local.programs import free_port
 from deploy.local.system import System
+from tests.tools import missing
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
 FOLDER = Path(__file__).parents[3] / "deploy" / "tls"
@@ -55,7 +56,7 @@ def proxied(system: System, tmp_path: Path, log: Path) -> Iterator[httpx.Client]
     """A caller with every scope who talks to the proxy."""
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
     if nginx is None:
-        pytest.skip("needs nginx (Debian: apt-get install nginx-light)")
+        missing("needs nginx (Debian: apt-get install nginx-light)")
     make_certificate(tmp_path)
     port = free_port()
     text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
