@@ -99,7 +99,7 @@ def _settings() -> str:
 def _training() -> str:
     parts = ["# Settings of a training run", NOTE, "They stand in `training.toml` in the folder of the model."]
     kinds = [value for value in vars(training).values() if isinstance(value, type) and issubclass(value, BaseModel)]
-    kinds = [kind for kind in kinds if kind is not BaseModel]
+    kinds = [kind for kind in kinds if kind.model_fields]
     tables: dict[str, list[str]] = {}
     for name, field in (item for kind in kinds for item in kind.model_fields.items()):
         for kind in kinds:
@@ -174,7 +174,7 @@ def _api() -> str:
         )
     )
     parts.append("## Fields of an answer")
-    for name in ("Identification", "Candidate", "ModalityStatus"):
+    for name in ("Identification", "Candidate"):
         described = schema["components"]["schemas"][name]
         fields_of = described["properties"]
         rows = [(f"`{field}`", what["description"]) for field, what in fields_of.items() if "description" in what]
