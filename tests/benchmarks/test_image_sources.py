@@ -17,7 +17,7 @@ def test_modalities_take_turns_for_as_long_as_all_have_pictures() -> None:
     assert in_turn([[a, b], [c, d, e]]) == [a, c, b, d]
 
 
-def test_more_patients_than_there_are_pictures_are_different_people() -> None:
+def test_further_patients_are_different_people() -> None:
     source = sources(None)["skin"]
     one_each = len({subject for subject, _ in source.enrolled})
     images = list(islice(subjects(source, one_each + 2), one_each + 2))

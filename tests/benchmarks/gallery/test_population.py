@@ -39,7 +39,7 @@ def test_nobody_is_made_twice_and_all_have_unit_length(population: Population) -
     assert len(np.unique(everybody.round(5), axis=0)) == 3000
 
 
-def test_made_up_people_keep_the_middle_and_the_spread_of_the_real_ones() -> None:
+def test_made_up_people_keep_mean_and_spread() -> None:
     real = real_people(200)
     made = blend(real, 4000, 30, np.random.default_rng(0))
     np.testing.assert_allclose(made.mean(axis=(0, 1)), real.mean(axis=(0, 1)), atol=0.02)

@@ -75,9 +75,7 @@ def test_who_waits_behind_a_stall_in_an_open_loop_has_waited(generator: Worker, 
     assert samples[0].retry_after == "7"
 
 
-def test_a_closed_loop_sends_when_it_has_the_answer_and_until_time_is_up(
-    generator: Worker, url: str, picture: str
-) -> None:
+def test_a_closed_loop_waits_for_each_answer(generator: Worker, url: str, picture: str) -> None:
     samples = generator.run(Plan(url, [picture], seconds=1.0, connections=2))
     assert len(samples) > 4
     assert all(sample.at <= 1.0 for sample in samples)

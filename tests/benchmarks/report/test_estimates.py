@@ -10,13 +10,13 @@ def test_a_ratio_of_medians_lies_in_its_interval() -> None:
     assert ratio.low <= ratio.value <= ratio.high
 
 
-def test_rounds_are_drawn_in_pairs_so_that_what_slows_both_widens_nothing() -> None:
+def test_paired_rounds_cancel_shared_slowness() -> None:
     slow_and_fast = [10.0, 100.0, 40.0, 70.0]
     ratio = ratio_of_medians([2 * x for x in slow_and_fast], slow_and_fast)
     assert (ratio.value, ratio.low, ratio.high) == (2.0, 2.0, 2.0)
 
 
-def test_memory_that_only_trembles_has_a_slope_whose_interval_holds_zero() -> None:
+def test_noisy_memory_has_no_significant_slope() -> None:
     minutes = np.linspace(0, 10, 200)
     trembling = 500 + np.random.default_rng(1).normal(0, 2, 200)
     still = slope(minutes.tolist(), trembling.tolist())

@@ -21,13 +21,13 @@ class Told(Worker):
 
 
 @pytest.mark.parametrize(("name", "callers"), [(FLOOR, CORES), (FLASK, 8)])
-def test_the_floor_has_a_thread_for_each_core_and_servers_all_callers(name: str, callers: int) -> None:
+def test_the_floor_has_a_thread_per_core(name: str, callers: int) -> None:
     worker = Told()
     Contender(name, Plan("http://there", (), 0.0), worker, list).saturate(["a.jpg"], 3.0, 8, first=5)
     assert worker.plans == [Plan("http://there", ["a.jpg"], 3.0, connections=callers, first=5)]
 
 
-def test_arrivals_come_at_their_rate_on_as_many_connections_as_it_takes() -> None:
+def test_arrivals_use_enough_connections() -> None:
     worker = Told()
     Contender(FLASK, Plan("http://there", (), 0.0, fields={"local": "1"}), worker, list).arrive(["a.jpg"], 3.0, 7.5)
     (plan,) = worker.plans
@@ -35,11 +35,11 @@ def test_arrivals_come_at_their_rate_on_as_many_connections_as_it_takes() -> Non
     assert plan.connections >= 1000
 
 
-def test_a_process_that_has_started_meanwhile_counts_from_its_start_and_one_that_ended_no_more() -> None:
+def test_cpu_counts_new_processes_and_skips_ended_ones() -> None:
     assert spent({1: 10.0, 2: 5.0}, {1: 12.0, 3: 0.5}) == 2.5
 
 
-def test_memory_is_summed_by_name_and_a_process_that_is_gone_has_none() -> None:
+def test_memory_is_summed_by_process_name() -> None:
     here, gone = psutil.Process(), psutil.Popen(["true"])
     gone.wait()
     contender = Contender(FLASK, Plan("", (), 0.0), Told(), lambda: [("a", here), ("a", here), ("b", gone)])

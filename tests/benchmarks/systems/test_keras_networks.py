@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["compa", load_registry().names[0]])
-def test_a_network_that_ships_has_a_stand_in_with_as_many_outputs(name: str) -> None:
+def test_untrained_networks_have_the_shipped_outputs(name: str) -> None:
     manifest = read_manifest(REPOSITORY / f"{name}-service")
     answer = KerasNetwork(build_network(manifest)).run(np.zeros((1, NETWORK_SIZE, NETWORK_SIZE, 3), np.uint8))
     assert answer.shape == (1, manifest.output_size)

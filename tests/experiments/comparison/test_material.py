@@ -28,7 +28,7 @@ def test_every_identity_has_pictures_to_start_from(skin: Material) -> None:
     assert len(skin.start) == len(skin.start_labels)
 
 
-def test_nobody_who_is_asked_is_learned_from(skin: Material, bundle: Path) -> None:
+def test_validation_subjects_are_not_trained_on(skin: Material, bundle: Path) -> None:
     asked = {row.subject for protocol in skin.validation.protocols for row in (*protocol.gallery, *protocol.queries)}
     assert len(asked) + skin.classes == len({row.subject for row in read_manifest(bundle)})
 

@@ -58,7 +58,7 @@ def test_class_directions_begin_as_mean_embeddings() -> None:
     np.testing.assert_allclose(directions[0], mean / np.linalg.norm(mean), atol=1e-5)
 
 
-def test_the_linear_head_begins_with_logits_of_the_same_size_as_the_cosine_softmax() -> None:
+def test_the_linear_head_starts_with_similar_logits() -> None:
     head = started("softmax").linear
     assert head is not None
     logits = EMBEDDINGS @ ops.convert_to_numpy(head.directions).T

@@ -32,7 +32,7 @@ def rank1(scorer: Scorer, track: Track) -> float:
     return float(np.mean(Scores(best, np.empty((0, best.shape[1])), track.truth, subjects, []).ranks == 1))
 
 
-def test_raw_pixels_of_a_picture_correlate_fully_with_themselves(bundle: Path, track: Track) -> None:
+def test_raw_pixels_correlate_with_themselves(bundle: Path, track: Track) -> None:
     same = replace(track, queries=track.gallery, impostors=[])
     np.testing.assert_allclose(np.diag(RawPixels(bundle).similarities(same)), 1.0, atol=1e-5)
 
@@ -104,7 +104,7 @@ def test_frozen_features_have_unit_length(frozen: FrozenFeatures, track: Track) 
     np.testing.assert_allclose(np.linalg.norm(frozen.embeddings(track.gallery), axis=1), 1.0, atol=1e-5)
 
 
-def test_whitened_features_of_the_training_pictures_are_uncorrelated(frozen: FrozenFeatures, bundle: Path) -> None:
+def test_whitened_features_are_uncorrelated(frozen: FrozenFeatures, bundle: Path) -> None:
     train = [row for row in read_manifest(bundle) if row.role == "train"]
     white = WhitenedFeatures(frozen, train, bundle)
     projected = (frozen.embeddings(train) - white._mean) @ white._projection

@@ -1,6 +1,6 @@
 import numpy as np
 
-from training.evaluation.bootstrap import BOOTSTRAPS, Draws, Interval, joined, to_interval
+from training.evaluation.bootstrap import BOOTSTRAPS, Draws, Interval, to_interval
 
 
 def test_probes_of_one_subject_are_drawn_together() -> None:
@@ -21,7 +21,7 @@ def test_a_subject_with_all_the_probes_leaves_nothing_to_draw() -> None:
     assert Draws(["a", "a", "a"], 0).mean([0.0, 0.0, 1.5]) == Interval(0.5, 0.5, 0.5)
 
 
-def test_nobody_can_be_drawn_from_nobody() -> None:
+def test_no_subjects_give_no_draws() -> None:
     assert Draws([], 0).weights.shape == (1 + BOOTSTRAPS, 0)
 
 
@@ -29,10 +29,6 @@ def test_a_seed_repeats_its_draws_and_another_draws_differently() -> None:
     first, again, other = (Draws(list("abcde"), seed).weights for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-
-
-def test_groups_that_are_drawn_independently_stand_side_by_side() -> None:
-    assert joined(Draws(["a"], 0), Draws(["b", "c"], 1)).shape == (1 + BOOTSTRAPS, 3)
 
 
 def test_the_interval_holds_95_of_100_draws() -> None:

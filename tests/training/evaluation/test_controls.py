@@ -19,7 +19,7 @@ def test_nothing_of_the_body_is_left_not_even_its_outline() -> None:
     assert not background(body(), DARK_AROUND).any()
 
 
-def test_the_outline_does_not_show_in_the_noise_of_a_scanner_either() -> None:
+def test_the_outline_does_not_show_in_noise() -> None:
     noise = np.random.default_rng(1).integers(0, 9, (200, 240, 1)).astype(np.uint8)
     left = background(np.maximum(body(), noise), DARK_AROUND)
     assert left.max() < 9
@@ -74,7 +74,7 @@ def test_a_control_at_chance_passes() -> None:
     assert test.low < 0.1 < test.high
 
 
-def test_an_excess_that_luck_explains_passes_and_one_that_it_does_not_fails() -> None:
+def test_only_a_significant_excess_fails() -> None:
     assert chance_test(3, 10, 0.1).passed  # three times chance, of ten
     assert not chance_test(30, 100, 0.1).passed
 
@@ -85,5 +85,5 @@ def test_an_excess_that_the_source_explains_is_called_so() -> None:
     assert chance_test(2, 24, 1 / 16, 1 / 2).verdict == "as it should"
 
 
-def test_the_p_value_is_the_exact_tail_of_one_and_a_half_times_chance() -> None:
+def test_the_p_value_is_the_exact_tail() -> None:
     assert chance_test(2, 2, 0.1).p_value == pytest.approx(0.15**2)

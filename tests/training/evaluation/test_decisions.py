@@ -60,7 +60,7 @@ def test_impostors_count_half_in_the_calibrated_mixture() -> None:
     assert decided.ece_as_calibrated.value == pytest.approx(0.5, abs=0.01)
 
 
-def test_where_everybody_is_identified_and_nobody_strange_these_shares_are_absent() -> None:
+def test_shares_of_empty_groups_are_absent() -> None:
     figures = decisions(scores([[0.99, 0.1]], [], [0]), POSTERIOR, 0.75).figures()
     absent = {name for name, value in figures.items() if value is None}
     assert absent == {
@@ -84,7 +84,7 @@ def test_the_calibration_error_weighs_bins_by_their_size() -> None:
     assert error([1.0, 1.0, 1.0, 0.0], [True, True, False, False]) == pytest.approx(3 / 4 * 1 / 3)
 
 
-def test_true_confidences_have_a_calibration_error_where_probes_are_few() -> None:
+def test_few_probes_have_an_error_even_if_calibrated() -> None:
     """Of four probes in a bin with 0.5, the share of right ones is 0, 1, 2, 3 or 4 quarters: 3/16 off on average."""
     few, many = (errors_if_true(np.full(n, 0.5), np.ones(n), seed=0) for n in (4, 4000))
     assert few.value == pytest.approx(3 / 16, abs=0.02)
@@ -92,7 +92,7 @@ def test_true_confidences_have_a_calibration_error_where_probes_are_few() -> Non
     assert many.high < 0.02
 
 
-def test_an_error_that_true_confidences_would_have_too_lies_in_their_interval() -> None:
+def test_calibrated_confidences_lie_in_the_interval() -> None:
     rng = np.random.default_rng(0)
     confidences = rng.random(200)
     true = errors_if_true(confidences, np.ones(200), seed=1)
@@ -100,13 +100,13 @@ def test_an_error_that_true_confidences_would_have_too_lies_in_their_interval() 
     assert error(confidences.tolist(), (rng.random(200) < confidences**3).tolist()) > true.high
 
 
-def test_probes_without_weight_do_not_count_among_true_confidences() -> None:
+def test_probes_without_weight_do_not_count() -> None:
     alone = errors_if_true(np.full(4, 0.5), np.ones(4), seed=0)
     padded = errors_if_true(np.append(np.full(4, 0.5), np.full(50, 0.9)), np.append(np.ones(4), np.zeros(50)), seed=0)
     assert padded.value == pytest.approx(alone.value, abs=0.02)
 
 
-def test_any_score_will_do_as_long_as_its_posterior_belongs_to_it() -> None:
+def test_any_score_works_with_its_own_posterior() -> None:
     ratios = scores([[0.9, 0.1], [0.55, 0.1]], [[0.3, 0.2]], [0, 1])
     cosines = replace(ratios, queries=ratios.queries / SCALE + EVEN, impostors=ratios.impostors / SCALE + EVEN)
 
@@ -132,7 +132,7 @@ def test_strict_is_never_laxer_than_standard() -> None:
     assert thresholds(OperatingPoints(strict=0.6, strict_origin=""), 0.75)["strict"] == 0.75
 
 
-def test_a_model_without_a_strict_threshold_has_the_other_points() -> None:
+def test_a_model_may_lack_the_strict_point() -> None:
     assert thresholds(None, 0.75) == {"standard": 0.75, "investigation": None}
 
 
@@ -157,7 +157,7 @@ def test_a_threshold_identifies_and_lists_candidates() -> None:
     assert figures.impostors_identified.value == 0.5
 
 
-def test_an_investigation_identifies_nobody_and_always_shows_three() -> None:
+def test_an_investigation_only_lists_candidates() -> None:
     figures = point_figures(TEST, POSTERIOR, OperatingPoint("investigation", None, ""))
     assert (figures.identified_rightly.value, figures.identified_wrongly.value) == (0.0, 0.0)
     assert figures.patient_shown.value == 0.75

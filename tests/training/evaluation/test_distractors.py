@@ -25,7 +25,7 @@ def test_real_people_join_first() -> None:
     np.testing.assert_array_equal(many.persons[:10], real)
 
 
-def test_everybody_made_up_is_an_embedding_of_unit_length_and_nobody_twice() -> None:
+def test_made_up_people_have_unit_length_and_differ() -> None:
     made = enlarge(persons(10, pictures=2), 60, 0).persons
     np.testing.assert_allclose(np.linalg.norm(made, axis=2), 1.0, atol=1e-5)
     drawn = np.unique(mix(persons(100), 60, 45.0, np.random.default_rng(0)).reshape(60, -1), axis=0)
@@ -53,7 +53,7 @@ def test_made_up_people_are_as_near_to_strangers_as_real_ones() -> None:
     assert now == pytest.approx(usual, abs=0.05)
 
 
-def test_a_narrow_angle_is_taken_where_a_wide_one_would_leave_the_neighbourhood() -> None:
+def test_separate_groups_are_mixed_at_a_narrow_angle() -> None:
     """Ten groups apart: mixtures across them are near to nobody."""
     groups = np.repeat(np.eye(10, 16, dtype=np.float32), 8, axis=0)[:, np.newaxis]
     apart = groups + np.random.default_rng(0).normal(0, 0.05, groups.shape).astype(np.float32)
@@ -71,14 +71,14 @@ def test_too_few_people_cannot_be_mixed() -> None:
         enlarge(persons(3), 10, 0)
 
 
-def test_a_person_is_as_near_as_its_nearest_picture_however_many_people_are_compared_at_once() -> None:
+def test_a_person_is_as_near_as_its_nearest_picture() -> None:
     people = persons(7, pictures=3)
     probes = people[:2, 0]
     expected = np.einsum("qd,npd->qnp", probes, people).max(axis=2)
     np.testing.assert_allclose(best_cosines(probes, people, block=2), expected, atol=1e-6)
 
 
-def test_people_of_the_manifest_have_as_many_pictures_as_asked_for(bundle: Path) -> None:
+def test_people_have_the_requested_number_of_pictures(bundle: Path) -> None:
     rows: list[Row] = [row for row in read_manifest(bundle) if row.split == "train"]
     found = real_persons(RawPixels(bundle), rows, 3, 0)
     assert found.shape == (12, 3, 32 * 32 * 3)

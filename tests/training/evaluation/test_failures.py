@@ -20,7 +20,7 @@ def scores_of(track: Track, similarities: np.ndarray) -> Scores:
     return Scores(best, np.empty((0, best.shape[1])), track.truth, [row.subject for row in track.queries], [])
 
 
-def test_the_lost_come_with_whoever_was_preferred_and_the_worst_first(bundle: Path) -> None:
+def test_worst_confusions_come_first(bundle: Path) -> None:
     similarities = np.zeros((2, 6))
     similarities[0, [0, 2]] = 0.5, 0.6
     similarities[1, 4] = 1.0
@@ -47,7 +47,7 @@ def test_a_page_of_pictures_is_written(bundle: Path, tmp_path: Path) -> None:
     assert page.shape[1] > page.shape[0]  # one row of three
 
 
-def test_where_nobody_is_lost_there_is_nothing_to_show(bundle: Path, tmp_path: Path) -> None:
+def test_without_lost_queries_nothing_is_shown(bundle: Path, tmp_path: Path) -> None:
     track, similarities = two_probes(bundle), np.eye(6)[:2]
     assert not failure_gallery(track, similarities, scores_of(track, similarities), bundle, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ def gallery(joining: int, strangers: float = 0.3) -> Gallery:
     return Gallery(scores, cosines, np.full((4, joining), strangers), real=50)
 
 
-def test_the_track_itself_comes_first_and_sizes_without_people_enough_are_left_out() -> None:
+def test_sizes_start_at_the_track_and_need_enough_people() -> None:
     sizes = grow(gallery(1500), Cascade(by_embedding, POSTERIOR), 0.75)
     assert [(size.enrolled, size.made_up) for size in sizes] == [(3, 0), (100, 47), (1000, 947)]
 
@@ -37,18 +37,18 @@ def test_confidence_falls_as_strangers_become_more() -> None:
     assert [size.rank1.value for size in sizes] == [1.0] * 4
 
 
-def test_whoever_joins_nearer_than_the_patient_takes_its_place() -> None:
+def test_nearer_people_take_the_first_rank() -> None:
     sizes = grow(gallery(997, strangers=0.95), Cascade(by_embedding, POSTERIOR), 0.75)
     assert [size.rank1.value for size in sizes] == [1.0, 0.0, 0.0]
 
 
-def test_those_who_join_have_no_keypoints() -> None:
+def test_joining_people_have_no_keypoints() -> None:
     grown = gallery(2).enlarged(2, Cascade(by_embedding, POSTERIOR))
     np.testing.assert_allclose(grown.queries[:, 3:], by_embedding(np.full((3, 2), 0.3)))
     assert grown.impostors.shape == (1, 5)
 
 
-def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
+def test_people_beyond_the_candidates_lose_keypoints() -> None:
     crowded = gallery(2, strangers=0.5)
     crowded.scores.queries[:] += 5  # what keypoints add
     grown = crowded.enlarged(2, Cascade(by_embedding, POSTERIOR, (CascadeStage(2),)))
@@ -57,14 +57,14 @@ def test_who_is_pushed_out_of_the_candidates_loses_its_keypoints() -> None:
     assert others == pytest.approx(by_embedding(np.array([0.1] * 2)))  # behind the two who joined
 
 
-def test_nobody_is_pushed_out_where_nobody_joins() -> None:
+def test_an_unchanged_gallery_keeps_its_scores() -> None:
     alone = gallery(2)
     np.testing.assert_array_equal(
         alone.enlarged(0, Cascade(by_embedding, POSTERIOR, (CascadeStage(1),))).queries, alone.scores.queries
     )
 
 
-def test_who_is_pushed_out_is_compared_in_the_next_round_where_nobody_was_found() -> None:
+def test_the_next_stage_compares_more_people() -> None:
     crowded = gallery(2, strangers=0.5)
     crowded.scores.queries[:] += 5
     crowded.cosines[0, 0] = 0.4  # behind the two who joined, one of whom is no more likely than nobody

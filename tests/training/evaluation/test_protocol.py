@@ -73,12 +73,12 @@ def test_a_track_of_two_kinds_is_an_error_in_the_data() -> None:
         )
 
 
-def test_a_query_of_somebody_who_is_not_enrolled_is_an_error_in_the_data() -> None:
+def test_a_query_of_a_stranger_is_an_error() -> None:
     with pytest.raises(ValueError, match="track t: 1 subjects have queries but no gallery picture"):
         read_tracks([*ROWS, row("z", "query")], "test", ["ct"])
 
 
-def test_tracks_of_other_modalities_and_splits_and_rows_without_a_track_are_left_out() -> None:
+def test_other_modalities_and_splits_are_left_out() -> None:
     assert read_tracks(ROWS, "test", ["mri"]) == []
     assert read_tracks(ROWS, "train", ["ct"]) == []
     assert read_tracks([replace(r, track="") for r in ROWS], "test", ["ct"]) == []
