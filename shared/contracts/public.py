@@ -3,66 +3,85 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-PatientId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
+PatientId = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$", examples=["P-0007"]),
+]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Decision = Literal["identified", "candidates", "unknown"]
 OperatingPoint = Literal["strict", "standard", "investigation"]
 
+IMAGE_ID, DIGEST = "01JD3Q4M9T7V2X5Z8B1C6F0GHK", "sha256:" + "4f" * 32
+"""Of the examples."""
+
+
+def _example(**fields: Any) -> ConfigDict:
+    """A message refuses unknown fields, so that a misspelt one is not ignored; OpenAPI shows the example."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [fields]})
+
 
 class Message(BaseModel):
-    """Base of all messages: unknown fields are refused, so that a typing error is not silently ignored."""
+    """Base of all messages: unknown fields are refused, so that a misspelt one is not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Candidate(Message):
-    """One enrolled patient who may be the person in the picture."""
+    """One enrolled patient who may be the person in the image."""
 
     patient_id: PatientId
     confidence: Annotated[Probability, Field(description="Calibrated probability that this is the patient.")]
-    similarity: Annotated[float, Field(ge=-1.0, le=1.0, description="Cosine of probe and best gallery template.")]
-    inliers: Annotated[
-        int | None, Field(ge=0, description="Keypoints that agree geometrically; null where none were compared.")
+    similarity: Annotated[
+        float, Field(ge=-1.0, le=1.0, description="Cosine similarity of the probe and the nearest enrolled image.")
     ]
-    image_id: Annotated[str, Field(description="The enrolled image that is nearest.")]
+    inliers: Annotated[
+        int | None,
+        Field(ge=0, description="Keypoints that agree geometrically; null if keypoints were not compared."),
+    ]
+    image_id: Annotated[str, Field(description="The nearest enrolled image.")]
 
 
 class Subtype(Message):
-    """A kind within the modality: the sequence of an MRI, the side of an eye."""
+    """A kind within the modality, such as the sequence of an MRI or the side of an eye."""
 
     name: str
     confidence: Probability
 
 
 class ModalityVerdict(Message):
-    """Which modality the image is, and who says so."""
+    """The modality of the image, and where it is known from."""
 
     label: str
-    confidence: Probability
-    source: Literal["compa", "dicom", "caller"]
-    probabilities: Annotated[
-        dict[str, Probability], Field(description="COMPA's answer; empty where COMPA was not asked.")
+    confidence: Annotated[Probability, Field(description="COMPA's probability of `label`; 1 if the caller named it.")]
+    source: Annotated[
+        Literal["compa", "dicom", "caller"],
+        Field(description="`compa`: the classifier; `dicom`: the file's header; `caller`: the field `modality`."),
     ]
-    conflict: Annotated[bool, Field(description="COMPA is sure of something else than the DICOM header says.")]
+    probabilities: Annotated[
+        dict[str, Probability], Field(description="COMPA's probability of each label; empty if the caller named it.")
+    ]
+    conflict: Annotated[
+        bool, Field(description="COMPA gives 0.9 or more to another modality than the DICOM header names.")
+    ]
     subtype: Annotated[
-        Subtype | None, Field(description="the likeliest, of an upright image; null where COMPA knows none")
+        Subtype | None, Field(description="The likeliest sub-type; null if COMPA knows none of this modality.")
     ] = None
 
 
 class ModelDigests(Message):
-    """Which models answered."""
+    """The models that answered. `compa` is null if the caller named the modality."""
 
     compa: Digest | None
     identifier: Digest
 
 
 class Timings(Message):
-    """Milliseconds spent in each part of the way."""
+    """Milliseconds of each stage in the gateway. `identify` includes the call of the modality's service."""
 
     decode: float
     classify: float
@@ -71,33 +90,76 @@ class Timings(Message):
     total: float
 
 
+VERDICT = {
+    "label": "ct",
+    "confidence": 0.998,
+    "source": "compa",
+    "probabilities": {"ct": 0.998, "mri": 0.001, "fundus": 0.0, "skin": 0.0, "xray": 0.0, "other": 0.001},
+    "conflict": False,
+    "subtype": None,
+}
+DIGESTS = {"compa": DIGEST, "identifier": DIGEST}
+TIMINGS = {"decode": 2.1, "classify": 5.0, "preprocess": 1.9, "identify": 26.2, "total": 35.4}
+
+
 class Identification(Message):
-    """Whose image it is: a patient, candidates for a human to choose from, or an honest unknown."""
+    """Whose image it is: an identified patient, candidates for a person to choose from, or unknown."""
+
+    model_config = _example(
+        request_id=IMAGE_ID,
+        decision="identified",
+        patient_id="P-0007",
+        confidence=0.93,
+        threshold=0.75,
+        operating_point="standard",
+        unknown_probability=0.05,
+        candidates=[
+            {"patient_id": "P-0007", "confidence": 0.93, "similarity": 0.81, "inliers": 42, "image_id": IMAGE_ID},
+            {"patient_id": "P-0031", "confidence": 0.02, "similarity": 0.44, "inliers": 5, "image_id": IMAGE_ID},
+        ],
+        modality=VERDICT,
+        model=DIGESTS,
+        timings_ms=TIMINGS,
+    )
 
     request_id: str
     decision: Decision
-    patient_id: Annotated[PatientId | None, Field(description="null unless identified")]
-    confidence: Annotated[Probability, Field(description="of the top candidate; 0 when there is none")]
-    threshold: Annotated[
-        Probability, Field(description="what identified, or would have; 1 at `investigation`, which identifies nobody")
-    ]
+    patient_id: Annotated[PatientId | None, Field(description="null unless `decision` is `identified`.")]
+    confidence: Annotated[Probability, Field(description="Confidence of the first candidate; 0 if there is none.")]
+    threshold: Annotated[Probability, Field(description="Confidence from which the first candidate is `identified`.")]
     operating_point: Annotated[
-        OperatingPoint | None, Field(description="whose threshold it is; null where the request brought its own")
+        OperatingPoint | None,
+        Field(description="Operating point of the threshold; null if the request stated a threshold of its own."),
     ]
-    unknown_probability: Annotated[Probability, Field(description="that the person is nobody who is enrolled")]
-    candidates: Annotated[list[Candidate], Field(max_length=10)]
+    unknown_probability: Annotated[Probability, Field(description="Probability that the person is not enrolled.")]
+    candidates: Annotated[
+        list[Candidate], Field(max_length=10, description="Best first; empty if no patient is enrolled.")
+    ]
     modality: ModalityVerdict
     model: ModelDigests
     timings_ms: Timings
 
 
 class Verification(Message):
-    """Whether the image shows the patient that the chart says."""
+    """Whether the image shows the patient that the chart names."""
+
+    model_config = _example(
+        request_id=IMAGE_ID,
+        match=True,
+        patient_id="P-0007",
+        confidence=0.97,
+        similarity=0.81,
+        inliers=42,
+        threshold=0.75,
+        modality=VERDICT,
+        model=DIGESTS,
+        timings_ms=TIMINGS,
+    )
 
     request_id: str
-    match: bool
+    match: Annotated[bool, Field(description="`confidence` is at least `threshold`.")]
     patient_id: PatientId
-    confidence: Probability
+    confidence: Annotated[Probability, Field(description="Calibrated probability that this is the patient.")]
     similarity: Annotated[float, Field(ge=-1.0, le=1.0)]
     inliers: Annotated[int | None, Field(ge=0)]
     threshold: Probability
@@ -111,11 +173,13 @@ class EnrolledImage(Message):
 
     image_id: str
     modality: str
-    quality: Annotated[Probability, Field(description="0 useless (flat, black) to 1 good.")]
+    quality: Annotated[Probability, Field(description="From 0 (flat or black) to 1 (good).")]
 
 
 class Enrolment(Message):
-    """What was enrolled; everything in it can be found from now on."""
+    """The images that were enrolled. They can be found as soon as this answer is sent."""
+
+    model_config = _example(patient_id="P-0007", images=[{"image_id": IMAGE_ID, "modality": "ct", "quality": 0.86}])
 
     patient_id: PatientId
     images: list[EnrolledImage]
@@ -140,14 +204,35 @@ class PatientSummary(Message):
 
 
 class PatientPage(Message):
-    """One page of patients; `next` goes into `after` of the next request and is null on the last page."""
+    """One page of patients. Send `next` as `after` for the next page; it is null on the last page."""
+
+    model_config = _example(
+        items=[{"patient_id": "P-0007", "images": 3, "modalities": ["ct"], "created_at": "2026-01-31T10:30:00Z"}],
+        next="P-0007",
+    )
 
     items: list[PatientSummary]
     next: str | None
 
 
 class Patient(Message):
-    """One patient with the imaging history in time order (acquisition, else enrolment)."""
+    """One patient and the enrolled images, ordered by time of acquisition, otherwise of enrolment."""
+
+    model_config = _example(
+        patient_id="P-0007",
+        created_at="2026-01-31T10:30:00Z",
+        images=[
+            {
+                "image_id": IMAGE_ID,
+                "modality": "ct",
+                "quality": 0.86,
+                "reference": "study 17, series 2",
+                "acquired_at": "2025-11-02T08:15:00Z",
+                "enrolled_at": "2026-01-31T10:30:00Z",
+                "model": DIGEST,
+            }
+        ],
+    )
 
     patient_id: PatientId
     created_at: datetime
@@ -155,7 +240,9 @@ class Patient(Message):
 
 
 class ErasureReceipt(Message):
-    """Proof of erasure, given once. The receipt that is stored does not name the patient."""
+    """Proof of an erasure. This answer is the only place that names the patient; the stored receipt does not."""
+
+    model_config = _example(patient_id="P-0007", images_erased=3, receipt_id=IMAGE_ID, erased_at="2026-02-01T09:00:00Z")
 
     patient_id: PatientId
     images_erased: Annotated[int, Field(ge=0)]
@@ -164,13 +251,13 @@ class ErasureReceipt(Message):
 
 
 class PointThresholds(Message):
-    """The confidence that identifies at each operating point of a modality."""
+    """Confidence from which a patient is identified, at each operating point of a modality."""
 
     strict: Annotated[
-        Probability | None, Field(description="null while the service is not ready, and where its model has none")
+        Probability | None, Field(description="null while the service is not ready, and if its model has none.")
     ]
     standard: Probability
-    investigation: Annotated[Probability, Field(description="always 1, and not even that identifies")]
+    investigation: Annotated[Probability, Field(description="Always 1: this point never identifies a patient.")]
 
 
 class ModalityStatus(Message):
@@ -179,24 +266,40 @@ class ModalityStatus(Message):
     name: str
     title: str
     ready: bool
-    threshold: Annotated[Probability, Field(description="that of `standard`")]
+    threshold: Annotated[Probability, Field(description="Threshold of the operating point `standard`.")]
     operating_points: PointThresholds
-    model: Annotated[Digest | None, Field(description="null while the service is not ready")]
+    model: Annotated[Digest | None, Field(description="null while the service is not ready.")]
     enrolled_patients: Annotated[int, Field(ge=0)]
     enrolled_images: Annotated[int, Field(ge=0)]
     outdated_images: Annotated[
-        int, Field(ge=0, description="templates of another model, not searched until the image is enrolled again")
+        int, Field(ge=0, description="Images enrolled with another model. Enrol them again so that they can be found.")
     ]
 
 
 class ModalityList(Message):
-    """The registry as the gateway sees it."""
+    """All modalities, in the order of the registry."""
+
+    model_config = _example(
+        items=[
+            {
+                "name": "ct",
+                "title": "Chest CT",
+                "ready": True,
+                "threshold": 0.75,
+                "operating_points": {"strict": 0.97, "standard": 0.75, "investigation": 1.0},
+                "model": DIGEST,
+                "enrolled_patients": 120,
+                "enrolled_images": 340,
+                "outdated_images": 0,
+            }
+        ]
+    )
 
     items: list[ModalityStatus]
 
 
 class Problem(BaseModel):
-    """RFC 9457 problem details; some types add members of their own."""
+    """RFC 9457 problem details. Some types add members of their own."""
 
     model_config = ConfigDict(extra="allow")
 
