@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from gateway.services import Compa
 from shared.contracts.internal import Classification
 from shared.contracts.public import ModalityVerdict, Subtype
-from shared.errors import BlankImage, InvalidInput, UnsupportedModality
+from shared.errors import BlankImage, InvalidInput, MedReIDError, UnsupportedModality
 from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, square_view, standard_view
@@ -65,7 +66,7 @@ class Verdicts:
         """Return the modality of all images; raises InvalidInput if there are several."""
         labels = {verdict.label for verdict in self.of_images}
         if len(labels) > 1:
-            raise InvalidInput("The images of one probe are of several modalities. Send one modality at a time.")
+            raise InvalidInput("The images are of several modalities. Send images of one modality in one request.")
         return labels.pop()
 
 
@@ -105,8 +106,9 @@ class Pipeline:
         named = self._named(modality)
         sizes = {entry.recipe.size for entry in ([named] if named else self._registry)}
         images, views, room = [], [], MAX_KEPT_PIXELS
-        for data in uploads:
-            image, view = await self._in_thread(partial(_decoded, data, sizes, room, with_view=named is None))
+        for number, data in enumerate(uploads, 1):
+            with _numbered(number, len(uploads)):
+                image, view = await self._in_thread(partial(_decoded, data, sizes, room, with_view=named is None))
             images.append(image)
             if image.pixels is not None:
                 room -= _pixel_count(image.pixels)
@@ -127,7 +129,11 @@ class Pipeline:
             )
             return Verdicts([verdict] * len(decoded.images), None)
         answer = await self._compa.classify(decoded.views)
-        return Verdicts([self._verdict(image, answer, i) for i, image in enumerate(decoded.images)], answer.model)
+        verdicts = []
+        for index, image in enumerate(decoded.images):
+            with _numbered(index + 1, len(decoded.images)):
+                verdicts.append(self._verdict(image, answer, index))
+        return Verdicts(verdicts, answer.model)
 
     async def probe_views(self, decoded: DecodedUploads, label: str) -> list[Image]:
         """Return the views of one probe, no larger than its service needs; raises BlankImage."""
@@ -141,13 +147,12 @@ class Pipeline:
         ]
 
     async def _views(self, decoded: DecodedUploads, labels: Sequence[str], recipes: Recipes) -> list[Image]:
-        count = len(decoded.images)
-        return [
-            await self._in_thread(
-                partial(_view, recipes[label], image.recipe_input(self._registry[label].recipe.size), number, count)
-            )
-            for number, (image, label) in enumerate(zip(decoded.images, labels, strict=True), 1)
-        ]
+        views = []
+        for number, (image, label) in enumerate(zip(decoded.images, labels, strict=True), 1):
+            source = image.recipe_input(self._registry[label].recipe.size)
+            with _numbered(number, len(labels)):
+                views.append(await self._in_thread(partial(_view, recipes[label], source)))
+        return views
 
     def _named(self, modality: str | None) -> Modality | None:
         if modality is None:
@@ -189,11 +194,22 @@ def _probe_recipe(modality: Modality, recipe: Recipe) -> Callable[[Image], Image
     return lambda image: standard_view(recipe(image))
 
 
-def _view(recipe: Callable[[Image], Image], image: Image, number: int, count: int) -> Image:
-    """Apply a recipe; raises BlankImage, which says which of `count` images is blank."""
+@contextmanager
+def _numbered(number: int, count: int) -> Iterator[None]:
+    """Say in an error about the caller's images which of `count` is meant."""
+    try:
+        yield
+    except MedReIDError as error:
+        if count > 1 and error.status < 500:
+            error.detail = f"Image {number} of {count}: {error.detail}"
+        raise
+
+
+def _view(recipe: Callable[[Image], Image], image: Image) -> Image:
+    """Apply a recipe; raises BlankImage if nothing is left."""
     view = recipe(image)
     if view.min() == view.max():
-        raise BlankImage(f"Image {number} of {count}: {BlankImage.default_detail}" if count > 1 else None)
+        raise BlankImage
     return view
 
 

@@ -78,10 +78,14 @@ async def test_a_blank_image(system: System, modality: str) -> None:
     assert (answer.status_code, slug(answer)) == (422, "blank-image")
 
 
-async def test_a_blank_image_of_a_series_is_named_and_nothing_is_enrolled(system: System) -> None:
-    answer = await system.enrol("P-1", png(), plain_png(), modality="ct")
-    assert (answer.status_code, slug(answer)) == (422, "blank-image")
-    assert answer.json()["detail"].startswith("Image 2 of 2: ")
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [(plain_png(), "blank-image"), (b"this is no image", "unreadable-image"), (b"", "invalid-input")],
+)
+async def test_an_error_names_the_image_of_a_series(system: System, bad: bytes, problem: str) -> None:
+    answer = await system.enrol("P-1", png(), bad, modality="ct")
+    assert (answer.status_code, slug(answer)) == (422, problem)
+    assert "2 of 2" in answer.json()["detail"]
     assert (await system.get("/v1/patients/P-1")).status_code == 404
 
 
