@@ -90,8 +90,7 @@ evaluate: .venv/train.stamp ## Measure all models: DATA=<bundle> [WEIGHTS=<folde
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(filter 0 no false,$(BASELINES)),--without-baselines)
 
 bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [MODALITY=fundus] [SIZES="1000 10000"]
-	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(MODALITY),--modality $(MODALITY)) $(if $(SIZES),--sizes $(SIZES)) \
-		$(if $(call on,$(FRESH)),--fresh)
+	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(MODALITY),--modality $(MODALITY)) $(if $(SIZES),--sizes $(SIZES))
 
 ##@ Measure the speed (results under .bench/results)
 

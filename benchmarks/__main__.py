@@ -1,4 +1,4 @@
-"""`python -m benchmarks VERB…`: compare, callers, overload, soak, memory and others; see `make help`."""
+"""`python -m benchmarks SCENARIO…`: compare, callers, overload, soak, memory and others; see `make help`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from benchmarks.report import acceptance, comparison_plots, machine, markdown_tables
+from benchmarks.report import acceptance, machine, markdown_tables
 from benchmarks.scenarios import (
     callers,
     image_sizes,
@@ -30,68 +30,32 @@ from benchmarks.workload import ROOT, Workload, prepare
 PATIENTS = 200
 """Patients enrolled in each modality."""
 
-Verb = Callable[[argparse.Namespace, Workload, Progress], Any]
-
-
-def compare(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Compare our system, the floor and the peers."""
-    found = side_by_side.compare(workload, side_by_side.QUICK if options.quick else side_by_side.FULL, progress)
-    comparison_plots.draw(found, options.out)
-    return found
-
-
-def several_at_once(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Send more and more requests at once from one caller, then from two."""
-    return callers.measure(workload, callers.QUICK if options.quick else callers.FULL, progress)
-
-
-def overloaded(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Send three times the capacity, then attack one modality."""
-    return overload.measure(workload, overload.QUICK if options.quick else overload.FULL, progress)
-
-
-def soaked(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Send 70 % of the capacity for ten minutes."""
-    return soak.measure(workload, soak.QUICK_S if options.quick else soak.FULL_S, progress)
-
-
-def remembered(_options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Measure the memory of every system, one after the other."""
-    return memory_footprint.measure(workload, progress)
-
-
-def ready(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Time every service from the start of its process until it is ready."""
-    return startup_time.measure(workload, 1 if options.quick else 3, progress)
-
-
-def staged(_options: argparse.Namespace, workload: Workload, _progress: Progress) -> Any:
-    """Time every stage of one request."""
-    return stages.measure(workload)
-
-
-def sized(options: argparse.Namespace, workload: Workload, progress: Progress) -> Any:
-    """Measure the processor time of each process."""
-    return sizing.measure(workload, sizing.QUICK_S if options.quick else sizing.FULL_S, progress)
-
-
-def built(_options: argparse.Namespace, _workload: Workload, _progress: Progress) -> Any:
-    """Build the container images and measure their sizes."""
-    return image_sizes.measure()
-
-
-VERBS: dict[str, tuple[str, Verb]] = {
-    "compare": ("comparison", compare),
-    "callers": ("callers", several_at_once),
-    "overload": ("overload", overloaded),
-    "soak": ("soak", soaked),
-    "memory": ("memory", remembered),
-    "readiness": ("readiness", ready),
-    "stages": ("stages", staged),
-    "sizing": ("sizing", sized),
-    "images": ("images", built),
+Scenario = Callable[[Workload, Progress, bool], Any]
+"""Measures with a workload; the flag asks for a short and rough measurement."""
+SCENARIOS: dict[str, tuple[str, Scenario]] = {
+    "compare": (
+        "comparison",
+        lambda work, bar, quick: side_by_side.compare(work, side_by_side.QUICK if quick else side_by_side.FULL, bar),
+    ),
+    "callers": (
+        "callers",
+        lambda work, bar, quick: callers.measure(work, callers.QUICK if quick else callers.FULL, bar),
+    ),
+    "overload": (
+        "overload",
+        lambda work, bar, quick: overload.measure(work, overload.QUICK if quick else overload.FULL, bar),
+    ),
+    "soak": ("soak", lambda work, bar, quick: soak.measure(work, soak.QUICK_S if quick else soak.FULL_S, bar)),
+    "memory": ("memory", lambda work, bar, _: memory_footprint.measure(work, bar)),
+    "readiness": ("readiness", lambda work, bar, quick: startup_time.measure(work, 1 if quick else 3, bar)),
+    "stages": ("stages", lambda work, _bar, _quick: stages.measure(work)),
+    "sizing": (
+        "sizing",
+        lambda work, bar, quick: sizing.measure(work, sizing.QUICK_S if quick else sizing.FULL_S, bar),
+    ),
+    "images": ("images", lambda _work, _bar, _quick: image_sizes.measure()),
 }
-"""Scenarios by name: the file of results and the function."""
+"""The file of results and the function of each scenario, by its name."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,15 +69,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Progress(*columns, console=console, transient=True) as progress:
             workload = prepare(options.data and options.data.resolve(), options.patients, progress)
-            for verb in options.verbs:
-                name, work = VERBS[verb]
-                results[name] = work(options, workload, progress)
+            for scenario in options.scenarios:
+                name, measure = SCENARIOS[scenario]
+                results[name] = measure(workload, progress, options.quick)
                 _write(options.out, results)
     except KeyboardInterrupt:
         return 130
     print(markdown_tables.page(results))  # noqa: T201
     missed = sum(not line.held for line in acceptance.lines(results))
-    console.print(f"{missed} lines are not held. Results and plots: {options.out}/", highlight=False, soft_wrap=True)
+    console.print(f"{missed} lines are not held. Results: {options.out}/", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -124,7 +88,7 @@ def _write(folder: Path, results: dict[str, Any]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("verbs", nargs="+", choices=list(VERBS), metavar="verb", help=", ".join(VERBS))
+    parser.add_argument("scenarios", nargs="+", choices=list(SCENARIOS), metavar="scenario", help=", ".join(SCENARIOS))
     parser.add_argument("--quick", action="store_true", help="short and rough: to see that all is well")
     parser.add_argument("--data", type=Path, help="bundle of the pictures to send and to enrol (default: the samples)")
     parser.add_argument("--patients", type=int, default=PATIENTS, help="enrolled in each modality")

@@ -1,13 +1,9 @@
-"""`make bench-gallery`: measure cost and recall of search and enrolment up to a million images.
-
-Call an interrupted run again with the same folder, and it continues.
-"""
+"""`make bench-gallery`: measure cost and recall of search and enrolment up to a million images."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.gallery import gallery_loading
-from benchmarks.gallery.gallery_report import Size, load, plot, save, show
+from benchmarks.gallery.gallery_report import Size, save, show
 from benchmarks.gallery.gallery_server import footprint, running
 from benchmarks.gallery.million_identification import identify, show_tracks
 from benchmarks.gallery.population import Population
@@ -37,19 +33,13 @@ PROBES = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, 130 after an interruption, or 2 after a message about wrong data."""
+    """Return 0, or 2 after a message about wrong data."""
     options = _parser().parse_args(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    if options.fresh:
-        shutil.rmtree(options.out, ignore_errors=True)
     try:
-        if "growth" in options.part:
-            _grow(options, console)
-        if "identification" in options.part and options.data:
+        _grow(options, console)
+        if options.data:
             show_tracks(identify(options.data, max(options.sizes), options.out), console)
-    except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on from here")
-        return 130
     except ValueError as error:
         print(f"bench-gallery: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -61,9 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder with manifest.csv (default: people of the sample set)")
     parser.add_argument("--modality", choices=load_registry().names, help="default: that with most people")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="templates, e.g. 1000 10000")
-    parser.add_argument("--part", nargs="+", default=("growth", "identification"), choices=("growth", "identification"))
     parser.add_argument("--out", type=Path, default=Path(".bench/gallery"), help="folder of database and results")
-    parser.add_argument("--fresh", action="store_true", help="begin with an empty folder")
     return parser
 
 
@@ -75,26 +63,24 @@ def _grow(options: argparse.Namespace, console: Console) -> None:
         f"{len(population.real)} real people of {modality}, {population.pictures} pictures each;"
         f" made-up ones are turned away by {population.angle:.0f} degrees"
     )
-    sizes = load(out)
+    sizes: list[Size] = []
+    shutil.rmtree(out / "database", ignore_errors=True)
     with running(out / "database" / "data") as server:
-        for templates in sorted(set(options.sizes) - {size.templates for size in sizes}):
-            sizes.append(asyncio.run(_measure(server, population, templates, out)))
-            sizes.sort(key=lambda size: size.templates)
+        for templates in sorted(options.sizes):
+            sizes.append(asyncio.run(_measure(server, population, templates)))
             save(sizes, out)
     show(sizes, console)
-    console.print(f"written: {plot(sizes, out)}")
 
 
-async def _measure(server: EmbeddedServer, population: Population, templates: int, out: Path) -> Size:
-    """Grow to that size and measure. If an interrupted run reached it already, grow a little further."""
+async def _measure(server: EmbeddedServer, population: Population, templates: int) -> Size:
+    """Grow the gallery to a size and measure it."""
     people = templates // population.pictures
     through_the_product = min(THROUGH_THE_PRODUCT, people // 2)
     space = gallery_loading.open_space(server.url)
     gallery_loading.load(server.url, space, population, people - through_the_product)
-    built = _built(server.url, space, templates, out)
+    built = gallery_loading.build_index(server.url, space, templates)
     gallery_loading.settle(server.url, space)
     begin = gallery_loading.enrolled(server.url, space)
-    people = max(people, begin + through_the_product // 5)
     async with open_database(DatabaseSettings.model_validate({"database_url": server.url})) as database:
         spent, found = await gallery_loading.enrol(database, population, begin, people)
     gallery_loading.settle(server.url, space)
@@ -108,15 +94,6 @@ async def _measure(server: EmbeddedServer, population: Population, templates: in
         search=await measure(server.url, population, people, PROBES),
         footprint=footprint(server.url, space),
     )
-
-
-def _built(url: str, space: int, templates: int, out: Path) -> float | None:
-    """Return the build time of the index in seconds, now or in an interrupted run; None if it grew row by row."""
-    kept = out / f"build-{templates}.json"
-    built = gallery_loading.build_index(url, space, templates)
-    if built is not None:
-        kept.write_text(json.dumps(built), encoding="utf-8")
-    return float(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else None
 
 
 if __name__ == "__main__":

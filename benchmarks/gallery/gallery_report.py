@@ -1,4 +1,4 @@
-"""Write the figures as a table, as JSON and as a plot."""
+"""Write the figures as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gallery.gallery_server import Footprint
 from benchmarks.gallery.search_timing import SearchFigures
 
-RESULTS = "results.json"
-PLOT = "gallery.png"
 MIB = 2**20
 
 
@@ -38,22 +34,8 @@ class Size:
 
 
 def save(sizes: Sequence[Size], out: Path) -> None:
-    """Replace `results.json` in one step."""
-    written = out / f"{RESULTS}.new"
-    written.write_text(json.dumps([asdict(size) for size in sizes], indent=1), encoding="utf-8")
-    written.replace(out / RESULTS)
-
-
-def load(out: Path) -> list[Size]:
-    """Return the results of an earlier run, or nothing."""
-    path = out / RESULTS
-    if not path.is_file():
-        return []
-    read = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        Size(**{**size, "search": SearchFigures(**size["search"]), "footprint": Footprint(**size["footprint"])})
-        for size in read
-    ]
+    """Write `results.json`."""
+    (out / "results.json").write_text(json.dumps([asdict(size) for size in sizes], indent=1), encoding="utf-8")
 
 
 def show(sizes: Sequence[Size], console: Console) -> None:
@@ -79,26 +61,3 @@ def _cells(size: Size) -> list[str]:
     build = "-" if size.build_s is None else f"{size.build_s:.0f} s"
     bytes_taken = [f"{value / MIB:,.0f} MiB" for value in (taken.table, taken.index, search.memory)]
     return [f"{size.templates:,}", *times, *shares, f"{size.templates_per_s:,.0f}", build, *bytes_taken]
-
-
-def plot(sizes: Sequence[Size], out: Path) -> Path:
-    """Search times and recall over the number of templates."""
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    times, recall = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    templates = [size.templates for size in sizes]
-    for label, values in (
-        ("exact scan, p50", [size.search.exact_p50 or np.nan for size in sizes]),
-        ("search, p99", [size.search.p99 for size in sizes]),
-        ("search, p50", [size.search.p50 for size in sizes]),
-    ):
-        times.plot(templates, values, marker="o", label=label)
-    times.axhline(20, color="grey", linestyle=":")
-    times.set(xscale="log", yscale="log", ylabel="milliseconds")
-    times.legend()
-    recall.plot(templates, [size.search.recall1 for size in sizes], marker="o", label="recall@1")
-    recall.plot(templates, [size.search.recall3 for size in sizes], marker="o", label="recall@3")
-    recall.axhline(0.995, color="grey", linestyle=":")
-    recall.set(xscale="log", xlabel="templates", ylabel="share of exact", ylim=(0.98, 1.001))
-    recall.legend()
-    figure.savefig(out / PLOT, dpi=150)
-    return out / PLOT

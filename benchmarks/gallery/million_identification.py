@@ -7,12 +7,10 @@ track out of the nearest that are verified. No parameter is chosen here.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +21,6 @@ from benchmarks.gallery.real_people import MOST_PICTURES, read_people
 from deploy.local.state_folder import REPOSITORY
 from shared.identification.matching import MAX_CANDIDATES
 from shared.modalities import Modality, load_registry
-from shared.models.manifest import read_manifest as read_folder
 from training.calibration.posterior_eval import Posterior
 from training.data.bundle_manifest import read_manifest
 from training.evaluation.bootstrap import Array, Interval
@@ -40,10 +37,7 @@ RESULTS = "identification.json"
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """One track at one size: shares of queries and of strangers' pictures (None without strangers).
-
-    `system` is the digest of the model, its calibration and the modality's settings.
-    """
+    """One track at one size: shares of queries and of strangers' pictures (None without strangers)."""
 
     track: str
     kind: str
@@ -56,7 +50,6 @@ class TrackFigures:
     identified_rightly: Interval
     identified_wrongly: Interval
     strangers_identified: Interval | None
-    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,40 +65,14 @@ class _Counted:
 
 
 def identify(data: Path, distractors: int, out: Path) -> list[TrackFigures]:
-    """Identify every test track, unchanged and with synthetic people.
-
-    Results are written to `out` after each modality, and an interrupted run continues with the next one. Results of
-    another model or other settings are measured again.
-    """
-    rows, kept = read_manifest(data), out / RESULTS
-    out.mkdir(parents=True, exist_ok=True)
-    current = {system_of(modality) for modality in load_registry()}
-    figures = [figure for figure in _read(kept) if figure.system in current]
-    done = {figure.track for figure in figures if figure.enrolled > distractors}
+    """Identify every test track, unchanged and with synthetic people. Write the figures to `out`."""
+    rows, figures = read_manifest(data), list[TrackFigures]()
     for modality in load_registry():
-        tracks = [track for track in read_tracks(rows, "test", [modality.name]) if track.name not in done]
+        tracks = read_tracks(rows, "test", [modality.name])
         if tracks:
-            measured = _of_modality(modality, tracks, data, distractors, out)
-            figures += [replace(one, system=system_of(modality)) for one in measured]
-            kept.write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
+            figures += _of_modality(modality, tracks, data, distractors, out)
+    (out / RESULTS).write_text(json.dumps([asdict(one) for one in figures], indent=1), encoding="utf-8")
     return figures
-
-
-def system_of(modality: Modality) -> str:
-    """Return a digest of the shipped model, its calibration and the modality's entry in the registry."""
-    manifest = read_folder(REPOSITORY / f"{modality.name}-service")
-    return hashlib.sha256(f"{manifest.model_dump_json()} {modality.model_dump_json()}".encode()).hexdigest()
-
-
-def _read(kept: Path) -> list[TrackFigures]:
-    """Return the results of an earlier run."""
-    read: list[dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else []
-    return [_from_json(one) for one in read]
-
-
-def _from_json(read: dict[str, Any]) -> TrackFigures:
-    shares = {name: Interval(**value) for name, value in read.items() if isinstance(value, dict)}
-    return TrackFigures(**{**read, **shares})
 
 
 def _of_modality(

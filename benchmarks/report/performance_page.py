@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report.markdown_tables import page
-
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+from training.evaluation.evaluation_page import BEGIN, END, replace_results
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -21,16 +20,12 @@ def read(folder: Path) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-def replaced(text: str, results: str) -> str:
+def updated(text: str, results: str) -> str:
     """Return the page with `results` between its markers. ValueError if it has none, or would lose a table."""
-    before, begin, rest = text.partition(BEGIN)
-    old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no place for the results: it needs {BEGIN} and {END}")
     told = _told(results)
-    if lost := [what for what in _told(old) if what not in told]:
+    if lost := [what for what in _told(text.partition(BEGIN)[2].partition(END)[0]) if what not in told]:
         raise ValueError(f"these were not measured here, measure them or take them off the page: {'; '.join(lost)}")
-    return f"{before}{BEGIN}\n\n{results}\n{END}{after}"
+    return replace_results(text, results)
 
 
 def _told(results: str) -> list[str]:
@@ -51,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(text)  # noqa: T201
         return 0
     try:
-        written = replaced(options.into.read_text(encoding="utf-8"), text)
+        written = updated(options.into.read_text(encoding="utf-8"), text)
     except ValueError as error:
         print(f"page: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.gallery import gallery_loading
-from benchmarks.gallery.gallery_report import Size, load, plot, save, show
+from benchmarks.gallery.gallery_report import Size, save, show
 from benchmarks.gallery.gallery_server import footprint
 from benchmarks.gallery.population import Population
 from benchmarks.gallery.search_timing import measure
@@ -68,10 +69,8 @@ async def test_figures_are_kept_and_shown(url: str, population: Population, tmp_
     search = await measure(url, population, 105, 4, warming=5)
     size = Size(210, 105, None, 3.0, 600.0, 1.0, search, taken)
     sizes = [replace(size, templates=templates) for templates in (10_000, 1_000_000)]
-    assert load(tmp_path) == []
     save(sizes, tmp_path)
-    assert load(tmp_path) == sizes
+    assert [one["templates"] for one in json.loads((tmp_path / "results.json").read_text())] == [10_000, 1_000_000]
     console = Console(width=200, record=True)
     show(sizes, console)
     assert "p50 at 1,000,000 is 1.0 times that at 10,000" in console.export_text()
-    assert plot(sizes, tmp_path).stat().st_size > 0
