@@ -13,7 +13,7 @@ from deploy.checks.finding import Finding
 from gateway.application import create_app
 from gateway.settings import GatewaySettings
 from shared.database.settings import DatabaseSettings
-from shared.modalities.settings import RegistrySettings
+from shared.modalities import RegistrySettings
 from shared.service.metrics import Metrics
 from shared.service.model import ModelServiceSettings
 from shared.service.problems import problem_types

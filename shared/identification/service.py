@@ -18,8 +18,7 @@ from shared.gallery.postgres import PostgresGallery
 from shared.identification.cohort import read_cohort
 from shared.identification.matching import Matcher
 from shared.keypoints.verification import build_verifier
-from shared.modalities import load_registry
-from shared.modalities.settings import RegistrySettings
+from shared.modalities import RegistrySettings, load_registry
 from shared.service.app_factory import ServiceDescription, ServiceFrame, create_service
 from shared.service.context import deadline_of_request
 from shared.service.model import LoadedModel, ModelServiceSettings, loaded_model

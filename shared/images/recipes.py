@@ -40,11 +40,6 @@ def build_recipe(spec: RecipeSpec) -> Recipe:
     return Recipe(spec.size, tuple(step for step, enabled in steps if enabled))
 
 
-def apply_recipe(image: Image, spec: RecipeSpec) -> Image:
-    """uint8 (spec.size, spec.size, 3) of one uint8 (h, w, 3) image. For many images, build the recipe once."""
-    return build_recipe(spec)(image)
-
-
 def _build_step(spec: StepSpec) -> Callable[[Image], Image]:
     function = STEPS.get(spec.name)
     if function is None:

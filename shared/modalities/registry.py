@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 OTHER = "other"
 """COMPA's label for an image that is none of the modalities."""
@@ -112,6 +113,16 @@ class Registry(BaseModel):
     def for_dicom(self, code: str) -> Modality | None:
         """Return the modality for a value of DICOM Modality (0008,0060), or None."""
         return next((m for m in self.modality if code in m.dicom_modalities), None)
+
+
+class RegistrySettings(BaseSettings):
+    """Location of the registry. The gateway and all identification services must use the same one."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
+
+    registry: Annotated[
+        Path | None, Field(description="File with the registry of modalities. Default: the shipped one.")
+    ] = None
 
 
 def load_registry(path: Path | None = None) -> Registry:

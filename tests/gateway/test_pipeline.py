@@ -13,7 +13,7 @@ from PIL import Image as Files
 from gateway import pipeline as pipelines
 from gateway.pipeline import Pipeline
 from gateway.services import Compa
-from shared.images.recipes import apply_recipe
+from shared.images.recipes import build_recipe
 from shared.images.views import Image, network_view
 from shared.modalities import Registry, load_registry
 from shared.service.inference_queue import InferenceQueue
@@ -52,12 +52,12 @@ async def test_a_probe_whose_keypoints_are_compared_is_sent_as_the_recipe_makes_
     threads: InferenceQueue[None],
 ) -> None:
     (view,) = await probe_views(pipeline(threads, local=True))
-    np.testing.assert_array_equal(view, apply_recipe(PICTURE, CT.recipe))
+    np.testing.assert_array_equal(view, build_recipe(CT.recipe)(PICTURE))
 
 
 async def test_another_probe_is_sent_as_the_network_sees_it(threads: InferenceQueue[None]) -> None:
     (view,) = await probe_views(pipeline(threads, local=False))
-    whole = apply_recipe(PICTURE, CT.recipe)
+    whole = build_recipe(CT.recipe)(PICTURE)
     assert view.shape == (224, 224, 3) != whole.shape
     np.testing.assert_array_equal(view[np.newaxis], network_view(whole[np.newaxis]))
 
@@ -72,9 +72,9 @@ async def test_large_images_are_not_kept_and_sent_the_same(
     kept = [image.pixels is not None for image in opened.images]
     assert kept == [place < room // (PICTURE.shape[0] * PICTURE.shape[1]) for place in range(3)]
     for view in await one.probe_views(opened, "ct"):
-        np.testing.assert_array_equal(view, apply_recipe(PICTURE, CT.recipe))
+        np.testing.assert_array_equal(view, build_recipe(CT.recipe)(PICTURE))
 
 
 async def test_what_is_enrolled_is_sent_whole(threads: InferenceQueue[None]) -> None:
     (prepared,) = await pipeline(threads, local=False).prepare([png()], "ct")
-    np.testing.assert_array_equal(prepared.view, apply_recipe(PICTURE, CT.recipe))
+    np.testing.assert_array_equal(prepared.view, build_recipe(CT.recipe)(PICTURE))

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from pydantic import ValidationError
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from shared.database import migrate as migrate_module
 from shared.database import pool
@@ -96,15 +92,11 @@ def test_the_command_says_in_one_sentence_that_nobody_answers(
     assert "cannot be reached" in capsys.readouterr().err
 
 
-async def test_a_database_without_schema_is_unavailable_not_empty(empty_url: str) -> None:
-    async with open_database(settings(empty_url)) as database:
-        with pytest.raises(DatabaseUnavailable, match=r"shared\.database migrate"):
-            await database.ping()
-
-
-async def test_a_database_with_vectors_but_without_tables_is_unavailable_too(empty_url: str) -> None:
+@pytest.mark.parametrize("extensions", [[], ["vector"]])
+async def test_a_database_without_schema_is_unavailable_not_empty(empty_url: str, extensions: list[str]) -> None:
     with psycopg.connect(empty_url) as connection:
-        connection.execute("CREATE EXTENSION vector")
+        for extension in extensions:
+            connection.execute(f"CREATE EXTENSION {extension}".encode())
     async with open_database(settings(empty_url)) as database:
         with pytest.raises(DatabaseUnavailable, match=r"shared\.database migrate"):
             await database.ping()
@@ -153,20 +145,6 @@ async def test_identifiers_sort_by_their_bytes_wherever_they_are(database: Datab
         "SELECT DISTINCT collation_name FROM information_schema.columns WHERE column_name = %s", [column]
     )
     assert rows == [("C",)]
-
-
-async def test_migrations_can_be_undone(empty_url: str) -> None:
-    migrate(empty_url)
-    scripts = str(Path(migrate_module.__file__).parent / "migrations")
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(empty_url), poolclass=NullPool)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", scripts)
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-    with psycopg.connect(empty_url) as plain:
-        tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    assert tables == [("alembic_version",)]
 
 
 async def test_an_older_schema_is_named_with_what_to_do(database: Database) -> None:

@@ -13,7 +13,6 @@ from shared.images.decoder_warnings import DecoderSilence
 
 def test_warnings_are_swallowed_inside_and_come_back_outside() -> None:
     silence_decoders = DecoderSilence()
-
     with silence_decoders():
         warnings.warn("patient 4711", stacklevel=1)
     with pytest.warns(UserWarning, match="outside"):
@@ -22,10 +21,8 @@ def test_warnings_are_swallowed_inside_and_come_back_outside() -> None:
 
 def test_filters_come_back_after_an_error() -> None:
     before = list(warnings.filters)
-
     with pytest.raises(ValueError, match="broken"), DecoderSilence()():
         raise ValueError("broken")
-
     assert list(warnings.filters) == before
 
 
@@ -52,8 +49,6 @@ def test_threads_that_overlap_leave_the_filters_as_they_were() -> None:
 @pytest.mark.parametrize("name", ["pydicom", "pydicom.pixels.utils", "PIL", "PIL.TiffImagePlugin"])
 def test_the_loggers_of_the_decoders_are_silent(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-
     with DecoderSilence()():
         logging.getLogger(name).critical("patient 4711")
-
     assert not caplog.records

@@ -49,7 +49,6 @@ def _bundled(name: str) -> bytes:
 )
 def test_files_of_real_devices_are_read(name: str, shape: tuple[int, int], modality: str | None) -> None:
     decoded = decode_image(_bundled(name))
-
     assert decoded.pixels.shape == (*shape, 3)
     assert decoded.pixels.dtype == np.uint8
     assert decoded.pixels.std() > 0
@@ -78,7 +77,6 @@ def test_the_transfer_syntax_does_not_change_the_picture(variant: str) -> None:
 )
 def test_colour_bars_are_the_same_in_every_encoding(name: str, tolerance: int) -> None:
     bars = decode_image(_bundled(name)).pixels.astype(int)
-
     for row, colour in {5: (255, 0, 0), 25: (0, 255, 0), 45: (0, 0, 255)}.items():
         assert np.abs(bars[row, 50] - colour).max() <= tolerance
 
@@ -89,16 +87,13 @@ def test_rgb_keeps_every_pixel(photo: Image, make_dicom: MakeDicom) -> None:
 
 def test_rgb_may_be_stored_plane_by_plane(photo: Image, make_dicom: MakeDicom) -> None:
     data = make_dicom(photo, PlanarConfiguration=1, PixelData=photo.transpose(2, 0, 1).tobytes())
-
     np.testing.assert_array_equal(decode_image(data).pixels, photo)
 
 
 def test_ybr_becomes_rgb(make_dicom: MakeDicom) -> None:
     # PS3.3 C.7.6.3.1.2: pure red is Y 76, CB 85, CR 255
     red = np.array([[[76, 85, 255]]], dtype=np.uint8)
-
     pixels = decode_image(make_dicom(red, PhotometricInterpretation="YBR_FULL")).pixels
-
     assert np.abs(pixels.astype(int) - (255, 0, 0)).max() <= 2
 
 
@@ -108,26 +103,20 @@ def test_a_palette_becomes_its_colours(bits: int, dtype: str, full: int, make_di
     for colour, entries in {"Red": [full, 0], "Green": [0, full], "Blue": [0, 0]}.items():
         palette[f"{colour}PaletteColorLookupTableDescriptor"] = [2, 0, bits]
         palette[f"{colour}PaletteColorLookupTableData"] = np.array(entries, dtype=dtype).tobytes()
-
     data = make_dicom(np.array([[0, 1]], dtype=np.uint8), PhotometricInterpretation="PALETTE COLOR", **palette)
-
     assert decode_image(data).pixels.tolist() == [[[255, 0, 0], [0, 255, 0]]]
 
 
 def test_a_jpeg_inside_is_decoded(photo: Image, make_dicom: MakeDicom, save: Save) -> None:
     grey = photo[..., 1]
     compressed = encapsulate([save(grey, "JPEG", quality=95)])
-
     data = _rewrite(make_dicom(grey), JPEGBaseline8Bit, compressed)
-
     assert np.abs(decode_image(data).pixels[..., 0].astype(int) - grey).mean() < 3
 
 
 def test_a_file_without_the_part_10_header_is_read(make_dicom: MakeDicom) -> None:
     grey = np.arange(16, dtype=np.uint8).reshape(4, 4)
-
     decoded = decode_image(make_dicom(grey, part10=False, Modality="CT"))
-
     np.testing.assert_array_equal(decoded.pixels[..., 0], grey)
     assert decoded.dicom_modality == "CT"
 
@@ -137,7 +126,6 @@ def test_the_encoding_of_a_file_without_header_is_found_out(little_endian: bool,
     grey = np.arange(16, dtype=np.uint8).reshape(4, 4)
     buffer = io.BytesIO()
     Dataset(_parse(make_dicom(grey))).save_as(buffer, implicit_vr=False, little_endian=little_endian)
-
     np.testing.assert_array_equal(decode_image(buffer.getvalue()).pixels[..., 0], grey)
 
 
@@ -146,7 +134,6 @@ def test_only_a_well_formed_modality_is_passed_on(value: str, expected: str | No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = make_dicom(np.zeros((2, 2), dtype=np.uint8), Modality=value)
-
     assert decode_image(data).dicom_modality == expected
 
 
@@ -176,7 +163,6 @@ def test_a_transfer_syntax_without_decoder_is_an_unsupported_type(name: str) -> 
 
 def test_an_unknown_transfer_syntax_is_an_unsupported_type(make_dicom: MakeDicom) -> None:
     data = make_dicom(np.zeros((2, 2), dtype=np.uint8)).replace(b"1.2.840.10008.1.2.1\x00", b"1.2.840.10008.9.9.9\x00")
-
     with pytest.raises(UnsupportedMediaType, match="transfer syntax"):
         decode_image(data)
 
@@ -199,7 +185,6 @@ def test_grey_with_three_samples_is_unreadable(photometric: str, photo: Image, m
 
 def test_too_many_pixels_are_refused_by_the_header_alone(make_dicom: MakeDicom) -> None:
     data = make_dicom(np.zeros((2, 2), dtype=np.uint8), Rows=20_000, Columns=20_000)
-
     with pytest.raises(PayloadTooLarge):
         decode_image(data)
     with pytest.raises(PayloadTooLarge):
@@ -218,10 +203,8 @@ def test_nothing_of_the_file_reaches_logs_warnings_or_errors(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     broken = make_dicom(np.zeros((8, 8), dtype=np.uint8), Modality="CT")[:-20].replace(b"CT", b"\xfe\xfe")
-
     with pytest.raises(UnreadableImage) as failure:
         decode_image(broken)
-
     assert "SECRET" not in str(failure.value)
     assert failure.value.__suppress_context__
     assert not [record for record in caplog.records if record.name.startswith(("pydicom", "PIL"))]

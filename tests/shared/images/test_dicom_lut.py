@@ -54,9 +54,7 @@ def test_a_linear_exact_window_has_the_stated_width() -> None:
 
 def test_a_sigmoid_window_follows_the_formula_of_the_standard() -> None:
     values = np.array([-100_000, 0, 25, 100_000])
-
     expected = [0, 0.5, 1 / (1 + np.exp(-4 * 25 / 100)), 1]
-
     np.testing.assert_allclose(window(values, 0, 100, "SIGMOID"), expected, atol=1e-6)
 
 
@@ -65,23 +63,19 @@ def test_the_window_applies_to_rescaled_values(grey: Grey) -> None:
     levels = grey(
         [432, 532, 632], RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400, BitsStored=12
     )
-
     assert levels == [0, 128, 255]
 
 
 def test_a_negative_rescale_slope_turns_the_tones_round(grey: Grey) -> None:
     levels = grey([0, 50, 100], RescaleSlope=-1, RescaleIntercept=100, WindowCenter=50, WindowWidth=100)
-
     assert levels == [255, 129, 0]  # values 100, 50, 0: (50 - 49.5) / 99 + 0.5 = 0.505 -> 128.8
 
 
 def test_monochrome1_is_inverted_after_the_window(grey: Grey) -> None:
     # Inverting the stored values first would put all three outside the window.
     window_elements = {"WindowCenter": 100, "WindowWidth": 101, "VOILUTFunction": "LINEAR"}
-
     upright = grey([50, 75, 149], **window_elements)
     inverted = grey([50, 75, 149], PhotometricInterpretation="MONOCHROME1", **window_elements)
-
     assert upright == [1, 65, 254]
     assert inverted == [255 - level for level in upright]
 
@@ -99,27 +93,22 @@ def test_the_shape_of_the_presentation_lut_and_monochrome1_invert_once(
     photometric: str, shape: str | None, expected: list[int], grey: Grey
 ) -> None:
     elements = {"PresentationLUTShape": shape} if shape else {}
-
     assert grey([0, 255], "u1", PhotometricInterpretation=photometric, **elements) == expected
 
 
 def test_the_first_of_several_windows_is_used(grey: Grey) -> None:
     levels = grey([0, 1000], WindowCenter=[500, 5000], WindowWidth=[1000, 10], WindowCenterWidthExplanation=["A", "B"])
-
     assert levels == [0, 255]
 
 
 def test_a_modality_lut_comes_before_the_window(grey: Grey) -> None:
     table = _table([0, 1000, 500], first=10, bits=16)
-
     levels = grey([10, 11, 12, 0, 99], ModalityLUTSequence=table, WindowCenter=500, WindowWidth=1001)
-
     assert levels == [0, 255, 128, 0, 128]  # outside the table its ends hold
 
 
 def test_a_voi_lut_applies_to_rescaled_values_and_goes_before_the_window(grey: Grey) -> None:
     table = _table([0, 64, 255], first=100, bits=8)
-
     levels = grey(
         [0, 1, 2, 9],
         RescaleSlope=1,
@@ -128,13 +117,11 @@ def test_a_voi_lut_applies_to_rescaled_values_and_goes_before_the_window(grey: G
         WindowCenter=0,
         WindowWidth=1,
     )
-
     assert levels == [0, 64, 255, 255]
 
 
 def test_a_voi_lut_may_begin_at_a_negative_value(grey: Grey) -> None:
     table = _table([0, 2048, 4095], first=-1, bits=12)
-
     assert grey([-5, -1, 0, 1], "<i2", VOILUTSequence=table) == [0, 0, 128, 255]
 
 
@@ -142,7 +129,6 @@ def test_a_lut_may_be_packed_in_bytes(grey: Grey) -> None:
     words = _table(np.array([0, 4095], dtype="<u2").tobytes(), first=0, bits=12)
     words[0].LUTDescriptor = [2, 0, 12]
     bytes_ = _table(bytes([0, 255]), first=0, bits=8)
-
     assert grey([0, 1], VOILUTSequence=words) == [0, 255]
     assert grey([0, 1], VOILUTSequence=bytes_) == [0, 255]
 
@@ -171,14 +157,12 @@ def test_a_window_or_rescale_that_says_nothing_is_left_out(elements: dict[str, A
 
 def test_padding_is_black_and_does_not_count_for_the_stretch(grey: Grey) -> None:
     stored = [-2000, -2000, 0, 50, 100]
-
     assert grey(stored, "<i2", PixelPaddingValue=-2000) == [0, 0, 0, 128, 255]
     assert grey(stored, "<i2", PixelPaddingValue=-2000, PhotometricInterpretation="MONOCHROME1") == [0, 0, 255, 128, 0]
 
 
 def test_padding_may_be_a_range(grey: Grey) -> None:
     stored = [-2000, -1500, 0, 50, 100]
-
     assert grey(stored, "<i2", PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1000) == [0, 0, 0, 128, 255]
 
 
@@ -189,7 +173,6 @@ def test_an_image_of_padding_alone_is_black(grey: Grey) -> None:
 def test_signed_values_may_use_fewer_bits_than_are_allocated(grey: Grey) -> None:
     # 12 bits: 0x0FFF is -1 and 0x0800 is -2048, whatever the four unused bits hold.
     elements = {"BitsStored": 12, "PixelRepresentation": 1, "WindowCenter": 0.5, "WindowWidth": 4096}
-
     assert grey([0x0800, 0x0FFF, 0x07FF], **elements) == [0, 127, 255]
     assert grey([0xA800, 0x5FFF, 0x57FF], **elements) == [0, 127, 255]
 
@@ -209,6 +192,5 @@ def test_a_flat_image_is_black(grey: Grey) -> None:
 
 def test_a_lut_with_impossible_entries_is_unreadable(make_dicom: MakeDicom) -> None:
     stored: NDArray[np.uint16] = np.zeros((2, 2), dtype="<u2")
-
     with pytest.raises(UnreadableImage):
         decode_image(make_dicom(stored, VOILUTSequence=_table([0, 1], first=0, bits=99)))

@@ -54,14 +54,12 @@ def test_a_dicom_file_whose_preamble_is_a_tiff_header_is_dicom() -> None:
 def test_known_types_that_are_not_accepted_are_named(data: bytes, name: str) -> None:
     with pytest.raises(UnsupportedMediaType, match=name) as refusal:
         detect_file_type(data)
-
     assert "Send PNG" in refusal.value.detail
 
 
 def test_an_empty_file_is_invalid() -> None:
     with pytest.raises(InvalidInput, match="empty") as refusal:
         detect_file_type(b"")
-
     assert not isinstance(refusal.value, UnreadableImage)
 
 

@@ -18,9 +18,7 @@ def stretched(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> I
 
 def test_a_stretch_maps_its_percentiles_to_black_and_white() -> None:
     values = np.arange(1001, dtype=np.float64).reshape(7, 143)
-
     tones = stretched(values).ravel()
-
     assert (tones[5], tones[995]) == (0, 1)
     assert tones[500] == pytest.approx(0.5)
     assert (tones[0], tones[1000]) == (0, 1)
@@ -29,9 +27,7 @@ def test_a_stretch_maps_its_percentiles_to_black_and_white() -> None:
 def test_a_rare_bright_spot_on_black_survives() -> None:
     values = np.zeros((100, 100), dtype=np.uint16)
     values[5, 5] = 9
-
     tones = stretched(values)
-
     assert tones[5, 5] == 1
     assert tones.sum() == 1
 
@@ -43,15 +39,12 @@ def test_a_flat_image_becomes_black(values: np.ndarray[tuple[int, int], np.dtype
 
 def test_values_that_are_not_valid_do_not_count() -> None:
     values = np.array([[-9999, 0, 1, 2]])
-
     assert stretched(values, values > -9999).tolist() == [pytest.approx([0, 0, 0.5, 1], abs=0.01)]
 
 
 def test_a_very_large_image_is_stretched_by_a_sample() -> None:
     values = np.tile(np.arange(3001, dtype=np.uint16), (3000, 1))
-
     tones = stretched(values)
-
     assert subsample(values).size < values.size
     assert tones[0, 1500] == pytest.approx(0.5, abs=0.001)
     assert tones.dtype == np.float32

@@ -28,34 +28,28 @@ def _saved(array: NDArray[Any]) -> bytes:
 
 def test_images_survive_the_way() -> None:
     images = _images(3, 20, 30, 3)
-
     np.testing.assert_array_equal(npy_codec.decode(npy_codec.encode(images), max_images=4, max_side=32), images)
 
 
 def test_what_numpy_saves_is_read_and_what_we_encode_numpy_loads() -> None:
     images = _images(1, 5, 6, 3)
-
     np.testing.assert_array_equal(npy_codec.decode(_saved(images), max_images=1, max_side=6), images)
     np.testing.assert_array_equal(np.load(io.BytesIO(npy_codec.encode(images)), allow_pickle=False), images)
 
 
 def test_embeddings_can_be_encoded() -> None:
     embeddings = np.eye(3, dtype=np.float32)
-
     np.testing.assert_array_equal(np.load(io.BytesIO(npy_codec.encode(embeddings))), embeddings)
 
 
 def test_a_transposed_array_is_encoded_in_c_order() -> None:
     images = np.asfortranarray(_images(2, 4, 5, 3))
-
     np.testing.assert_array_equal(npy_codec.decode(npy_codec.encode(images), max_images=2, max_side=5), images)
 
 
 def test_decoding_copies_nothing() -> None:
     data = npy_codec.encode(_images(1, 8, 8, 3))
-
     images = npy_codec.decode(data, max_images=1, max_side=8)
-
     assert np.shares_memory(images, np.frombuffer(data, dtype=np.uint8))
     assert not images.flags.writeable
 
@@ -94,20 +88,17 @@ def test_anything_else_is_refused_with_advice(data: bytes, advice: str) -> None:
 def test_a_pickle_is_refused() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-
     with pytest.raises(InvalidInput):
         npy_codec.decode(buffer.getvalue(), max_images=4, max_side=16)
 
 
 def test_nothing_is_allocated_for_what_a_header_claims() -> None:
     data = _saved(_images(1, 1, 1, 3)).replace(b"(1, 1, 1, 3), }" + b" " * 9, b"(999999999, 9, 9, 3), } ")
-
     tracemalloc.start()
     with pytest.raises(InvalidInput, match="Send the complete npy file"):
         npy_codec.decode(data, max_images=10**9, max_side=16)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-
     assert peak < 1_000_000
 
 
@@ -124,7 +115,6 @@ def test_a_damaged_file_is_images_or_is_refused(position: int, value: int, tail:
     damaged = bytearray(_saved(_images(1, 4, 4, 3)))
     damaged[position] = value
     data = bytes(damaged)[: len(damaged) - cut % 3] + tail
-
     try:
         images = npy_codec.decode(data, max_images=4, max_side=16)
     except InvalidInput:

@@ -34,9 +34,7 @@ def test_a_detailed_image_has_high_quality(photo: Image) -> None:
 @pytest.mark.parametrize("name", _pictures())
 def test_quality_falls_with_increasing_blur(name: str) -> None:
     picture = _pictures()[name]
-
     series = [measure_quality(np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma))) for sigma in (0.5, 1, 2, 4, 8, 16)]
-
     assert all(sharper > softer or sharper == 0 for sharper, softer in itertools.pairwise(series))
     assert series == sorted(series, reverse=True)
 
@@ -44,7 +42,6 @@ def test_quality_falls_with_increasing_blur(name: str) -> None:
 def test_glare_over_most_of_the_image_lowers_quality(photo: Image) -> None:
     glaring = photo.copy()
     glaring[:, 30:] = 255
-
     assert measure_quality(glaring) < measure_quality(photo)
 
 

@@ -51,7 +51,6 @@ def test_compressed_tiff_keeps_every_pixel(compression: str, photo: Image, save:
 @pytest.mark.parametrize("progressive", [True, False])
 def test_jpeg_is_close_to_the_original(progressive: bool, photo: Image, save: Save) -> None:
     decoded = _pixels(save(photo, "JPEG", quality=95, subsampling=0, progressive=progressive))
-
     assert np.abs(decoded.astype(int) - photo).mean() < 4
 
 
@@ -74,9 +73,7 @@ def test_exif_orientation_is_undone(
 ) -> None:
     exif = Pillow.Exif()
     exif[_ORIENTATION] = orientation
-
     decoded = _pixels(save(photo, file_format, exif=exif, **_BEST.get(file_format, {})))
-
     expected = turn(photo)
     assert decoded.shape == expected.shape
     assert np.abs(decoded.astype(int) - expected).mean() < 4
@@ -89,9 +86,7 @@ _BEST: dict[str, dict[str, object]] = {"JPEG": {"quality": 95, "subsampling": 0}
 def test_16_bit_grey_is_stretched_between_its_percentiles(file_format: str, save: Save) -> None:
     deep = np.linspace(1000, 3000, 100 * 100).reshape(100, 100).astype(np.uint16)
     deep[0, 0], deep[-1, -1] = 0, 65_535  # a dead and a hot pixel
-
     grey = _grey(save(deep, file_format))
-
     assert grey[50, 0] == pytest.approx(255 * (2000 - 1010) / (2990 - 1010), abs=2)
     assert (grey[0, 0], grey[-1, -1]) == (0, 255)
 
@@ -99,9 +94,7 @@ def test_16_bit_grey_is_stretched_between_its_percentiles(file_format: str, save
 def test_16_bit_tiff_in_which_zero_is_white_is_inverted(save: Save) -> None:
     deep = np.linspace(0, 60_000, 64 * 64).reshape(64, 64).astype(np.uint16)
     photometric_interpretation = 262
-
     inverted = _grey(save(deep, "TIFF", tiffinfo={photometric_interpretation: 0}))
-
     assert inverted[0, 0] == 255
     assert inverted[-1, -1] == 0
 
@@ -109,21 +102,17 @@ def test_16_bit_tiff_in_which_zero_is_white_is_inverted(save: Save) -> None:
 def test_float_tiff_with_missing_values_is_stretched(save: Save) -> None:
     values = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
     values[3, 3] = np.nan
-
     grey = _grey(save(values, "TIFF"))
-
     assert (grey[0, 0], grey[3, 3], grey[-1, -1]) == (0, 0, 255)
 
 
 def test_16_bit_colour_png_keeps_the_upper_8_bits() -> None:
     colours = np.array([[[0x1234, 0x80FF, 0xFFFF], [0, 0x0100, 0x7F00]]], dtype=">u2")
-
     assert _pixels(_png(colours, colour_type=2, bits=16)).tolist() == [[[0x12, 0x80, 0xFF], [0, 1, 0x7F]]]
 
 
 def test_8_bit_grey_is_not_stretched(save: Save) -> None:
     grey = np.arange(100, 150, dtype=np.uint8).reshape(5, 10)
-
     np.testing.assert_array_equal(_grey(save(grey, "PNG")), grey)
 
 
@@ -135,40 +124,34 @@ def test_1_bit_is_black_and_white(save: Save) -> None:
 
 def test_transparency_is_laid_over_black(save: Save) -> None:
     rgba = np.array([[[200, 100, 50, 255], [200, 100, 50, 0], [200, 100, 50, 128]]], dtype=np.uint8)
-
     assert _pixels(save(rgba, "PNG")).tolist() == [[[200, 100, 50], [0, 0, 0], [100, 50, 25]]]
 
 
 def test_grey_with_alpha_is_laid_over_black(save: Save) -> None:
     luminance_alpha = Pillow.fromarray(np.array([[[200, 255], [200, 0]]], dtype=np.uint8), "LA")
-
     assert _grey(save(luminance_alpha, "PNG")).tolist() == [[200, 0]]
 
 
 def test_a_palette_becomes_its_colours(save: Save) -> None:
     picture = Pillow.fromarray(np.array([[0, 1, 2]], dtype=np.uint8)).convert("P")
     picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-
     assert _pixels(save(picture, "PNG")).tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
     assert _pixels(save(picture, "PNG", transparency=1)).tolist() == [[[255, 0, 0], [0, 0, 0], [0, 0, 255]]]
 
 
 def test_cmyk_tiff_becomes_rgb(save: Save) -> None:
     ink = Pillow.fromarray(np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 255]]], dtype=np.uint8), "CMYK")
-
     assert _pixels(save(ink, "TIFF")).tolist() == [[[255, 255, 255], [0, 255, 255], [0, 0, 0]]]
 
 
 def test_cmyk_jpeg_as_adobe_writes_it_inverted_becomes_rgb(save: Save) -> None:
     data = save(_cyan_sheet(), "JPEG", quality=95)
     assert b"Adobe" in data
-
     assert np.abs(_pixels(data).astype(int) - (0, 255, 255)).max() < 6
 
 
 def test_cmyk_jpeg_without_adobes_marker_is_not_inverted(save: Save) -> None:
     plain = _without_adobe_marker(save(Pillow.eval(_cyan_sheet(), lambda ink: 255 - ink), "JPEG", quality=95))
-
     assert np.abs(_pixels(plain).astype(int) - (0, 255, 255)).max() < 6
 
 
@@ -176,28 +159,24 @@ def test_cmyk_jpeg_without_adobes_marker_is_turned_upright(save: Save) -> None:
     exif = Pillow.Exif()
     exif[ExifTags.Base.Orientation] = 6
     sheet = Pillow.new("CMYK", (20, 10), (0, 255, 255, 255))
-
     assert _pixels(_without_adobe_marker(save(sheet, "JPEG", exif=exif))).shape == (20, 10, 3)
 
 
 def test_the_main_picture_of_a_camera_file_with_a_preview_is_read(photo: Image, save: Save) -> None:
     preview = Pillow.fromarray(photo[::4, ::4])
     data = save(photo, "MPO", save_all=True, append_images=[preview], quality=95, subsampling=0)
-
     assert np.abs(_pixels(data).astype(int) - photo).mean() < 4
 
 
 @pytest.mark.parametrize("file_format", ["TIFF", "WEBP", "PNG"])
 def test_several_frames_are_refused(file_format: str, photo: Image, save: Save) -> None:
     data = save(photo, file_format, save_all=True, append_images=[Pillow.fromarray(255 - photo)])
-
     with pytest.raises(InvalidInput, match="several pages or frames"):
         decode_image(data)
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(photo: Image, save: Save) -> None:
     truncated = save(photo, "PNG")[:60]
-
     with pytest.raises(PayloadTooLarge, match="megapixels"):
         decode_image(truncated, Limits(max_pixels=96 * 128 - 1))
 
@@ -205,7 +184,6 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(photo: Image, save:
 @pytest.mark.parametrize("side", [10_001, 60_000])
 def test_a_header_that_claims_over_100_megapixels_is_refused(side: int) -> None:
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-
     with pytest.raises(PayloadTooLarge):
         decode_image(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b""))
 
@@ -214,7 +192,6 @@ def test_a_header_that_claims_over_100_megapixels_is_refused(side: int) -> None:
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_a_truncated_file_is_unreadable(file_format: str, share: float, photo: Image, save: Save) -> None:
     data = save(photo, file_format)
-
     with pytest.raises(UnreadableImage):
         decode_image(data[: int(share * len(data))])
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.images.recipes import apply_recipe, build_recipe
+from shared.images.recipes import build_recipe
 from shared.images.steps import clahe, gaussian_denoising, greyscale
 from shared.images.views import Image, square_view
 from shared.modalities import Modality, RecipeSpec, StepSpec, load_registry
@@ -18,26 +18,22 @@ def _spec(*steps: dict[str, Any], size: int = 224) -> RecipeSpec:
 
 
 def test_a_recipe_without_steps_is_the_square_view(photo: Image) -> None:
-    np.testing.assert_array_equal(apply_recipe(photo, _spec(size=256)), square_view(photo, 256))
+    np.testing.assert_array_equal(build_recipe(_spec(size=256))(photo), square_view(photo, 256))
 
 
 def test_the_steps_are_applied_in_order(photo: Image) -> None:
     spec = _spec({"name": "greyscale"}, {"name": "clahe", "clip_limit": 3.0, "tiles": 4}, _denoising(0.8))
-
     by_hand = gaussian_denoising(clahe(greyscale(square_view(photo, 224)), clip_limit=3.0, tiles=4), sigma=0.8)
-
-    np.testing.assert_array_equal(apply_recipe(photo, spec), by_hand)
+    np.testing.assert_array_equal(build_recipe(spec)(photo), by_hand)
 
 
 def test_a_step_that_is_switched_off_is_left_out(photo: Image) -> None:
     without = _spec({"name": "greyscale"}, {**_denoising(2.0), "enabled": False})
-
-    np.testing.assert_array_equal(apply_recipe(photo, without), apply_recipe(photo, _spec({"name": "greyscale"})))
+    np.testing.assert_array_equal(build_recipe(without)(photo), build_recipe(_spec({"name": "greyscale"}))(photo))
 
 
 def test_a_recipe_takes_any_memory_layout(photo: Image) -> None:
     recipe = build_recipe(_spec({"name": "lightness_clahe"}, _denoising(0.6)))
-
     np.testing.assert_array_equal(recipe(np.asfortranarray(photo)), recipe(photo))
     np.testing.assert_array_equal(recipe(photo[::-1]), recipe(photo[::-1].copy()))
 
@@ -45,9 +41,7 @@ def test_a_recipe_takes_any_memory_layout(photo: Image) -> None:
 @pytest.mark.parametrize("modality", list(load_registry()), ids=lambda modality: modality.name)
 def test_every_shipped_recipe_can_be_built_and_applied(modality: Modality, photo: Image) -> None:
     size = modality.recipe.size
-
     view = build_recipe(modality.recipe)(photo)
-
     assert view.shape == (size, size, 3)
     assert view.dtype == np.uint8
 

@@ -35,9 +35,7 @@ def _low_contrast() -> Image:
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_keeps_size_and_type_and_leaves_its_input_alone(name: str, photo: Image) -> None:
     before = photo.copy()
-
     after = STEPS[name](photo, **_REQUIRED.get(name, {}))
-
     assert after.shape == photo.shape
     assert after.dtype == np.uint8
     np.testing.assert_array_equal(photo, before)
@@ -55,13 +53,11 @@ def test_a_step_gives_the_same_bytes_on_one_thread_and_on_many(name: str) -> Non
         together = step()
     finally:
         cv2.setNumThreads(threads)
-
     np.testing.assert_array_equal(alone, together)
 
 
 def test_greyscale_weighs_the_channels_as_bt601() -> None:
     primaries = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], dtype=np.uint8)
-
     assert greyscale(primaries)[0, :, 0].tolist() == [76, 150, 29]
 
 
@@ -71,7 +67,6 @@ def test_greyscale_leaves_grey_alone() -> None:
 
 def test_histogram_equalisation_spreads_the_tones_and_drops_colour(photo: Image) -> None:
     spread = histogram_equalisation(_low_contrast())
-
     assert (spread.min(), spread.max()) == (0, 255)
     assert _is_grey(histogram_equalisation(photo))
 
@@ -83,24 +78,19 @@ def test_clahe_raises_local_contrast_and_drops_colour(photo: Image) -> None:
 
 def test_clahe_with_a_higher_limit_raises_contrast_more() -> None:
     gentle, strong = (clahe(_low_contrast(), clip_limit=limit, tiles=2) for limit in (1.0, 8.0))
-
     assert strong.std() > gentle.std()
 
 
 def test_lightness_clahe_changes_lightness_and_keeps_colour() -> None:
     image = _low_contrast() + np.array([40, 0, 0], dtype=np.uint8)
-
     lab_before, lab_after = (cv2.cvtColor(i, cv2.COLOR_RGB2LAB).astype(int) for i in (image, lightness_clahe(image)))
-
     assert lab_after[..., 0].std() > lab_before[..., 0].std()
     assert np.abs(lab_after[..., 1:] - lab_before[..., 1:]).max() <= 2
 
 
 def test_gaussian_denoising_lowers_noise_and_keeps_the_mean() -> None:
     noisy = np.random.default_rng(2).normal(128, 20, (128, 128, 3)).clip(0, 255).astype(np.uint8)
-
     calm = gaussian_denoising(noisy, sigma=1.0)
-
     assert calm.std() < noisy.std() / 2
     assert calm.mean() == pytest.approx(noisy.mean(), abs=1)
 
@@ -108,9 +98,7 @@ def test_gaussian_denoising_lowers_noise_and_keeps_the_mean() -> None:
 def test_canny_overlay_colours_edges_and_nothing_else() -> None:
     image = np.zeros((64, 64, 3), dtype=np.uint8)
     image[:, 32:] = 200
-
     overlaid = canny_overlay(image, low=60, high=160, opacity=1.0)
-
     changed = (overlaid != image).any(axis=-1)
     assert (overlaid[changed] == EDGE_COLOUR).all()
     assert set(np.flatnonzero(changed.any(axis=0))) <= {30, 31, 32, 33}

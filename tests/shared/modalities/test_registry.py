@@ -25,7 +25,6 @@ def _registry(tmp_path: Path, text: str) -> Registry:
 
 def test_the_shipped_registry_has_the_five_modalities_in_order() -> None:
     registry = load_registry()
-
     assert registry.names == ("ct", "mri", "fundus", "skin", "xray")
     assert [modality.name for modality in registry] == list(registry.names)
 
@@ -39,7 +38,6 @@ def test_a_modality_is_found_by_its_name() -> None:
 @pytest.mark.parametrize(("code", "name"), [("CT", "ct"), ("MR", "mri"), ("OP", "fundus")])
 def test_a_dicom_code_names_its_modality(code: str, name: str) -> None:
     modality = load_registry().for_dicom(code)
-
     assert modality is not None
     assert modality.name == name
 
@@ -50,7 +48,6 @@ def test_a_dicom_code_of_another_kind_names_none() -> None:
 
 def test_a_new_modality_needs_an_entry_only(tmp_path: Path) -> None:
     registry = _registry(tmp_path, _ENTRY.format(name="xray"))
-
     assert registry["xray"].threshold == 0.75
     assert registry["xray"].default_url == "http://xray-service:8000"
 
@@ -81,13 +78,11 @@ def test_keypoints_are_not_looked_for_in_a_larger_view_than_the_recipe_makes(tmp
 
 def test_every_further_key_of_a_step_is_a_parameter() -> None:
     step = StepSpec.model_validate({"name": "clahe", "clip_limit": 2.0, "tiles": 8})
-
     assert step.parameters == {"clip_limit": 2.0, "tiles": 8}
     assert StepSpec(name="greyscale").parameters == {}
 
 
 def test_a_recipe_can_be_narrowed_to_some_of_its_steps() -> None:
     recipe = RecipeSpec(steps=(StepSpec(name="greyscale"), StepSpec(name="clahe"), StepSpec(name="x", enabled=False)))
-
     assert [step.enabled for step in recipe.only("clahe", "x").steps] == [False, True, True]
     assert [step.enabled for step in recipe.steps] == [True, True, False]

@@ -1,4 +1,4 @@
-"""Patients, templates, idempotency, keys, audit, erasures."""
+"""Create tables for patients, templates, idempotency claims, API keys, audit events and erasures."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 TABLES = (
     "CREATE EXTENSION IF NOT EXISTS vector",
-    # patient_key is random: what must survive an erasure refers to it, and after the erasure it names nobody.
+    # patient_key is random. Rows that survive an erasure refer to it; after the erasure it identifies no patient.
     """
     CREATE TABLE patients (
         patient_key uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -17,8 +17,6 @@ TABLES = (
         created_at timestamptz NOT NULL DEFAULT now()
     )
     """,
-    # No approximate index yet: an exact scan of one modality takes milliseconds up to tens of thousands of templates,
-    # and is what the calibration was fitted for.
     """
     CREATE TABLE templates (
         image_id text COLLATE "C" PRIMARY KEY,
@@ -33,7 +31,7 @@ TABLES = (
         enrolled_at timestamptz NOT NULL DEFAULT now()
     )
     """,
-    # with the patient's key, so that counting reads the index alone
+    # includes patient_key, so that counting reads only the index
     "CREATE INDEX templates_searched_together ON templates (modality, model_digest, patient_key)",
     "CREATE INDEX templates_of_a_patient ON templates (patient_key)",
     """
@@ -86,12 +84,6 @@ TABLES = (
 
 
 def upgrade() -> None:
-    """Create everything."""
+    """Create all tables and indexes."""
     for statement in TABLES:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    """Drop everything but the extension."""
-    for table in ("erasures", "audit_events", "api_keys", "idempotency", "templates", "patients"):
-        op.execute(f"DROP TABLE {table}")

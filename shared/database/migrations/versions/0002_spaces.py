@@ -1,11 +1,10 @@
-"""Templates apart by space (what one model makes of one modality), each with an approximate index, and counted.
+"""Partition templates by modality and model digest (a "space"), with an approximate index and counts for each one.
 
-A space is a table of its own, a partition of `templates` that is made when the first template comes. So an index holds
-only what is ever compared, of every modality and, while a model is rolled, of both digests. Statements of the version
-before go on working on the partitioned table, which has the same columns.
+A space is a partition of `templates`, created with its first template. So each index holds only templates that are
+compared with each other. The partitioned table has the same columns, so statements of the previous version still work.
 
-Counts are kept by a trigger. A tally is one addend of a space's count: a transaction adds to any tally that no other
-one holds, or begins another. So nobody waits, and a count is a sum over as many rows as there were writers at once.
+A trigger keeps the counts. A tally is one part of a space's count: each transaction adds to a tally that no other
+transaction holds, or inserts a new one. So writers never wait for each other, and a count is the sum of few rows.
 """
 
 from alembic import op
@@ -27,7 +26,7 @@ TABLES = (
         UNIQUE (modality, model_digest)
     )
     """,
-    # half of each page is left free, so that a changed row stays where it is
+    # a fill factor of 50 leaves room to update rows in their page
     """
     CREATE TABLE tallies (
         tally bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -52,7 +51,7 @@ TABLES = (
         enrolled_at timestamptz NOT NULL DEFAULT now()
     ) PARTITION BY LIST (modality)
     """,
-    # The embedding always in the row, and keypoints, which do not compress, outside of it: scans pass them by.
+    # Embeddings stay in the row. Keypoints, which do not compress, are stored outside, so that scans skip them.
     "ALTER TABLE templates ALTER embedding SET STORAGE PLAIN, ALTER local SET STORAGE EXTERNAL",
 )
 OPEN_SPACE = """
@@ -86,8 +85,8 @@ BEGIN
         ' USING hnsw ((embedding::halfvec(256)) halfvec_ip_ops) WITH (m = 24, ef_construction = 100)', opened);
 END $$
 """
-# A patient counts where these are the first images, or where none is left. The lock lets only one transaction at a time
-# decide that of a patient; the statement after it sees what the one before has committed.
+# The count of patients changes with a patient's first image and with the last one. The row lock makes transactions take
+# turns for each patient, so that each one sees what the previous one has committed.
 TALLY_TEMPLATES = """
 CREATE FUNCTION tally_templates() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -137,7 +136,7 @@ TRIGGERS = (
     """,
     "CREATE TRIGGER tally_none AFTER TRUNCATE ON templates FOR EACH STATEMENT EXECUTE FUNCTION forget_tallies()",
 )
-# Indexes last: that of a filled table is built many times faster than one that grows row by row.
+# Indexes come last: to index a filled table is many times faster than to index row by row.
 MOVE = (
     "SELECT open_space(modality, model_digest) FROM (SELECT DISTINCT modality, model_digest FROM templates_before) s",
     f"INSERT INTO templates ({COLUMNS}) SELECT {COLUMNS} FROM templates_before",  # noqa: S608 - a constant
@@ -149,38 +148,9 @@ MOVE = (
     """,
     "DROP TABLE templates_before",
 )
-MOVE_BACK = (
-    """
-    CREATE TABLE templates_before (
-        image_id text COLLATE "C" PRIMARY KEY,
-        patient_key uuid NOT NULL REFERENCES patients ON DELETE CASCADE,
-        modality text NOT NULL,
-        model_digest text NOT NULL,
-        embedding vector(256) NOT NULL,
-        local bytea,
-        quality real NOT NULL,
-        reference text,
-        acquired_at timestamptz,
-        enrolled_at timestamptz NOT NULL DEFAULT now()
-    )
-    """,
-    f"INSERT INTO templates_before ({COLUMNS}) SELECT {COLUMNS} FROM templates",  # noqa: S608 - a constant
-    "DROP TABLE templates, tallies, spaces",
-    "DROP FUNCTION open_space, index_space, tally_templates, forget_tallies",
-    "ALTER TABLE templates_before RENAME TO templates",
-    "ALTER INDEX templates_before_pkey RENAME TO templates_pkey",
-    "CREATE INDEX templates_searched_together ON templates (modality, model_digest, patient_key)",
-    "CREATE INDEX templates_of_a_patient ON templates (patient_key)",
-)
 
 
 def upgrade() -> None:
-    """Make the spaces and move all templates into theirs."""
+    """Create the spaces and move all templates into them."""
     for statement in (*TABLES, OPEN_SPACE, INDEX_SPACE, *MOVE, TALLY_TEMPLATES, FORGET_TALLIES, *TRIGGERS):
-        op.execute(statement)
-
-
-def downgrade() -> None:
-    """Move all templates back into one table."""
-    for statement in MOVE_BACK:
         op.execute(statement)
