@@ -1,4 +1,4 @@
-"""compa-service: which modality is this image, or none of them?"""
+"""compa-service: the modality of an image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", tags=["classification"])
 
 @router.post("/classify", responses=responses(*MODEL_ERRORS), openapi_extra=NPY_BODY)
 async def classify(images: Images, model: Annotated[LoadedModel, Depends(loaded_model)]) -> Classification:
-    """Probabilities over the modalities and `other`, per image; `accepted` is false where it should be refused."""
+    """Return probabilities of the modalities and `other` for each image, and whether it is `accepted`."""
     if images.shape[1:3] != (NETWORK_SIZE, NETWORK_SIZE):
         raise InvalidInput(f"The images have the wrong size. Send {NETWORK_SIZE} x {NETWORK_SIZE} pixels.")
     outputs = await model.queue.run(lambda session: session.run(images), deadline_of_request())
@@ -35,9 +35,9 @@ async def classify(images: Images, model: Annotated[LoadedModel, Depends(loaded_
 
 
 def to_classification(outputs: NDArray[np.float32], manifest: ModelManifest) -> Classification:
-    """The network's answers, judged: float (n, labels and sub-types), probabilities of the labels first, `other` last.
+    """Return tempered probabilities, decisions on refusal and sub-types.
 
-    The probabilities of the labels are tempered.
+    `outputs` is float32 (n, labels and sub-types): the labels' probabilities first, that of `other` the last of them.
     """
     rejection = manifest.rejection or Rejection()
     labelled = outputs[:, : len(manifest.labels)].astype(np.float64)
@@ -54,7 +54,7 @@ def to_classification(outputs: NDArray[np.float32], manifest: ModelManifest) -> 
 
 
 def _subtype(answer: NDArray[np.float32], manifest: ModelManifest) -> Subtype | None:
-    """The likeliest sub-type of the likeliest label, whose probabilities follow those of the labels."""
+    """Return the most probable sub-type of the most probable label; None if it has none."""
     start = len(manifest.labels)
     likeliest = manifest.labels[int(answer[:start].argmax())]
     for label, names in manifest.subtypes.items():
@@ -66,13 +66,13 @@ def _subtype(answer: NDArray[np.float32], manifest: ModelManifest) -> Subtype | 
 
 
 def create_classification_app(folder: Path, settings: ModelServiceSettings | None = None) -> FastAPI:
-    """The application over a model folder; ValueError where the folder holds no classifier."""
+    """Return the application of a model folder. Raises ValueError if the folder holds no classifier."""
     settings = settings or ModelServiceSettings()
     frame = ServiceFrame(settings)
     model = LoadedModel(folder, frame, settings)
     if model.manifest.kind != "classifier" or model.manifest.labels[-1:] != (OTHER,):
         raise ValueError(
-            f"{folder.name}/ holds no classifier whose last label is {OTHER}: train one with MODALITY=compa"
+            f"{folder.name}/ holds no classifier with {OTHER} as last label: train one with MODALITY=compa"
         )
 
     @asynccontextmanager

@@ -14,11 +14,11 @@ EMBEDDING_DIMENSION = 256
 """Length of the global part of every template, in all modalities: the width of the gallery's vector column."""
 
 DEADLINE_HEADER = "x-deadline-ms"
-"""Milliseconds that the caller will still wait; a service drops work whose deadline has passed."""
+"""Milliseconds that the caller will still wait. A service drops work after its deadline."""
 REQUEST_ID_HEADER = "x-request-id"
 SERVICE_HEADER = "x-medreid-service"
-"""Name of the service that the call is meant for. Addresses of replicas are used again, and an image of one modality
-must never be searched in the gallery of another: any other service refuses the call."""
+"""Name of the service that the call is meant for. Any other service refuses the call: addresses of replicas are reused,
+and an image of one modality must never be searched in the gallery of another."""
 
 
 def _decoded(value: Any) -> Any:
@@ -40,19 +40,17 @@ class Classification(Message):
     model: Digest
     labels: list[str]
     probabilities: list[list[Probability]]
-    accepted: Annotated[
-        list[bool], Field(description="False where the image is to be refused as none of the modalities.")
-    ]
+    accepted: Annotated[list[bool], Field(description="False if the image must be refused as none of the modalities.")]
     subtypes: Annotated[
         list[Subtype | None],
         Field(
-            default_factory=list, description="The likeliest sub-type of the likeliest label; null where that has none."
+            default_factory=list, description="Most probable sub-type of the most probable label; null if it has none."
         ),
     ]
 
 
 StrictThreshold = Annotated[
-    Probability | None, Field(description="Of the operating point `strict`; null where the model has none.")
+    Probability | None, Field(description="Threshold of the operating point `strict`; null if the model has none.")
 ]
 
 
