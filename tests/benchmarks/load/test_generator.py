@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from benchmarks.load.plan import Plan, answered, throughput
 from benchmarks.load.worker import Worker
-from tests.tools import missing
 from tests.tools import missing
 
 if find_spec("locust") is None:
