@@ -7,7 +7,7 @@ features, once with the true identities of the training pictures and once with s
 - On the test tracks it is not at chance: frozen features recognise by themselves, and a projection keeps some of that.
   It must only be no better than untrained features.
 
-Answer: docs/evaluation.md, "What the controls mean".
+Answer: docs/explanation/evaluation.md, "What the controls mean".
 """
 
 from __future__ import annotations

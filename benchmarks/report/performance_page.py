@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report.markdown_tables import page
-from training.evaluation.evaluation_page import BEGIN, END, replace_results
+from training.evaluation.evaluation_page import BEGIN, END, replace_results, write_page
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -36,22 +36,9 @@ def _told(results: str) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the tables, or put them into a page. Return 2 after a message if the page cannot take them."""
+    """Print the tables of a folder of results, or write them into a page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report.performance_page", description=__doc__)
-    parser.add_argument("results", type=Path, help="folder with the files of results")
-    parser.add_argument("--into", type=Path, help="a markdown file with the two marker comments")
-    options = parser.parse_args(arguments)
-    text = page(read(options.results))
-    if options.into is None:
-        print(text)  # noqa: T201
-        return 0
-    try:
-        written = updated(options.into.read_text(encoding="utf-8"), text)
-    except ValueError as error:
-        print(f"page: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    options.into.write_text(written, encoding="utf-8")
-    return 0
+    return write_page(arguments, parser, lambda folder: page(read(folder)), updated)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from training.evaluation.report_tables import Json, by_kind, counts, methods, sections
@@ -24,7 +25,7 @@ def results(report: Json) -> str:
 
 def report_text(report: Json) -> str:
     """Return `report.md`: every table, then the plots and all methods of each track."""
-    introduction = "95 % intervals in brackets, by bootstrap over subjects. See docs/evaluation.md.\n"
+    introduction = "95 % intervals in brackets, by bootstrap over subjects. See docs/explanation/evaluation.md.\n"
     parts = [f"# Evaluation on `split={report['split']}`\n", introduction, "![rank-1 of every track](overview.png)\n"]
     return "\n".join([*parts, results(report), *(_track(track) for track in by_kind(report))])
 
@@ -51,23 +52,33 @@ def replace_results(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the tables or write them into a page; return 2 with a sentence if that page lacks the markers."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluation.evaluation_page", description=__doc__)
-    parser.add_argument("report", type=Path, help="report.json of a run of `make evaluate`")
+def write_page(
+    arguments: list[str] | None,
+    parser: argparse.ArgumentParser,
+    render: Callable[[Path], str],
+    update: Callable[[str, str], str] = replace_results,
+) -> int:
+    """Print what `render` makes of the results, or write it into a page; return 2 if the page cannot take it."""
+    parser.add_argument("results", type=Path, help="file or folder of results")
     parser.add_argument("--into", type=Path, help="a markdown file with the two marker comments")
     options = parser.parse_args(arguments)
-    text = results(json.loads(options.report.read_text(encoding="utf-8")))
+    text = render(options.results)
     if options.into is None:
         print(text)  # noqa: T201
         return 0
     try:
-        page = replace_results(options.into.read_text(encoding="utf-8"), text)
+        page = update(options.into.read_text(encoding="utf-8"), text)
     except ValueError as error:
         print(f"page: {error}", file=sys.stderr)  # noqa: T201
         return 2
     options.into.write_text(page, encoding="utf-8")
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the tables of a `report.json`, or write them into a page."""
+    parser = argparse.ArgumentParser(prog="python -m training.evaluation.evaluation_page", description=__doc__)
+    return write_page(arguments, parser, lambda file: results(json.loads(file.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

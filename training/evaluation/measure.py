@@ -131,7 +131,7 @@ def _baselines(trunk: str, train: Sequence[Row], folders: Folders, weights: Path
     if missing:
         raise ValueError(
             f"{weights} holds no ImageNet weights of {' and '.join(missing)}, which the baselines need:"
-            " put the files there (docs/training.md), or leave the baselines out (make evaluate BASELINES=0)"
+            " put the files there (docs/how-to/weights.md), or leave the baselines out (make evaluate BASELINES=0)"
         )
     for backbone in sorted({*trunk.split("+"), *at_hand(weights)}):
         frozen = FrozenFeatures(backbone, weights, folders.data)
