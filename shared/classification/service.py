@@ -72,7 +72,7 @@ def create_classification_app(folder: Path, settings: ModelServiceSettings | Non
     model = LoadedModel(folder, frame, settings)
     if model.manifest.kind != "classifier" or model.manifest.labels[-1:] != (OTHER,):
         raise ValueError(
-            f"{folder.name}/ holds no classifier with {OTHER} as last label: train one with MODALITY=compa"
+            f"{folder.name}/ holds no classifier whose last label is {OTHER}: train one with MODALITY=compa"
         )
 
     @asynccontextmanager
