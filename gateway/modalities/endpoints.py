@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 
 from gateway.auth.dependencies import any_caller
 from gateway.auth.scopes import Caller
-from gateway.errors import STORE_ERRORS
+from gateway.error_responses import STORE_ERRORS
 from gateway.state import State
 from shared.contracts.internal import ModelDescription
 from shared.contracts.public import ModalityList, ModalityStatus

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
-from gateway.errors import STORE_ERRORS, UPLOAD_ERRORS
+from gateway.error_responses import STORE_ERRORS, UPLOAD_ERRORS
 from gateway.patients.enrolment import enrol, make_claim, to_enrolment
 from gateway.state import State
 from gateway.uploads import Uploads, only_fields

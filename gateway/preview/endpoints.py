@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
-from gateway.errors import UPLOAD_ERRORS
+from gateway.error_responses import UPLOAD_ERRORS
 from gateway.state import State
 from gateway.uploads import Uploads, only_fields
 from shared.errors import InvalidInput, responses

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form
 from gateway.audit import AuditEvent
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
-from gateway.errors import UPLOAD_ERRORS
+from gateway.error_responses import UPLOAD_ERRORS
 from gateway.identification_flow import StageTimer
 from gateway.pipeline import joint_verdict
 from gateway.state import State

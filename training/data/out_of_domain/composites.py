@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from training.data.out_of_domain.canvas import SIDE, Image
-from training.data.out_of_domain.documents import page, screen
+from training.data.out_of_domain.printed_pages import page, screen
 
 
 def shuffled(first: Image, _second: Image, rng: np.random.Generator) -> Image:
