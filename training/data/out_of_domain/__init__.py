@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.out_of_domain import composites, documents, instruments, textures
+from training.data.out_of_domain import composites, instruments, printed_pages, textures
 from training.data.out_of_domain.canvas import SIDE, Image
 from training.data.out_of_domain.collections import cropped
 
@@ -34,16 +34,16 @@ GENERATED: Mapping[str, Generator] = {
         *(
             textures.landscape,
             textures.tiling,
-            documents.page,
-            documents.form,
-            documents.chart,
-            documents.screen,
-            documents.bar_code,
+            printed_pages.page,
+            printed_pages.form,
+            printed_pages.chart,
+            printed_pages.screen,
+            printed_pages.bar_code,
         ),
         *(
-            documents.traces,
-            documents.spectrogram,
-            documents.icon,
+            printed_pages.traces,
+            printed_pages.spectrogram,
+            printed_pages.icon,
             instruments.stained_tissue,
             instruments.smear,
             instruments.fluorescence,
