@@ -17,6 +17,7 @@ import pytest
 
 from deploy.local.system import System
 from tests.docs.markdown import ROOT, SHELL, Fence, fences, pages
+from tests.tools import program
 from training.data.bundle_manifest import read_manifest
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
@@ -44,6 +45,7 @@ def patient(api: httpx.Client) -> Iterator[None]:
 @pytest.mark.parametrize("page", PAGES_TO_RUN, ids=lambda page: page.stem)
 @pytest.mark.usefixtures("patient")
 def test_the_commands_of_a_page_do_what_it_says(page: Path, system: System) -> None:
+    program("curl")
     blocks = commands(page)
     script = "\n".join([CURL, *(f"{block.text}\necho '{SEPARATOR}'" for block in blocks)])
     for there, here in {

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from deploy.local.programs import free_port
 from deploy.local.system import System
+from tests.tools import program
 from tests.tools import missing
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
 FOLDER = Path(__file__).parents[3] / "deploy" / "tls"
 
 
-def make_certificate(folder: Path) -> None:
-    """A certificate of its own for `localhost`, valid for a day, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "tls_certificate").write_bytes(certificate.public_bytes(pem))
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "tls_key").write_bytes(key.private_bytes(pem, *plain))
+CERTIFICATE = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost"
+    " -addext subjectAltName=DNS:localhost -keyout tls_key -out tls_certificate"
+)
+"""As in docs/how-to/containers-tls.md."""
 
 
 @pytest.fixture
@@ -54,10 +37,8 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def proxied(system: System, tmp_path: Path, log: Path) -> Iterator[httpx.Client]:
     """A caller with every scope who talks to the proxy."""
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if nginx is None:
-        missing("needs nginx (Debian: apt-get install nginx-light)")
-    make_certificate(tmp_path)
+    nginx, openssl = program("nginx", "/usr/sbin/nginx"), program("openssl")
+    subprocess.run([openssl, *CERTIFICATE.split()[1:]], cwd=tmp_path, check=True, capture_output=True)  # noqa: S603
     port = free_port()
     text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
     for there, here in {
