@@ -15,7 +15,6 @@ import yaml
 from deploy.local.programs import free_port
 from deploy.local.system import System
 from tests.tools import program
-from tests.tools import missing
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(180)]
 FOLDER = Path(__file__).parents[3] / "deploy" / "tls"
