@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.verb(options, console))
     except SupervisionError as error:
-        console.print(f"[red]{error}[/red]", soft_wrap=True)
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -56,7 +56,7 @@ def status(options: argparse.Namespace, console: Console) -> int:
 
 def demo(options: argparse.Namespace, console: Console) -> int:
     """Enrol, identify, show."""
-    from deploy.local.demo import run_demo  # noqa: PLC0415 - images and tables only where they are shown
+    from deploy.local.demo import run_demo  # noqa: PLC0415 - slow to import, and only the demonstration needs it
 
     return run_demo(options, console)
 

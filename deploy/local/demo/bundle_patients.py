@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy.local.demo.demo_api import REFUSED, Answer, Api
+from deploy.local.progress import Steps
 from shared.modalities import load_registry
 from training.data.bundle_manifest import Row, read_manifest
 
@@ -78,31 +78,24 @@ def _choose(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def _run(api: Api, root: Path, selections: Sequence[Selection], console: Console) -> Tallies:
-    tallies: Tallies = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        total = sum(len(s.gallery) + len(s.queries) + len(s.strangers) for s in selections)
-        task = progress.add_task("", total=total)
+    tallies: Tallies = defaultdict(Counter)
+    with Steps(console, sum(len(s.gallery) + len(s.queries) + len(s.strangers) for s in selections)) as steps:
         for selection in selections:
-            progress.update(task, description=f"enrolling {selection.modality}")
-            for patient, rows in _by_patient(selection.gallery).items():
-                # an enrolment names its modality; an identification leaves it to COMPA
+            steps.begin(f"enrolling {selection.modality}")
+            patients: dict[str, list[Row]] = defaultdict(list)
+            for row in selection.gallery:
+                patients[row.subject].append(row)
+            for patient, rows in patients.items():
+                # the caller knows the modality when it enrols; when it identifies, COMPA finds the modality
                 api.enrol(patient, [root / row.path for row in rows], selection.modality)
-                progress.advance(task, len(rows))
-            progress.update(task, description=f"identifying {selection.modality}")
-            for kind, rows_of_kind in (("patients", selection.queries), ("strangers", selection.strangers)):
-                tally = tallies[selection.modality, kind] = Counter()
-                for row in rows_of_kind:
-                    tally[outcome(api.identify(root / row.path), selection.modality, row.subject)] += 1
-                    progress.advance(task)
+                steps.advance(len(rows))
+            steps.begin(f"identifying {selection.modality}")
+            for kind, queries in (("patients", selection.queries), ("strangers", selection.strangers)):
+                for row in queries:
+                    word = outcome(api.identify(root / row.path), selection.modality, row.subject)
+                    tallies[selection.modality, kind][word] += 1
+                    steps.advance()
     return tallies
-
-
-def _by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    patients: dict[str, list[Row]] = {}
-    for row in rows:
-        patients.setdefault(row.subject, []).append(row)
-    return patients
 
 
 def outcome(answer: Answer, modality: str, subject: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy.local.demo.demo_api import REFUSED, Answer, Api
+from deploy.local.progress import Steps
 from samples import Role, Sample, sample_set
 
 PREFIX = "DEMO-"
@@ -50,18 +50,17 @@ def run_samples(api: Api, console: Console) -> int:
 def _identified(api: Api, console: Console) -> Iterator[Outcome]:
     enrolled = sample_set(role="enrol")
     asked = [sample for sample in sample_set() if sample.role != "enrol"]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("enrolling", total=len(enrolled) + len(asked))
+    with Steps(console, len(enrolled) + len(asked)) as steps:
+        steps.begin("enrolling")
         for patient in {sample.patient_id for sample in enrolled}:
             api.erase(PREFIX + patient)
         for sample in enrolled:
             api.enrol(PREFIX + sample.patient_id, [sample.path])
-            progress.advance(task)
-        progress.update(task, description="identifying")
+            steps.advance()
+        steps.begin("identifying")
         for sample in asked:
             yield Outcome(sample, api.identify(sample.path))
-            progress.advance(task)
+            steps.advance()
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
