@@ -1,1 +1,1 @@
-"""Testing the images and the systems made of them, on a real engine: `make test-containers`."""
+"""Tests of the images and of the systems made of them, on a real Docker engine: `make test-containers`."""

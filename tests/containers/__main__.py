@@ -1,4 +1,4 @@
-"""`python -m tests.containers`: build, run, restore, scale, freeze, kill, roll out, roll back; leave nothing."""
+"""`python -m tests.containers`: build the images, test them under Compose, then under Swarm, and clean up."""
 
 from __future__ import annotations
 
@@ -7,77 +7,57 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import closing
 
 from rich.console import Console
-from rich.markup import escape
 
 from deploy.local.programs import free_port
-from tests.containers.composed import Composed
-from tests.containers.engine import REPOSITORY, Engine, Failed, expect
-from tests.containers.stacked import Stacked
-
-TAG = "test"
-
-
-class System(Protocol):
-    """What can be taken down."""
-
-    def down(self) -> None:
-        """Leave nothing."""
+from deploy.local.state_folder import REPOSITORY
+from tests.containers.compose_system import TAG, ComposeSystem
+from tests.containers.engine import CheckFailed, Engine, expect
+from tests.containers.image_checks import check_images
+from tests.containers.swarm_stack import SwarmStack
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0 where all of it holds; 1 with what does not."""
+def main() -> int:
+    """Return 0 if every check holds; otherwise print the one that does not and return 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.containers", description=__doc__)
-    parser.add_argument("--port", type=int, default=free_port(), help="where the gateway is published (a free port)")
-    options = parser.parse_args(arguments)
-    console, begun = Console(), time.monotonic()
+    parser.add_argument("--port", type=int, default=free_port(), help="port of the gateway (default: a free one)")
+    port, console, begun = parser.parse_args().port, Console(), time.monotonic()
+    variables = {"COMPOSE_PROJECT_NAME": "medreid-test", "PORT": str(port), "VERSION": TAG}
     try:
-        run(options.port, console)
-    except Failed as failure:
-        console.print(f"[red]✗[/red] {escape(str(failure))}", highlight=False, soft_wrap=True)
+        check(Engine({**os.environ, **variables}, console), f"http://127.0.0.1:{port}")
+    except CheckFailed as failure:
+        console.print("✗", str(failure), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
-    console.print(f"All of it holds, in {time.monotonic() - begun:.0f} s.", highlight=False)
+    console.print(f"Every check holds, after {time.monotonic() - begun:.0f} s.", highlight=False)
     return 0
 
 
-def run(port: int, console: Console) -> None:
-    """The Compose project first, then the stack of the same images."""
-    name, url = "medreid-test", f"http://127.0.0.1:{port}"
-    engine = Engine({**os.environ, "COMPOSE_PROJECT_NAME": name, "PORT": str(port), "VERSION": TAG})
-    composed = Composed(engine, url, TAG, console)
-    with taken_down(composed):
-        composed.build()
-        composed.up()
-        composed.check_hardening()
-        identify_samples(url, composed.key)
-        composed.check_restore()
-        composed.check_spread()
-        composed.check_pause()
-        composed.check_kill()
-        composed.stop()
-        stacked = Stacked(engine, f"{name}-stack", url, TAG, console)
-        with taken_down(stacked):
-            stacked.up()
-            stacked.check_rolling_update()
-            stacked.check_rollback()
-    expect("left behind", composed.left_over(), holds=not composed.left_over())
-
-
-@contextmanager
-def taken_down(system: System) -> Iterator[None]:
-    """Take it down at the end, whatever happens."""
-    try:
-        yield
-    finally:
-        system.down()
+def check(engine: Engine, url: str) -> None:
+    """Check the Compose project first, then a stack of the same images."""
+    system = ComposeSystem(engine, url)
+    with closing(system):
+        system.build()
+        check_images(engine, system.services(), TAG)
+        system.up()
+        system.check_hardening()
+        identify_samples(url, system.key)
+        system.check_restore()
+        system.check_spread()
+        system.check_pause()
+        system.check_kill()
+        system.stop()
+        stack = SwarmStack(engine, url)
+        with closing(stack):
+            stack.up()
+            stack.check_rolling_update()
+            stack.check_rollback()
+    expect("left behind", system.left_over(), holds=not system.left_over())
 
 
 def identify_samples(url: str, key: str) -> None:
-    """The demonstration, through the published port; it prints its own table."""
+    """Run the demonstration through the published port; it prints its own table."""
     command = [sys.executable, "-m", "deploy.local", "demo", "--url", url]
     done = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, "MEDREID_KEY": key}, check=False)  # noqa: S603
     expect("the demonstration's identifications", f"exit status {done.returncode}", holds=done.returncode == 0)

@@ -1,4 +1,4 @@
-"""What a process in one of the containers may do."""
+"""What a process in a container may do."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ print(json.dumps({
 
 
 def check_container(engine: Engine, container: str, outside: str, *, public: bool) -> None:
-    """Failed where it runs as root, has a capability, can write, install, or reach out (unless public).
+    """Check that it does not run as root and cannot write, gain privileges, install or reach out (unless public).
 
-    `outside` is an address on a network that leads out, where the gateway listens.
+    `outside` is the gateway's address on a network that leads out.
     """
     seen = json.loads(engine.python(container, PROBE, outside))
     expect("runs as root", seen, holds=seen["uid"] != 0)
@@ -76,7 +76,7 @@ def check_container(engine: Engine, container: str, outside: str, *, public: boo
 
 
 def check_reader(engine: Engine, container: str) -> None:
-    """Failed where a service that may only read the database can change something there, or cannot read."""
+    """Check that a service of a modality can read the gallery and change nothing in the database."""
     seen = json.loads(engine.python(container, STATEMENTS))
     expect("cannot read the gallery", seen, holds=seen["reads"])
     expect("can change the database", seen, holds=not seen["writes"])
