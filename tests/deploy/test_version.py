@@ -1,4 +1,4 @@
-"""The version has one place, `shared.__version__`; whatever cannot read it must agree with it."""
+"""The version has one place, `shared.__version__`. Files that cannot read it must agree with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-ins of the Keras peers where no trained networks are at hand."""
+"""The stand-ins of the Keras peers without trained networks."""
 
 from __future__ import annotations
 
