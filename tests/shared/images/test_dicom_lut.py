@@ -38,24 +38,21 @@ def _table(entries: list[int] | bytes, first: int, bits: int) -> list[Dataset]:
     return [table]
 
 
-def test_a_linear_window_follows_the_formula_of_the_standard() -> None:
-    # PS3.3 C.11.2.1.2.1, note 2: c = 2048, w = 4096 is x / 4095; c = 0, w = 100 is black to -50, white over 49
-    np.testing.assert_allclose(window(np.array([0, 1024, 4095]), 2048, 4096, "LINEAR"), [0, 1024 / 4095, 1], atol=1e-6)
-    np.testing.assert_allclose(window(np.array([-50, -49, 49, 50]), 0, 100, "LINEAR"), [0, 1 / 99, 1, 1], atol=1e-6)
-
-
-def test_a_linear_window_of_width_1_is_a_threshold() -> None:
-    assert window(np.array([99, 100, 101]), 100, 1, "LINEAR").tolist() == [0, 1, 1]
-
-
-def test_a_linear_exact_window_has_the_stated_width() -> None:
-    np.testing.assert_allclose(window(np.array([-50, 0, 25, 50]), 0, 100, "LINEAR_EXACT"), [0, 0.5, 0.75, 1])
-
-
-def test_a_sigmoid_window_follows_the_formula_of_the_standard() -> None:
-    values = np.array([-100_000, 0, 25, 100_000])
-    expected = [0, 0.5, 1 / (1 + np.exp(-4 * 25 / 100)), 1]
-    np.testing.assert_allclose(window(values, 0, 100, "SIGMOID"), expected, atol=1e-6)
+@pytest.mark.parametrize(
+    ("values", "centre", "width", "function", "expected"),
+    [
+        # PS3.3 C.11.2.1.2.1, note 2: c = 2048, w = 4096 is x / 4095; c = 0, w = 100 is black to -50, white over 49
+        ([0, 1024, 4095], 2048, 4096, "LINEAR", [0, 1024 / 4095, 1]),
+        ([-50, -49, 49, 50], 0, 100, "LINEAR", [0, 1 / 99, 1, 1]),
+        ([99, 100, 101], 100, 1, "LINEAR", [0, 1, 1]),
+        ([-50, 0, 25, 50], 0, 100, "LINEAR_EXACT", [0, 0.5, 0.75, 1]),
+        ([-100_000, 0, 25, 100_000], 0, 100, "SIGMOID", [0, 0.5, 1 / (1 + np.exp(-4 * 25 / 100)), 1]),
+    ],
+)
+def test_a_window_follows_the_formula_of_the_standard(
+    values: list[int], centre: float, width: float, function: str, expected: list[float]
+) -> None:
+    np.testing.assert_allclose(window(np.array(values), centre, width, function), expected, atol=1e-6)
 
 
 def test_the_window_applies_to_rescaled_values(grey: Grey) -> None:
@@ -159,14 +156,8 @@ def test_padding_is_black_and_does_not_count_for_the_stretch(grey: Grey) -> None
     stored = [-2000, -2000, 0, 50, 100]
     assert grey(stored, "<i2", PixelPaddingValue=-2000) == [0, 0, 0, 128, 255]
     assert grey(stored, "<i2", PixelPaddingValue=-2000, PhotometricInterpretation="MONOCHROME1") == [0, 0, 255, 128, 0]
-
-
-def test_padding_may_be_a_range(grey: Grey) -> None:
-    stored = [-2000, -1500, 0, 50, 100]
-    assert grey(stored, "<i2", PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1000) == [0, 0, 0, 128, 255]
-
-
-def test_an_image_of_padding_alone_is_black(grey: Grey) -> None:
+    of_a_range = {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1000}
+    assert grey([-2000, -1500, 0, 50, 100], "<i2", **of_a_range) == [0, 0, 0, 128, 255]
     assert grey([7, 7], PixelPaddingValue=7) == [0, 0]
 
 
