@@ -6,6 +6,7 @@ Progress bars show what is being done. An interrupted run continues the slowest 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,11 @@ from shared.modalities import load_registry
 from shared.models.manifest import MODEL_FILE
 from training.data.bundle_manifest import Row, read_manifest
 from training.evaluation.classifier_evaluation import evaluate_compa
-from training.evaluation.evaluation_report import Report
+from training.evaluation.evaluation_page import report_text
 from training.evaluation.measure import Folders, ModalityEvaluation
 from training.evaluation.protocol import derive_tracks, read_tracks
+from training.evaluation.report_tables import Json
+from training.evaluation.track_plots import plot_overview
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -27,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rows = _rows(options)
         options.out.mkdir(parents=True, exist_ok=True)
-        _evaluate(rows, options).write(options.out)
+        _write(_evaluate(rows, options), options.out)
     except ValueError as error:
         print(f"evaluation: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -62,8 +65,8 @@ def _rows(options: argparse.Namespace) -> Sequence[Row]:
     return derived
 
 
-def _evaluate(rows: Sequence[Row], options: argparse.Namespace) -> Report:
-    registry, report = load_registry(), Report(options.split)
+def _evaluate(rows: Sequence[Row], options: argparse.Namespace) -> Json:
+    registry, models, figures, compa = load_registry(), {}, [], None
     tracks = {name: read_tracks(rows, options.split, [name]) for name in options.modality or registry.names}
     if not any(tracks.values()):
         raise ValueError(f"no track of split={options.split} has rows of the roles gallery and query")
@@ -71,11 +74,20 @@ def _evaluate(rows: Sequence[Row], options: argparse.Namespace) -> Report:
     for name, own in tracks.items():
         if own:
             evaluation = ModalityEvaluation(registry[name], rows, folders)
-            report.tracks += [evaluation.measure(track) for track in own]
-            report.models[name] = evaluation.facts
+            figures += [evaluation.measure(track) for track in own]
+            models[name] = evaluation.facts
     if not options.modality and (options.models / "compa-service" / MODEL_FILE).is_file():
-        report.compa = evaluate_compa(options.models / "compa-service", options.data, rows, options.split)
-    return report
+        compa = evaluate_compa(options.models / "compa-service", options.data, rows, options.split)
+    return {"split": options.split, "models": models, "compa": compa, "tracks": figures}
+
+
+def _write(figures: Json, out: Path) -> None:
+    """Write `report.json`, and from it `overview.png` and `report.md`."""
+    text = json.dumps(figures, indent=1)
+    (out / "report.json").write_text(text + "\n", encoding="utf-8")
+    report = json.loads(text)
+    plot_overview(report["tracks"], out)
+    (out / "report.md").write_text(report_text(report), encoding="utf-8")
 
 
 def _weights(options: argparse.Namespace) -> Path | None:

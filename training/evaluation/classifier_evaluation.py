@@ -22,6 +22,7 @@ from shared.models.manifest import ModelManifest, read_manifest
 from training.data.bundle_manifest import Row
 from training.data.subtypes import subtype_number
 from training.evaluation.bootstrap import share_interval
+from training.evaluation.report_tables import Json
 
 Change = Callable[[Image], Image]
 
@@ -55,44 +56,6 @@ CHANGES: Mapping[str, Change] = {
 
 
 @dataclass(frozen=True)
-class Robustness:
-    """Accuracy and refused shares after one change."""
-
-    change: str
-    accuracy: float | None
-    good_refused: float | None
-    foreign_refused: float | None
-
-
-@dataclass(frozen=True)
-class SubtypeFigures:
-    """Accuracy of the sub-types of one modality, with its 95 % interval (Wilson; pictures count as independent)."""
-
-    modality: str
-    names: tuple[str, ...]
-    pictures: int
-    accuracy: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class ClassifierFigures:
-    """Figures of a split. `confusion` is int (labels, labels), truth in rows. A share of no pictures is None."""
-
-    labels: tuple[str, ...]
-    confusion: NDArray[np.intp]
-    good: int
-    foreign: int
-    accuracy: float | None
-    good_refused: float | None
-    foreign_refused: float | None
-    refused_by_source: dict[str, tuple[int, float]]
-    robustness: tuple[Robustness, ...] = ()
-    subtypes: tuple[SubtypeFigures, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Predictions:
     """COMPA's answers: `truth` and `likeliest` label, int (n,), `refused`, bool (n,), and the names of sub-types."""
 
@@ -102,19 +65,25 @@ class _Predictions:
     foreign: NDArray[np.bool_]
     subtypes: tuple[str | None, ...] = ()
 
-    def robustness(self, change: str) -> Robustness:
-        """Return the figures of pictures after a change."""
-        right = self.likeliest == self.truth
-        accuracy, good_refused = _share(right, ~self.foreign), _share(self.refused, ~self.foreign)
-        return Robustness(change, accuracy, good_refused, _share(self.refused, self.foreign))
+    def shares(self) -> dict[str, float | None]:
+        """Return accuracy and refused shares; None for a share of no pictures."""
+        return {
+            "accuracy": _share(self.likeliest == self.truth, ~self.foreign),
+            "good_refused": _share(self.refused, ~self.foreign),
+            "foreign_refused": _share(self.refused, self.foreign),
+        }
 
 
 def _share(flags: NDArray[np.bool_], group: NDArray[np.bool_]) -> float | None:
     return float(np.mean(flags[group])) if group.any() else None
 
 
-def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) -> ClassifierFigures:
-    """Classify every picture of the split, unchanged and after each change. Unknown modalities count as `other`."""
+def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) -> Json:
+    """Classify every picture of the split, unchanged and after each change. Unknown modalities count as `other`.
+
+    Returns figures for `report.json`. `confusion` has the truth in rows, both in the order of `labels`. Sub-types have
+    a 95 % interval (Wilson; pictures count as independent).
+    """
     manifest, session = read_manifest(folder), LiteRTSession(folder)
     labels = manifest.labels
     wanted = list({row.path: row for row in rows if row.split == split}.values())
@@ -133,22 +102,19 @@ def evaluate_compa(folder: Path, root: Path, rows: Sequence[Row], split: str) ->
     unchanged = predict("as they are", lambda image: image)
     confusion = np.zeros((len(labels), len(labels)), np.intp)
     np.add.at(confusion, (truth, unchanged.likeliest), 1)
-    shares = unchanged.robustness("as they are")
-    return ClassifierFigures(
-        labels=labels,
-        confusion=confusion,
-        good=int(np.sum(~foreign)),
-        foreign=int(np.sum(foreign)),
-        accuracy=shares.accuracy,
-        good_refused=shares.good_refused,
-        foreign_refused=shares.foreign_refused,
-        refused_by_source=_by_source(wanted, unchanged),
-        robustness=tuple(predict(name, change).robustness(name) for name, change in CHANGES.items()),
-        subtypes=tuple(_subtypes(wanted, unchanged, manifest)),
-    )
+    return {
+        "labels": labels,
+        "confusion": confusion.tolist(),
+        "good": int(np.sum(~foreign)),
+        "foreign": int(np.sum(foreign)),
+        **unchanged.shares(),
+        "refused_by_source": _by_source(wanted, unchanged),
+        "robustness": [{"change": name, **predict(name, change).shares()} for name, change in CHANGES.items()],
+        "subtypes": list(_subtypes(wanted, unchanged, manifest)),
+    }
 
 
-def _subtypes(rows: Sequence[Row], predictions: _Predictions, manifest: ModelManifest) -> Iterator[SubtypeFigures]:
+def _subtypes(rows: Sequence[Row], predictions: _Predictions, manifest: ModelManifest) -> Iterator[Json]:
     """Figures of the modalities with known sub-types. A picture that is taken for another modality is wrong."""
     patterns = manifest.training.get("configuration", {}).get("subtypes", {})
     for modality, names in manifest.subtypes.items():
@@ -157,7 +123,8 @@ def _subtypes(rows: Sequence[Row], predictions: _Predictions, manifest: ModelMan
         right = [name == names[number] for (_, name), number in zip(own, truth, strict=True) if number >= 0]
         if right:
             share = share_interval(sum(right), len(right))
-            yield SubtypeFigures(modality, names, len(right), share.value, share.low, share.high)
+            facts = {"modality": modality, "names": names, "pictures": len(right)}
+            yield facts | {"accuracy": share.value, "low": share.low, "high": share.high}
 
 
 def _by_source(rows: Sequence[Row], predictions: _Predictions) -> dict[str, tuple[int, float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,14 @@ from shared.models.manifest import MODEL_FILE
 from training.data.bundle_manifest import Row
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.bootstrap import Array
-from training.evaluation.controls import BackgroundOnly, ChanceTest, chance_test
+from training.evaluation.controls import BackgroundOnly, chance_test
 from training.evaluation.decisions import decisions, operating_points, point_figures
 from training.evaluation.distractors import Distractors, best_cosines, enlarge, real_persons
-from training.evaluation.evaluation_report import MethodResult, TrackResult
 from training.evaluation.failures import failure_gallery
 from training.evaluation.growth import SIZES, Gallery, Growth, grow
 from training.evaluation.protocol import Track
 from training.evaluation.recognition_metrics import Scores, identification, open_set, verification
+from training.evaluation.report_tables import Json
 from training.evaluation.scorers import RawPixels, Scorer, ShippedModel, Similarities
 from training.evaluation.shipped import ShippedScoring, shipped_scoring
 from training.evaluation.track_plots import plot_track
@@ -60,7 +59,7 @@ class ModalityEvaluation:
         self._points = operating_points(points, standard) if self._scoring else []
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Json:
         """Facts about the model for the report."""
         return {
             "trunk": self._ours.manifest.trunk,
@@ -70,19 +69,34 @@ class ModalityEvaluation:
             "operating_points": [asdict(point) for point in self._points],
         }
 
-    def measure(self, track: Track) -> TrackResult:
-        """Measure every method on a track and write its plots."""
+    def measure(self, track: Track) -> Json:
+        """Measure every method on a track, write its plots, and return its figures for `report.json`."""
         similarities = {scorer.name: scorer.similarities(track) for scorer in self._scorers}
         scored = {name: track_scores(track, self._scores(name, track, s)) for name, s in similarities.items()}
-        ours, out = scored[self._ours.name], self._folders.out
+        ours, cosines, out = scored[self._ours.name], similarities[self._ours.name], self._folders.out
+        scoring, threshold = self._scoring, self._modality.threshold
+        decided = decisions(ours, scoring.cascade.posterior, threshold) if scoring else None
         methods = [self._method(track, name, scores) for name, scores in scored.items()]
-        plot_track(track, scored, methods[0].decisions, out, controls=[self._control.name])
-        cosines = similarities[self._ours.name]
-        failures = failure_gallery(track, cosines, ours, self._folders.data, out)
-        if self._scoring is None:
-            return TrackResult(track, methods, failures=failures)
-        points = [point_figures(ours, self._scoring.cascade.posterior, point) for point in self._points]
-        return TrackResult(track, methods, points, self._growth(track, cosines, self._scoring), failures)
+        methods[0]["decisions"] = decided and decided.figures()
+        plot_track(track, scored, decided, out, controls=[self._control.name])
+        points = [point_figures(ours, scoring.cascade.posterior, point) for point in self._points] if scoring else []
+        growth = self._growth(track, cosines, scoring) if scoring else []
+        return {
+            "track": track.name,
+            "modality": track.modality,
+            "kind": track.kind,
+            "queries": len(track.queries),
+            "query_subjects": len({row.subject for row in track.queries}),
+            "gallery_subjects": len(track.subjects),
+            "gallery_pictures": len(track.gallery),
+            "rank1_by_chance": 1 / len(track.subjects),
+            "impostors": len(track.impostors),
+            "not_beaten": _not_beaten(methods),
+            "failures": failure_gallery(track, cosines, ours, self._folders.data, out),
+            "methods": methods,
+            "operating_points": [asdict(point) for point in points],
+            "growth": [asdict(size) for size in growth],
+        }
 
     def _scores(self, method: str, track: Track, similarities: Similarities) -> Array:
         """Scores of the shipped system for the model and its control, of the nearest picture for other methods."""
@@ -91,17 +105,20 @@ class ModalityEvaluation:
             return scoring.scores(track, similarities)
         return track.best_per_subject(similarities)
 
-    def _method(self, track: Track, method: str, scores: Scores) -> MethodResult:
-        scoring = self._scoring if method == self._ours.name else None
-        return MethodResult(
-            method=method,
-            identification=identification(scores),
-            verification=verification(scores),
-            fnir5=open_set(scores, 0.05),
-            fnir1=open_set(scores, 0.01),
-            decisions=decisions(scores, scoring.cascade.posterior, self._modality.threshold) if scoring else None,
-            chance_test=_chance_test(track, scores) if method == self._control.name else None,
-        )
+    def _method(self, track: Track, method: str, scores: Scores) -> Json:
+        """Return the figures of one method. Only a control has a `chance_test`."""
+        pair_figures, fnir5, fnir1 = verification(scores), open_set(scores, 0.05), open_set(scores, 0.01)
+        control = method == self._control.name
+        return {
+            "method": method,
+            "identification": {name: asdict(figure) for name, figure in identification(scores).items()},
+            "verification": pair_figures and {name: asdict(figure) for name, figure in pair_figures.items()},
+            "fnir5": fnir5 and asdict(fnir5),
+            "fnir1": fnir1 and asdict(fnir1),
+            "decisions": None,
+            "chance_test": _chance_test(track, scores) if control else None,
+            "control": control,
+        }
 
     def _growth(self, track: Track, similarities: Similarities, scoring: ShippedScoring) -> list[Growth]:
         joining = self._distractors(track)
@@ -141,12 +158,20 @@ def _baselines(trunk: str, train: Sequence[Row], folders: Folders, weights: Path
     yield KeypointScorer(folders.data, folders.out / "keypoints")
 
 
-def _chance_test(track: Track, scores: Scores) -> ChanceTest:
+def _not_beaten(methods: Sequence[Json]) -> list[str]:
+    """Return the baselines whose rank-1 is at least that of the shipped model, the first of `methods`."""
+    ours, *others = methods
+    found = ours["identification"]["rank1"]["value"]
+    return [m["method"] for m in others if not m["control"] and m["identification"]["rank1"]["value"] >= found]
+
+
+def _chance_test(track: Track, scores: Scores) -> Json:
     """Test rank-1 against chance among all subjects, and among those of the query's own source."""
     subjects = {(row.source, row.subject) for row in track.gallery}
     alike = [sum(source == row.source for source, _ in subjects) for row in track.queries]
     within = float(np.mean([1 / (count or len(track.subjects)) for count in alike]))
-    return chance_test(int(np.sum(scores.ranks == 1)), len(scores.ranks), 1 / len(track.subjects), within)
+    test = chance_test(int(np.sum(scores.ranks == 1)), len(scores.ranks), 1 / len(track.subjects), within)
+    return asdict(test) | {"verdict": test.verdict}
 
 
 def track_scores(track: Track, scores: Array) -> Scores:

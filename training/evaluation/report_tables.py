@@ -1,6 +1,6 @@
 """Markdown tables from `report.json`, for the report and for docs/notebook/evaluation.md.
 
-`report` is the file as read. `training.evaluation.evaluation_report` writes its fields.
+`report` is the file as read. `training.evaluation.__main__` writes it.
 """
 
 from __future__ import annotations
