@@ -1,1 +1,1 @@
-"""The only public service: accepts uploads, routes them, decides, answers."""
+"""The gateway, the only public service: reads uploads, routes them, decides, answers."""

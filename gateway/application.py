@@ -35,10 +35,10 @@ from shared.service.inference_queue import InferenceQueue
 from shared.service.limiter import UploadLimiter
 
 DESCRIPTION = """\
-Whose medical image is it? Enrol images of patients, then ask whose another image is.
+Find the patient of a medical image. Enrol images of patients first, then send another image.
 
-1. `POST /v1/patients/{patient_id}/images` enrols; nothing is trained.
-2. `POST /v1/identify` answers `identified`, `candidates` (the best three, for a human) or `unknown`.
+1. `POST /v1/patients/{patient_id}/images` enrols images. Nothing is trained.
+2. `POST /v1/identify` answers `identified`, `candidates` (the best three, for a person to choose from) or `unknown`.
 
 Every request needs `Authorization: Bearer <key>`. Errors are RFC 9457 problems.
 """
@@ -49,7 +49,7 @@ def create_app(
     database_settings: DatabaseSettings | None = None,
     transport: Transport = over_network,
 ) -> FastAPI:
-    """The gateway; `transport` lets tests put the services' applications in place of the network."""
+    """Create the gateway. With `transport`, tests call the services' applications without a network."""
     settings = settings or GatewaySettings()
     database_settings = database_settings or DatabaseSettings()
     frame = ServiceFrame(settings)

@@ -1,4 +1,4 @@
-"""The audit trail: who asked what and what came out; never a patient's id, only the random key behind it."""
+"""The audit trail: which caller did what, and the outcome. It holds a patient's random key, never the identifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.ulid import new_ulid
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One event; `patient_id` is only used to look the random key up."""
+    """One event. `patient_id` is not stored; it finds the patient's random key."""
 
     caller: str
     action: str
@@ -26,18 +26,18 @@ class AuditEvent:
 
 
 class AuditTrail:
-    """The table `audit_events`. An answer is only given once its event is stored."""
+    """The table `audit_events`. The event of a request is stored before its answer is sent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def unit_of_work(self) -> AbstractAsyncContextManager[None]:
-        """What is done in the block and its event are stored together or not at all."""
+        """Store what the block changes and its event together, or neither."""
         return self._database.unit_of_work()
 
     @asynccontextmanager
-    async def noticing(self, caller: str, action: str) -> AsyncIterator[None]:
-        """That somebody is not there is an answer, too: where the block raises NotFound, it leaves an event."""
+    async def recording_not_found(self, caller: str, action: str) -> AsyncIterator[None]:
+        """Record lookups of unknown patients as well: if the block raises NotFound, store an event."""
         try:
             yield
         except NotFound:

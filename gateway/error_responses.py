@@ -1,4 +1,4 @@
-"""Which problems the endpoints can answer."""
+"""The errors that endpoints can answer, for OpenAPI."""
 
 from __future__ import annotations
 

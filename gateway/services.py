@@ -31,29 +31,28 @@ from shared.service.service_client import ServiceClient
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
-"""From a service's name to how it is reached; None is the network. Tests hand applications in here."""
+"""From a service's name to its transport; None is the network. Tests pass applications."""
 
 STATUS_S = 1.5
-"""How long the gateway waits for a service when it only asks whether it is there."""
+"""Seconds that the gateway waits for the status of a service."""
 
 MODALITY_S = 5.0
-"""Seconds that a request may spend in the queue of one modality and at its service. A request that waits there holds
-an upload place, so a slow service must not have a long queue."""
+"""Seconds that a request may wait for the service of its modality and be at it. It holds an upload place meanwhile, so
+a slow service must not have a long queue."""
 
 
 def over_network(_name: str) -> None:
-    """The transport of production."""
-    return
+    """Use the network, as in production."""
 
 
 class Compa:
-    """compa-service."""
+    """The client of compa-service."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
     async def classify(self, views: Sequence[Image]) -> Classification:
-        """Probabilities of uint8 (224, 224, 3) views."""
+        """Return the probabilities of uint8 (224, 224, 3) views; raises BadUpstream if the answer does not fit."""
         response = await self._client.post_npy("/v1/classify", npy_codec.encode(_stacked(views)))
         answer = _parse(Classification, response)
         counts = {len(answer.probabilities), len(answer.accepted), len(answer.subtypes or views)}
@@ -62,26 +61,26 @@ class Compa:
         return answer
 
     async def ready(self) -> None:
-        """Return where it is ready to serve."""
+        """Return if the service is ready; raises MedReIDError if not."""
         await self._client.get("/health/ready", STATUS_S)
 
 
 class Identifier:
-    """The identification service of one modality. Callers take turns; QueueFull if it is too slow for the queue."""
+    """The client of one modality's service. Callers take turns; raises QueueFull if the wait would be too long."""
 
     def __init__(self, client: ServiceClient, limiter: UploadLimiter) -> None:
         self._client, self._limiter = client, limiter
 
     async def identify(self, views: Sequence[Image], top_k: int) -> IdentifyAnswer:
-        """Candidates for one probe of one or more views after the recipe."""
+        """Return the candidates for one probe: views uint8 (h, w, 3) after the recipe."""
         return _parse(IdentifyAnswer, await self._post(f"/v1/identify?top_k={top_k}", views))
 
     async def verify(self, views: Sequence[Image], patient_id: str) -> VerifyAnswer:
-        """The claim that the probe is this patient."""
+        """Return how well the probe agrees with this patient."""
         return _parse(VerifyAnswer, await self._post("/v1/verify", views, {"patient_id": patient_id}))
 
     async def templates(self, views: Sequence[Image]) -> Templates:
-        """One template per view."""
+        """Return one template for each view."""
         answer = _parse(Templates, await self._post("/v1/templates", views))
         size = EMBEDDING_DIMENSION * np.dtype(np.float32).itemsize
         if len(answer.templates) != len(views) or any(len(one.embedding) != size for one in answer.templates):
@@ -98,7 +97,7 @@ class Identifier:
             release()
 
     async def model(self) -> ModelDescription | None:
-        """Which model answers; None where the service is not ready."""
+        """Return the service's model; None if the service is not ready."""
         try:
             await self._client.get("/health/ready", STATUS_S)
             return _parse(ModelDescription, await self._client.get("/v1/model", STATUS_S))
@@ -109,14 +108,14 @@ class Identifier:
 
 
 class Services:
-    """All model services behind the gateway."""
+    """The clients of all model services."""
 
     def __init__(
         self, settings: GatewaySettings, registry: Registry, metrics: Metrics, transport: Transport = over_network
     ) -> None:
-        if strangers := set(settings.service_urls) - set(registry.names):
+        if unknown := set(settings.service_urls) - set(registry.names):
             raise ValueError(
-                f"MEDREID_SERVICE_URLS has modalities that the registry lacks: {', '.join(sorted(strangers))}"
+                f"MEDREID_SERVICE_URLS has modalities that the registry lacks: {', '.join(sorted(unknown))}"
             )
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         self._clients = {
@@ -146,7 +145,7 @@ def _observer(metrics: Metrics, service: str) -> Observe:
 
 
 def _stacked(views: Sequence[Image]) -> NDArray[np.uint8]:
-    """uint8 (n, h, w, 3) of n views; of one it is the view itself, without a copy."""
+    """Return n views as uint8 (n, h, w, 3); a single view is not copied."""
     return views[0][np.newaxis] if len(views) == 1 else np.stack(views)
 
 

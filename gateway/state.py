@@ -1,4 +1,4 @@
-"""What the gateway's endpoints share, opened once by the lifespan."""
+"""The objects that all endpoints share. The lifespan opens them once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.service.metrics import Metrics
 
 @dataclass(frozen=True)
 class GatewayState:
-    """Everything an endpoint needs."""
+    """The objects that all endpoints share."""
 
     registry: Registry
     services: Services
@@ -30,10 +30,10 @@ class GatewayState:
 
 
 async def _state(request: Request) -> GatewayState:
-    """Not a plain function: those are run in threads, and the way there costs more than all of this."""
+    """Return the state. The function is async because FastAPI runs plain functions in threads, which takes longer."""
     state: GatewayState = request.state.gateway
     return state
 
 
 State = Annotated[GatewayState, Depends(_state)]
-"""The state as an endpoint's parameter."""
+"""The state, as the parameter of an endpoint."""

@@ -12,7 +12,7 @@ from shared.service.npy_body import MAX_IMAGES
 
 
 def only_fields(*allowed: str) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that refuses form fields of other names, so that a typing error is not silently ignored."""
+    """Return a dependency that refuses other form fields, so that a misspelt one is not ignored."""
 
     async def check(request: Request) -> None:
         unknown = set((await request.form()).keys()) - {"file", *allowed}
@@ -25,7 +25,7 @@ def only_fields(*allowed: str) -> Callable[[Request], Awaitable[None]]:
 
 async def _contents(
     file: Annotated[
-        list[UploadFile], File(description="1 to 64 images: PNG, JPEG, TIFF, WebP, BMP or single-frame DICOM.")
+        list[UploadFile], File(description="1 to 64 images: PNG, JPEG, TIFF, WebP, BMP or DICOM with one frame.")
     ],
 ) -> Sequence[bytes]:
     if len(file) > MAX_IMAGES:

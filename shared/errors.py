@@ -1,4 +1,4 @@
-"""The exception tree. Each class is one problem type of RFC 9457 and documents itself in OpenAPI.
+"""The exceptions. Each class is one problem type of RFC 9457 and documents itself in OpenAPI.
 
     MedReIDError
     ├── InvalidInput                 422 invalid-input
@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 
 
 class MedReIDError(Exception):
-    """Root of the tree. `detail` is shown to the caller; `extra` becomes extension members of the problem."""
+    """Base of all errors. `detail` is shown to the caller; `extra` becomes further members of the problem."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -59,7 +59,7 @@ class InvalidInput(MedReIDError):
 
 
 class UnreadableImage(InvalidInput):
-    """The bytes are no readable image: unknown content, truncated, corrupt, or DICOM without pixels."""
+    """The file is not a readable image: unknown content, truncated, corrupt, or DICOM without pixels."""
 
     slug = "unreadable-image"
     title = "Unreadable image"
@@ -67,7 +67,7 @@ class UnreadableImage(InvalidInput):
 
 
 class UnsupportedModality(InvalidInput):
-    """The image is none of the modalities; `extra["probabilities"]` holds COMPA's answer."""
+    """The image is of none of the modalities. `probabilities` has COMPA's answer."""
 
     slug = "unsupported-modality"
     title = "Unsupported modality"
@@ -78,7 +78,7 @@ class UnsupportedModality(InvalidInput):
 
 
 class BlankImage(InvalidInput):
-    """The image is of one shade, or nothing in it is bright enough to be anatomy: all such images would look alike."""
+    """The image has only one shade, or no part is bright enough to be anatomy. All such images look alike."""
 
     slug = "blank-image"
     title = "Blank image"
@@ -86,7 +86,7 @@ class BlankImage(InvalidInput):
 
 
 class NoOperatingPoint(InvalidInput):
-    """The model of the modality has no threshold for the operating point that was asked for."""
+    """The model of the modality has no threshold for this operating point."""
 
     slug = "no-operating-point"
     title = "No such operating point"
@@ -97,7 +97,7 @@ class NoOperatingPoint(InvalidInput):
 
 
 class UnsupportedMediaType(MedReIDError):
-    """The request body or an uploaded part has a type that is not accepted."""
+    """The request body, or a file in it, has a type that is not accepted."""
 
     status = 415
     slug = "unsupported-media-type"
@@ -115,7 +115,7 @@ class PayloadTooLarge(MedReIDError):
 
 
 class Unauthenticated(MedReIDError):
-    """There is no valid API key in the request."""
+    """The request has no valid API key or JWT."""
 
     status = 401
     slug = "unauthenticated"
@@ -133,7 +133,7 @@ class Forbidden(MedReIDError):
 
 
 class NotFound(MedReIDError):
-    """No such patient, image or route."""
+    """There is no such patient, image or path."""
 
     status = 404
     slug = "not-found"
@@ -142,7 +142,7 @@ class NotFound(MedReIDError):
 
 
 class MethodNotAllowed(MedReIDError):
-    """The path exists, the method does not."""
+    """The path does not accept this method."""
 
     status = 405
     slug = "method-not-allowed"
@@ -151,7 +151,7 @@ class MethodNotAllowed(MedReIDError):
 
 
 class Conflict(MedReIDError):
-    """The same `Idempotency-Key` came with another body."""
+    """The `Idempotency-Key` was used before with another request."""
 
     status = 409
     slug = "conflict"
@@ -160,7 +160,7 @@ class Conflict(MedReIDError):
 
 
 class RateLimited(MedReIDError):
-    """The key sends more requests than its limit."""
+    """The caller sends more requests a minute than the limit."""
 
     status = 429
     slug = "rate-limited"
@@ -169,11 +169,11 @@ class RateLimited(MedReIDError):
 
 
 class InternalError(MedReIDError):
-    """A defect of ours; nothing of the cause is shown to the caller."""
+    """A defect of the system. The cause is in its log, not in the answer."""
 
 
 class BadUpstream(MedReIDError):
-    """A service answered something that the contract does not allow."""
+    """A service behind the gateway sent an answer that the gateway does not understand."""
 
     status = 502
     slug = "bad-upstream"
@@ -182,7 +182,7 @@ class BadUpstream(MedReIDError):
 
 
 class Unavailable(MedReIDError):
-    """Something that the request needs is not there at the moment; `Retry-After` says when to come back."""
+    """A part that the request needs is not available. `Retry-After` says in how many seconds to try again."""
 
     status = 503
     slug = "unavailable"
@@ -196,7 +196,7 @@ class Unavailable(MedReIDError):
 
 
 class QueueFull(Unavailable):
-    """All places at the door, or in the bounded queue before inference, are taken."""
+    """The request would wait longer in the queue than its deadline allows."""
 
     slug = "queue-full"
     title = "Queue full"
@@ -206,7 +206,7 @@ class QueueFull(Unavailable):
 
 
 class ServiceUnavailable(Unavailable):
-    """The service of one model is down or still loading; the others go on."""
+    """The service of one modality is down or still loading. The others work."""
 
     slug = "service-unavailable"
     title = "Model service unavailable"
@@ -216,7 +216,7 @@ class ServiceUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """The gallery does not answer; never to be mistaken for an empty gallery."""
+    """The database does not answer. This does not mean that no patient is enrolled."""
 
     slug = "database-unavailable"
     title = "Gallery unavailable"
@@ -224,7 +224,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class WrongService(Unavailable):
-    """A call between services reached another one than it was meant for: the address has changed hands."""
+    """A call between services reached the wrong service, because an address has just changed."""
 
     slug = "wrong-service"
     title = "Wrong service"
@@ -232,7 +232,7 @@ class WrongService(Unavailable):
 
 
 class DeadlineExceeded(MedReIDError):
-    """A service answered too late, or the body of the request did not come in time."""
+    """A service answered too late, or the body of the request did not arrive in time."""
 
     status = 504
     slug = "deadline-exceeded"
@@ -245,7 +245,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 def responses(*errors: type[MedReIDError]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` argument of a FastAPI route: one entry per status, its examples one per error class."""
+    """Return the `responses` argument of a FastAPI route: one entry a status, with one example an error class."""
     documented: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         entry = documented.setdefault(

@@ -1,1 +1,1 @@
-"""Who calls: API keys and JWTs, scopes, rate limits."""
+"""Authentication: API keys, JWTs, scopes and rate limits."""

@@ -17,7 +17,7 @@ from shared.errors import MedReIDError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0, or 1 with a sentence on what is wrong."""
+    """Return the exit status: 0, or 1 after printing what is wrong."""
     options = _parser().parse_args(arguments)
     try:
         settings = DatabaseSettings()
@@ -38,14 +38,14 @@ def _fail(sentence: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gateway.auth", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    create = verbs.add_parser("create", help="make a key and print it, once")
+    create = verbs.add_parser("create", help="create a key and print it, once")
     create.add_argument("--name", required=True)
-    create.add_argument("--days", type=_days, help="how long it is valid; without it, until it is revoked")
+    create.add_argument("--days", type=_days, help="days that the key is valid; without it, until it is revoked")
     wanted = create.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--scope", action="append", type=Scope, choices=list(Scope))
     wanted.add_argument("--all-scopes", action="store_const", dest="scope", const=list(Scope))
-    verbs.add_parser("list", help="all keys, without the keys themselves")
-    verbs.add_parser("revoke", help="end a key").add_argument("key_id")
+    verbs.add_parser("list", help="list the ids, names, scopes and states of all keys")
+    verbs.add_parser("revoke", help="revoke a key").add_argument("key_id")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""From the Authorization header to a caller."""
+"""Find the caller of a request by its Authorization header."""
 
 from __future__ import annotations
 

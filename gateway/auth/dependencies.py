@@ -1,4 +1,4 @@
-"""Authentication as a type in an endpoint's signature: `caller: Annotated[Caller, requires(Scope.IDENTIFY)]`."""
+"""Authentication as the parameter of an endpoint: `caller: Annotated[Caller, requires(Scope.IDENTIFY)]`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def caller_id(connection: Connection) -> str:
 async def any_caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Caller:
-    """Whoever has a valid credential."""
+    """Return the caller of a request; raises Unauthenticated without a valid credential."""
     if credentials is None:
         raise Unauthenticated
     authenticator: Authenticator = request.state.authenticator
@@ -35,7 +35,7 @@ async def any_caller(
 
 
 def scope_check(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that wants one of `scopes`."""
+    """Return a dependency that requires one of `scopes`; it raises Forbidden."""
 
     async def check(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
         if not caller.scopes.intersection(scopes):
@@ -47,5 +47,5 @@ def scope_check(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
 
 
 def requires(*scopes: Scope) -> Any:
-    """`scope_check` for use inside Annotated."""
+    """Return `scope_check` for use inside Annotated."""
     return Depends(scope_check(*scopes))

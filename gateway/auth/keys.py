@@ -1,4 +1,4 @@
-"""API keys: random, shown once, stored hashed."""
+"""API keys: random, shown once, stored as hashes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RANDOM_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """One key in a list; the key itself is nowhere."""
+    """One line of the list of keys. It does not contain the key."""
 
     key_id: str
     name: str
@@ -37,7 +37,7 @@ class KeyLine:
 
 
 def hash_key(key: str) -> bytes:
-    """SHA-256 of a key. A fast hash is right: 256 random bits cannot be guessed, however fast guesses are checked."""
+    """Return the SHA-256 of a key. A fast hash is enough, because 256 random bits cannot be guessed."""
     return hashlib.sha256(key.encode()).digest()
 
 
@@ -48,7 +48,7 @@ class KeyRepository:
         self._database = database
 
     async def create(self, name: str, scopes: Iterable[Scope], expires_at: datetime | None = None) -> str:
-        """Make a key and return it: the only time that it is known."""
+        """Create a key and return it. It cannot be shown again."""
         key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
         await self._database.fetch(
             "INSERT INTO api_keys (key_id, name, hash, scopes, expires_at) VALUES (%s, %s, %s, %s, %s)",
@@ -57,9 +57,9 @@ class KeyRepository:
         return key
 
     async def find(self, hashed: bytes) -> Caller | None:
-        """Who holds the key with this hash, or None where it is unknown, expired or revoked.
+        """Return the caller of a key, by its hash; None if it is unknown, expired or revoked.
 
-        The comparison is the index's: what its time tells is about hashes, and says nothing of a key.
+        The database compares hashes, so the time that it takes reveals nothing about a key.
         """
         rows = await self._database.fetch(
             "SELECT key_id, scopes FROM api_keys"
@@ -69,14 +69,14 @@ class KeyRepository:
         return Caller(rows[0][0], known_scopes(rows[0][1])) if rows else None
 
     async def list(self) -> list[KeyLine]:
-        """All keys, oldest first."""
+        """Return all keys, oldest first."""
         rows = await self._database.fetch(
             "SELECT key_id, name, scopes, created_at, expires_at, revoked_at FROM api_keys ORDER BY key_id"
         )
         return [KeyLine(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows]
 
     async def revoke(self, key_id: str) -> None:
-        """End a key; takes effect within the authenticator's memory."""
+        """Revoke a key; raises NotFound. Gateways accept it for 5 more seconds at most (`credential_cache`)."""
         rows = await self._database.fetch(
             "UPDATE api_keys SET revoked_at = now() WHERE key_id = %s AND revoked_at IS NULL RETURNING key_id", [key_id]
         )

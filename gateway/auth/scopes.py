@@ -1,4 +1,4 @@
-"""What a caller may do."""
+"""Scopes: what a caller may do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """The scopes of API.md; none implies another."""
+    """What a key allows. No scope includes another."""
 
     IDENTIFY = "identify"
     VERIFY = "verify"
@@ -19,13 +19,13 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller whose credential was checked; `caller_id` is the key's id or the JWT's subject."""
+    """A caller with a valid credential. `caller_id` is the id of the key, or `jwt:` and the subject of the JWT."""
 
     caller_id: str
     scopes: frozenset[Scope]
 
 
 def known_scopes(names: Iterable[str]) -> frozenset[Scope]:
-    """The scopes among `names`; what another issuer or another version calls a scope grants nothing."""
+    """Return the scopes among `names`; unknown names grant nothing."""
     granted = set(names)
     return frozenset(scope for scope in Scope if scope.value in granted)

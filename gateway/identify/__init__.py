@@ -1,1 +1,1 @@
-"""Whose image is it?"""
+"""Identification: whose image is it?"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
@@ -35,30 +34,33 @@ async def identify(
     file: Uploads,
     caller: Annotated[Caller, requires(Scope.IDENTIFY)],
     state: State,
-    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
-    top_k: Annotated[int, Form(ge=1, le=10, description="Candidates in the answer.")] = 3,
+    modality: Annotated[
+        str | None,
+        Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
+    ] = None,
+    top_k: Annotated[int, Form(ge=1, le=10, description="Most candidates in the answer.")] = 3,
     threshold: Annotated[
-        Probability | None, Form(description="Confidence from which the top candidate is `identified`.")
+        Probability | None, Form(description="Confidence from which the first candidate is `identified`.")
     ] = None,
     operating_point: Annotated[
         OperatingPoint | None,
         Form(
-            description="A threshold by name, in place of `threshold`: `standard` (without either field), `strict`"
-            " (hardly ever a stranger), `investigation` (identifies nobody, always shows the nearest).",
+            description="A named threshold instead of `threshold`. `standard` is the default. `strict` hardly ever"
+            " names a wrong patient. `investigation` identifies no patient and always shows the nearest candidates.",
             examples=["standard", "strict", "investigation"],
         ),
     ] = None,
 ) -> Identification:
-    """Whose image it is: `identified`, `candidates` for a human to choose from, or `unknown`.
+    """Find the patient of an image: `identified`, `candidates` for a person to choose from, or `unknown`.
 
-    Several parts named `file` are several images of one probe, such as the slices of a series.
+    Several parts named `file` are images of one person, such as the slices of a series.
     """
     if threshold is not None and operating_point is not None:
         raise InvalidInput("Send `threshold` or `operating_point`, not both: an operating point sets the threshold.")
     timer = StageTimer()
     prepared, matches = await state.flow.run(file, modality, lambda one, views: one.identify(views, top_k), timer)
     entry = prepared[0].modality
-    answer = _answer(prepared, matches, _asked(entry, matches, threshold, operating_point), timer)
+    answer = _answer(prepared, matches, _threshold(entry, matches, threshold, operating_point), timer)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
     state.metrics.confidence.labels(entry.name).observe(answer.confidence)
     await state.audit.record(
@@ -75,23 +77,24 @@ async def identify(
     return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The confidence that identifies (None: no confidence does), and the point it is of (None: the caller's own)."""
-
-    threshold: float | None
-    point: OperatingPoint | None
+Threshold = tuple[float | None, OperatingPoint | None]
+"""The confidence that identifies (None: none does) and its operating point (None: the caller stated a threshold)."""
 
 
-def _asked(entry: Modality, matches: IdentifyAnswer, threshold: float | None, point: OperatingPoint | None) -> _Asked:
-    """NoOperatingPoint where the model that answered does not have the point."""
+def _threshold(
+    entry: Modality, matches: IdentifyAnswer, threshold: float | None, point: OperatingPoint | None
+) -> Threshold:
+    """Return the threshold of a request; raises NoOperatingPoint if the model does not have the point."""
     if threshold is not None:
-        return _Asked(threshold, None)
+        return threshold, None
     point = point or "standard"
-    return _Asked(point_threshold(point, entry.threshold, matches.strict_threshold), point)
+    return point_threshold(point, entry.threshold, matches.strict_threshold), point
 
 
-def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, timer: StageTimer) -> Identification:
+def _answer(
+    prepared: list[Prepared], matches: IdentifyAnswer, threshold: Threshold, timer: StageTimer
+) -> Identification:
+    limit, point = threshold
     candidates = [
         Candidate(
             patient_id=match.patient_id,
@@ -103,14 +106,14 @@ def _answer(prepared: list[Prepared], matches: IdentifyAnswer, asked: _Asked, ti
         for match in matches.matches
     ]
     top = candidates[0] if candidates else None
-    decision = decide(top.confidence if top else None, matches.unknown_probability, asked.threshold)
+    decision = decide(top.confidence if top else None, matches.unknown_probability, limit)
     return Identification(
         request_id=id_of_request(),
         decision=decision,
         patient_id=top.patient_id if top and decision == "identified" else None,
         confidence=top.confidence if top else 0.0,
-        threshold=NEVER if asked.threshold is None else asked.threshold,
-        operating_point=asked.point,
+        threshold=NEVER if limit is None else limit,
+        operating_point=point,
         unknown_probability=matches.unknown_probability,
         candidates=candidates,
         modality=joint_verdict(prepared),

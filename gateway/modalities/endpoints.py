@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1", tags=["modalities"])
 
 @router.get("/modalities", responses=responses(*STORE_ERRORS))
 async def list_modalities(_caller: Annotated[Caller, Depends(any_caller)], state: State) -> ModalityList:
-    """Every modality: whether its service is ready, with which model and thresholds, and how much is enrolled."""
+    """List every modality: is its service ready, its model and thresholds, and how many images are enrolled."""
     entries = list(state.registry)
     models = await asyncio.gather(*(state.services.identifiers[entry.name].model() for entry in entries))
     counts = await state.gallery.counts()
@@ -32,7 +32,7 @@ async def list_modalities(_caller: Annotated[Caller, Depends(any_caller)], state
 
 
 def _status(entry: Modality, model: ModelDescription | None, counts: Sequence[ModalityCount]) -> ModalityStatus:
-    """Counts of the model that answers; while none does, of the one that most was enrolled with."""
+    """Count the images of the current model; while the service is down, of the model with most images."""
     own = [count for count in counts if count.modality == entry.name]
     digest = model.model if model else max(own, key=lambda c: c.images).model_digest if own else None
     current = next((count for count in own if count.model_digest == digest), None)

@@ -31,7 +31,7 @@ from shared.gallery.interface import ImageRecord
 
 router = APIRouter(prefix="/v1/patients", tags=["patients"])
 
-PatientInPath = Annotated[PatientId, Path(description="The hospital's identifier of the patient; opaque here.")]
+PatientInPath = Annotated[PatientId, Path(description="The hospital's identifier of the patient. Use a pseudonym.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -39,7 +39,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[\x21-\x7e]+$",
-        description="The same key with the same request enrols once; remembered for 24 hours.",
+        description="Send the same key when you repeat a request, and it is enrolled once. Valid for 24 hours.",
     ),
 ]
 
@@ -48,14 +48,14 @@ FIRST_RADIOGRAPH = datetime(1895, 1, 1, tzinfo=UTC)
 
 
 def _date_and_time(value: Any) -> Any:
-    """Pydantic would take a number for seconds since 1970, and so a date as DICOM writes it for another one."""
+    """Refuse numbers: pydantic reads them as seconds since 1970, and so misreads a DICOM date such as 20240131."""
     if isinstance(value, str) and not DATE_AND_TIME.match(value):
         raise PydanticCustomError("datetime_form", "must be a time as in RFC 3339, such as 2024-01-31T10:30:00Z")
     return value
 
 
 def _possible(time: datetime) -> datetime:
-    """A day ahead is a clock that is wrong, or a zone that is."""
+    """Refuse impossible times. Up to a day ahead is accepted: a clock or a time zone may be wrong."""
     if not FIRST_RADIOGRAPH <= time <= datetime.now(UTC) + timedelta(days=1):
         raise PydanticCustomError("datetime_range", "must be from 1895 on, and not in the future")
     return time
@@ -75,12 +75,19 @@ async def enrol_images(
     file: Uploads,
     caller: Annotated[Caller, requires(Scope.ENROL)],
     state: State,
-    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
-    reference: Annotated[str | None, Form(max_length=200, description="Opaque: where the image can be found.")] = None,
-    acquired_at: Annotated[AcquiredAt | None, Form(description="When it was taken; RFC 3339 with a zone.")] = None,
+    modality: Annotated[
+        str | None,
+        Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
+    ] = None,
+    reference: Annotated[
+        str | None, Form(max_length=200, description="Your note where the image is, such as a study UID.")
+    ] = None,
+    acquired_at: Annotated[
+        AcquiredAt | None, Form(description="Time of acquisition, RFC 3339 with a time zone.")
+    ] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Enrolment:
-    """Enrol images of one patient, who need not be known before; searchable when this returns. All or none."""
+    """Enrol images of one patient, all or none. A new patient is created. The images can be found at once."""
     claim, stored = None, None
     if idempotency_key is not None:
         asked = (modality, reference, acquired_at)
@@ -91,7 +98,7 @@ async def enrol_images(
     else:
         prepared = await state.pipeline.prepare(file, modality)
         answer = await enrol(state, patient_id, prepared, _no_nul(reference), acquired_at, claim)
-    # A replay is recorded too: the first request may have failed between its enrolment and its event.
+    # A repeated request is recorded, too: the first one may have failed between its enrolment and its event.
     outcome = f"{len(answer.images)} images{' again' if stored is not None else ''}"
     modalities = ",".join(sorted({image.modality for image in answer.images}))
     await state.audit.record(AuditEvent(caller.caller_id, "enrol", outcome, modalities, patient_id=patient_id))
@@ -99,7 +106,7 @@ async def enrol_images(
 
 
 def _no_nul(text: str | None) -> str | None:
-    """PostgreSQL's text holds every character but NUL."""
+    """Remove NUL, the only character that PostgreSQL's text cannot hold."""
     return text.replace("\0", "") if text else text
 
 
@@ -107,10 +114,10 @@ def _no_nul(text: str | None) -> str | None:
 async def list_patients(
     caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)],
     state: State,
-    after: Annotated[PatientId | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[PatientId | None, Query(description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> PatientPage:
-    """One page of the enrolled patients, by identifier."""
+    """List the enrolled patients by identifier, one page at a time."""
     lines = await state.gallery.patients(after, limit + 1)
     items = [
         PatientSummary(
@@ -129,8 +136,8 @@ async def list_patients(
 async def get_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ENROL, Scope.ADMIN)], state: State
 ) -> Patient:
-    """One patient with the imaging history in time order."""
-    async with state.audit.noticing(caller.caller_id, "history"):
+    """Return one patient with all enrolled images in order of time."""
+    async with state.audit.recording_not_found(caller.caller_id, "history"):
         record = await state.gallery.patient(patient_id)
     outcome = f"{len(record.images)} images"
     await state.audit.record(AuditEvent(caller.caller_id, "history", outcome, patient_id=patient_id))
@@ -145,8 +152,8 @@ async def get_patient(
 async def erase_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ERASE)], state: State
 ) -> ErasureReceipt:
-    """Erase everything about a patient; the receipt is the only time that this erasure is named."""
-    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.unit_of_work():
+    """Erase everything about a patient. Keep the receipt: the system itself does not store whom it erased."""
+    async with state.audit.recording_not_found(caller.caller_id, "erase"), state.audit.unit_of_work():
         erasure = await state.gallery.erase(patient_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))
     return ErasureReceipt(
@@ -160,12 +167,12 @@ async def erase_patient(
 @router.delete("/{patient_id}/images/{image_id}", status_code=204, responses=responses(*STORE_ERRORS, NotFound))
 async def erase_image(
     patient_id: PatientInPath,
-    image_id: Annotated[str, Path(pattern=r"^[0-9A-Z]{26}$", description="As enrolment returned it.")],
+    image_id: Annotated[str, Path(pattern=r"^[0-9A-Z]{26}$", description="`image_id` of the enrolment.")],
     caller: Annotated[Caller, requires(Scope.ERASE)],
     state: State,
 ) -> None:
-    """Erase one image; the patient stays, even without images."""
-    async with state.audit.noticing(caller.caller_id, "erase"), state.audit.unit_of_work():
+    """Erase one image. The patient remains, even without images."""
+    async with state.audit.recording_not_found(caller.caller_id, "erase"), state.audit.unit_of_work():
         await state.gallery.erase_image(patient_id, image_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", "1 image", patient_id=patient_id))
 

@@ -1,4 +1,4 @@
-"""Enrolling the images of one request: all or none."""
+"""Enrol the images of one request, all or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.identification.matching import decode_embedding
 def make_claim(
     caller_id: str, key: str, patient_id: str, uploads: Sequence[bytes], *fields: object
 ) -> IdempotencyClaim:
-    """A claim whose fingerprint covers everything that the request asks for."""
+    """Return the claim of an idempotency key; its fingerprint covers the whole request."""
     digest = hashlib.sha256(repr((patient_id, *fields)).encode())
     for data in uploads:
         digest.update(hashlib.sha256(data).digest())
@@ -32,7 +32,7 @@ async def enrol(
     acquired_at: datetime | None,
     claim: IdempotencyClaim | None,
 ) -> Enrolment:
-    """Templates of every modality first, then one transaction for all of them."""
+    """Make the templates of all modalities, then store them in one transaction."""
     templates = await _templates(state, prepared)
     images = await state.gallery.enrol(
         patient_id, templates, reference=reference, acquired_at=acquired_at, idempotency=claim
@@ -41,13 +41,13 @@ async def enrol(
 
 
 def to_enrolment(patient_id: str, images: Sequence[ImageRecord]) -> Enrolment:
-    """The answer, also of a replayed request."""
+    """Return the answer for stored images."""
     enrolled = [EnrolledImage(image_id=i.image_id, modality=i.modality, quality=i.quality) for i in images]
     return Enrolment(patient_id=patient_id, images=enrolled)
 
 
 async def _templates(state: GatewayState, prepared: Sequence[Prepared]) -> list[Template]:
-    """In the order of the uploads."""
+    """Return one template for each image, in the order of the uploads."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, image in enumerate(prepared):
         groups[image.modality.name].append(index)

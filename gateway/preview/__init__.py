@@ -1,1 +1,1 @@
-"""What the model sees."""
+"""Preview: what the model sees of an image."""

@@ -28,9 +28,12 @@ async def preview(
     file: Uploads,
     _caller: Annotated[Caller, requires(Scope.IDENTIFY)],
     state: State,
-    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
+    modality: Annotated[
+        str | None,
+        Form(description="Modality of the image, such as `ct`. Without it, the DICOM header or COMPA tells it."),
+    ] = None,
 ) -> Response:
-    """The one image of the request as a PNG after the recipe; the header `x-medreid-modality` names the modality."""
+    """Return one image as the model sees it, as PNG. The header `x-medreid-modality` names its modality."""
     if len(file) != 1:
         raise InvalidInput("A preview shows one image. Send one part named `file`.")
     (prepared,) = await state.pipeline.prepare(file, modality)

@@ -1,1 +1,1 @@
-"""Is it the patient that the chart says?"""
+"""Verification: is it the patient that the chart names?"""

@@ -28,15 +28,18 @@ router = APIRouter(prefix="/v1", tags=["verify"])
 )
 async def verify(
     file: Uploads,
-    patient_id: Annotated[PatientId, Form(description="The patient that the chart says.")],
+    patient_id: Annotated[PatientId, Form(description="The patient that the chart names.")],
     caller: Annotated[Caller, requires(Scope.VERIFY)],
     state: State,
-    modality: Annotated[str | None, Form(description="Name of the modality; COMPA is not asked then.")] = None,
-    threshold: Annotated[Probability | None, Form(description="Confidence from which it is a match.")] = None,
+    modality: Annotated[
+        str | None,
+        Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
+    ] = None,
+    threshold: Annotated[Probability | None, Form(description="Confidence from which the answer is a match.")] = None,
 ) -> Verification:
-    """Whether the image shows the patient that the chart says; all parts named `file` are one probe."""
+    """Tell whether an image shows the patient that the chart names. All parts named `file` are of one person."""
     timer = StageTimer()
-    async with state.audit.noticing(caller.caller_id, "verify"):
+    async with state.audit.recording_not_found(caller.caller_id, "verify"):
         prepared, answer = await state.flow.run(file, modality, lambda one, views: one.verify(views, patient_id), timer)
     entry = prepared[0].modality
     wanted = entry.verify_threshold if threshold is None else threshold

@@ -1,1 +1,1 @@
-"""The page at `/` and the API's documentation at `/docs`; nothing of them comes from another host."""
+"""The web page at `/` and Swagger UI at `/docs`. Both load nothing from other hosts."""

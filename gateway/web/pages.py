@@ -25,14 +25,14 @@ HARDENING = {
 
 @router.get("/")
 async def page() -> HTMLResponse:
-    """Drop an image, see whose it is."""
+    """Return the web page."""
     html = resources.files("gateway.web").joinpath("static/index.html").read_text(encoding="utf-8")
     return HTMLResponse(html, headers={**HARDENING, "content-security-policy": PAGE_POLICY})
 
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """Swagger UI, its files out of a package."""
+    """Return Swagger UI. Its files come with the package fastapi-offline, so no other host is asked."""
     response = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="MedReID API",

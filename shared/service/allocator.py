@@ -1,4 +1,4 @@
-"""Memory that the allocator keeps for the next request, given back to the machine when none comes."""
+"""The C library's allocator: give freed memory back to the system."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def release_free_memory() -> None:
-    """Return freed memory to the kernel, where the C library is glibc; elsewhere nothing.
+    """Return freed memory to the kernel. Does nothing if the C library is not glibc.
 
-    glibc keeps what was freed, which makes the next request faster and a quiet service as large as a busy one.
+    glibc keeps freed memory. That makes the next request faster, but an idle service as large as a busy one.
     """
     if (trim := _trim()) is not None:
         trim(ctypes.c_size_t(0))

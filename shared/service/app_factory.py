@@ -1,4 +1,4 @@
-"""The one application factory: every service is this frame with routes of its own."""
+"""The application factory: every service is this frame with its own routes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 @dataclass
 class ServiceFrame:
-    """What the frame of one application knows: its settings, its metrics, and whether it is up or going down."""
+    """The state of one application: its settings, its metrics, and whether it has started or is shutting down."""
 
     settings: ServiceSettings
     metrics: Metrics = field(default_factory=Metrics)
@@ -41,7 +41,7 @@ class ServiceFrame:
 
 @dataclass(frozen=True)
 class ServiceDescription:
-    """What makes a service of the frame."""
+    """What distinguishes one service from another."""
 
     name: str
     title: str
@@ -50,15 +50,15 @@ class ServiceDescription:
     routers: Sequence[APIRouter]
     checks: Mapping[str, Check]
     started: Callable[[], bool] = lambda: True
-    """Whether what the lifespan began in the background (loading a model) is done."""
+    """Whether the work that the lifespan began in the background, such as loading a model, is done."""
     metrics_guard: Sequence[Any] = ()
-    """Dependencies of `/metrics`: none on the internal network."""
+    """Dependencies of `/metrics`, such as a check of the key."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of FastAPI."""
 
 
 def create_service(description: ServiceDescription, frame: ServiceFrame) -> FastAPI:
-    """The application: health, metrics, problems, request frame, and the service's own routes."""
+    """Create the application: health, metrics, problems, middleware and the service's own routes."""
     app = FastAPI(
         title=description.title,
         description=description.description,
@@ -107,7 +107,7 @@ def _metrics_route(frame: ServiceFrame, guard: Sequence[Any]) -> APIRouter:
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
-        """Prometheus metrics in the text exposition format."""
+        """Return the metrics in the text format of Prometheus."""
         return Response(frame.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
@@ -132,7 +132,7 @@ def _with_problem_schema(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 
 def _describe_invalid_input(schema: dict[str, Any]) -> None:
-    """Put our 422 where FastAPI describes its own, which `install_problems` never lets out."""
+    """Describe our 422 in place of FastAPI's own, which `install_problems` replaces."""
     for operations in schema.get("paths", {}).values():
         for operation in operations.values():
             content = operation.get("responses", {}).get("422", {}).get("content", {})
@@ -141,7 +141,7 @@ def _describe_invalid_input(schema: dict[str, Any]) -> None:
 
 
 def _mark_binary(part: Any) -> None:
-    """Say `format: binary` of uploads: file pickers and client generators know it, but not `contentMediaType`."""
+    """Mark uploads as `format: binary`. File pickers and client generators do not know `contentMediaType`."""
     if isinstance(part, dict):
         if part.pop("contentMediaType", None) == "application/octet-stream":
             part["format"] = "binary"

@@ -1,4 +1,4 @@
-"""What belongs to one request wherever it is handled: its id, its trace, its deadline."""
+"""The context of a request: its id, trace, deadline and caller."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point in time after which nobody waits for the answer."""
+    """The time until which the caller waits for the answer."""
 
     at: float = field(metadata={"unit": "seconds of time.monotonic()"})
 
     @classmethod
     def after(cls, milliseconds: float) -> Deadline:
-        """That many milliseconds from now."""
+        """Return the deadline that is so many milliseconds from now."""
         return cls(time.monotonic() + milliseconds / 1000)
 
     @property
     def remaining_s(self) -> float:
-        """Seconds left, negative when it has passed."""
+        """Seconds left; negative if the deadline has passed."""
         return self.at - time.monotonic()
 
     def check(self) -> None:
-        """Raise DeadlineExceeded when it has passed."""
+        """Raise DeadlineExceeded if the deadline has passed."""
         if self.remaining_s <= 0:
             raise DeadlineExceeded
 
@@ -52,24 +52,24 @@ current_request: ContextVar[RequestContext | None] = ContextVar("current_request
 
 
 def id_of_request() -> str:
-    """The id of the request in hand; empty outside of one."""
+    """Return the id of the current request; empty outside of a request."""
     context = current_request.get()
     return context.request_id if context else ""
 
 
 def deadline_of_request() -> Deadline:
-    """The deadline that the frame set for the request in hand; ten seconds outside of one."""
+    """Return the deadline of the current request; ten seconds from now outside of a request."""
     context = current_request.get()
     return context.deadline if context else Deadline.after(10_000)
 
 
 def valid_request_id(value: str | None) -> str:
-    """The caller's request id where it is harmless, otherwise a new one."""
+    """Return the caller's request id if it has a safe form, otherwise a new one."""
     return value if value and REQUEST_ID.fullmatch(value) else new_ulid()
 
 
 def valid_traceparent(value: str | None) -> str:
-    """The caller's `traceparent` where it is one, otherwise the start of a new trace."""
+    """Return the caller's `traceparent` if it is valid, otherwise that of a new trace."""
     if value and TRACEPARENT.fullmatch(value):
         return value
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

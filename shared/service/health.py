@@ -1,4 +1,4 @@
-"""Liveness, start-up and readiness, kept apart: a dead database must not restart a healthy process."""
+"""Health endpoints. Liveness and readiness differ: a dead database must not restart a healthy process."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pydantic import BaseModel
 from shared.errors import MedReIDError, Unavailable, responses
 
 Check = Callable[[], Awaitable[None]]
-"""Returns where all is well, raises MedReIDError where it is not."""
+"""Returns if the part works, raises MedReIDError if not."""
 
 
 class Health(BaseModel):
-    """Answer of the health endpoints."""
+    """The answer of the health endpoints."""
 
     status: str = "ok"
 
 
 def health_routes(started: Callable[[], bool], draining: Callable[[], bool], checks: Mapping[str, Check]) -> APIRouter:
-    """`/health/startup`, `/health/live`, `/health/ready`."""
+    """Return the routes `/health/startup`, `/health/live` and `/health/ready`."""
     router = APIRouter(prefix="/health", tags=["health"])
 
     @router.get("/startup", responses=responses(Unavailable))
     async def startup() -> Health:
-        """Whether start-up is done."""
+        """Tell whether the service has started."""
         if not started():
             raise Unavailable("The service is still starting.", retry_after_s=1)
         return Health()
 
     @router.get("/live")
     async def live() -> Health:
-        """Whether the process answers at all; depends on nothing else."""
+        """Tell that the process answers. Checks nothing else."""
         return Health()
 
     @router.get("/ready", responses=responses(Unavailable))
     async def ready() -> Health:
-        """Whether requests would be served: every part that they need answers."""
+        """Tell whether requests would be served: every part that they need works."""
         if draining():
             raise Unavailable("The service is shutting down.", retry_after_s=1)
         results = await asyncio.gather(*(check() for check in checks.values()), return_exceptions=True)

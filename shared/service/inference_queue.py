@@ -1,4 +1,4 @@
-"""The bounded queue before a model: short when all is well, and an honest 503 when it is not."""
+"""The bounded queue in front of a model."""
 
 from __future__ import annotations
 
@@ -17,21 +17,28 @@ from shared.service.context import Deadline
 from shared.service.metrics import Metrics
 
 REST_S = 1.0
-"""After so long without work, memory is given back."""
+"""Seconds without work after which freed memory is given back to the system."""
 
 Resource = TypeVar("Resource")
 Result = TypeVar("Result")
 
 
 class InferenceQueue(Generic[Resource]):
-    """Runs functions on resources (model sessions), one thread for each.
+    """Run functions on resources such as model sessions, with one thread for each resource.
 
-    Inference holds the core for milliseconds and is no coroutine: on the event loop it would stop every other request,
-    and the loop's default pool has more threads than there are sessions, which must not be shared.
+    Inference takes a core for milliseconds, so on the event loop it would stop every other request. The loop's default
+    pool has more threads than there are sessions, and two threads must not share a session.
     """
 
     def __init__(self, resources: list[Resource], capacity: int, metrics: Metrics, *, yields: int = 0) -> None:
-        """`yields` is how much nicer (setpriority(2)) the threads are than the rest of the process."""
+        """Start the threads.
+
+        Args:
+            resources: One thread is started for each.
+            capacity: Requests that may wait for a resource.
+            metrics: Receives waiting times, running times and refusals.
+            yields: Added to the niceness of the threads (setpriority(2)), so that the event loop goes first.
+        """
         self._free = list(resources)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(len(resources), "inference", _yield_to_others, (yields,))
@@ -41,10 +48,12 @@ class InferenceQueue(Generic[Resource]):
         self._rest: asyncio.TimerHandle | None = None
 
     async def run(self, function: Callable[[Resource], Result], deadline: Deadline) -> Result:
-        """Wait for a free resource and call `function` with it.
+        """Wait for a free resource and return `function(resource)`.
 
-        Raises QueueFull where `capacity` requests wait already, DeadlineExceeded where the deadline passes first; work
-        whose deadline has passed is never begun. After `close`: Unavailable.
+        Raises:
+            QueueFull: `capacity` requests are waiting.
+            DeadlineExceeded: The deadline passes first. Late work is not begun.
+            Unavailable: The queue is closed.
         """
         if self._closed:
             raise Unavailable("This instance is shutting down. Try again; another one will answer.", retry_after_s=1)
@@ -64,9 +73,10 @@ class InferenceQueue(Generic[Resource]):
             self._count(-1)
 
     def beside(self, function: Callable[[], Result]) -> Future[Result]:
-        """For functions that `run` calls: have a part done meanwhile, by another core where one is free.
+        """Run a part of the work in a second thread, so that it can use another core.
 
-        Every resource has a helper, so it begins at once; wait for its result before the function ends.
+        Only functions that `run` calls may use it. Each resource has one such thread, so the part begins at once.
+        The caller must wait for its result.
         """
         return self._helpers.submit(function)
 
@@ -97,15 +107,15 @@ class InferenceQueue(Generic[Resource]):
         return value
 
     async def close(self) -> None:
-        """Take nothing more on and finish what was taken on; deadlines bound how long that takes."""
+        """Refuse new work and finish the rest. Deadlines limit how long that takes."""
         self._closed = True
         if self._rest is not None:
             self._rest.cancel()
-        for pool in (self._pool, self._helpers):  # those who ask for help before those who help
+        for pool in (self._pool, self._helpers):  # the threads that ask for help end first
             await asyncio.to_thread(pool.shutdown, wait=True)
 
 
 def _yield_to_others(yields: int) -> None:
-    """Make the calling thread that much nicer; only Linux knows threads with a priority of their own."""
+    """Raise the niceness of the calling thread. Only Linux has a niceness for each thread."""
     if yields and sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + yields)

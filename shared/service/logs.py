@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line. Nothing of a patient, a file name, a tag or a raw path goes in."""
+"""Structured logs: one JSON object a line, without patient identifiers, file names, DICOM tags or raw paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 from shared.service.context import current_request
 
 QUIET = ("httpx", "httpcore", "uvicorn.access", "pydicom", "PIL", "psycopg", "psycopg.pool", "multipart")
-"""Libraries whose messages quote URLs, tags or values; below error they say nothing."""
+"""Libraries whose messages quote URLs, tags or values. Only their errors are logged."""
 
 
 def configure_logs(service: str, level: str) -> None:
@@ -37,7 +37,7 @@ def configure_logs(service: str, level: str) -> None:
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Type and places of an exception, never its message: that may quote what the caller sent."""
+    """Return the type and places of an exception. Its message may quote what the caller sent, so it is left out."""
     frames = traceback.extract_tb(error.__traceback__)[-5:]
     return {"error": type(error).__name__, "at": [f"{frame.name}:{frame.lineno}" for frame in frames]}
 
@@ -58,10 +58,10 @@ def _service(name: str) -> structlog.typing.Processor:
 
 
 class _Bridge(logging.Handler):
-    """The standard library's records as structlog events; of a record's exception only its type and place.
+    """Pass the standard library's log records to structlog. Of an exception, only its type and place are logged.
 
-    A library's message is shown as the template that it is in the source, without its arguments. Where there are no
-    arguments the text may have been put together before (asyncio quotes whole exceptions so) and is withheld.
+    Of a message with arguments, the template is logged. A message without arguments is withheld, because it may have
+    been formatted before: asyncio, for example, quotes whole exceptions.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -73,6 +73,6 @@ class _Bridge(logging.Handler):
 
 
 def _harmless(record: logging.LogRecord) -> str:
-    if record.name.startswith("uvicorn"):  # speaks of processes and addresses; its access log is silenced
+    if record.name.startswith("uvicorn"):  # writes only about processes and addresses, as its access log is off
         return record.getMessage().strip()
     return str(record.msg) if record.args else "(message withheld)"

@@ -1,17 +1,17 @@
-"""Prometheus metrics of one application; a registry of its own, so that several live in one process."""
+"""Prometheus metrics of one application. Each has its own registry, so that several can run in one process."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONFIDENCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
-"""Bounds of the histogram of confidences: fine where thresholds lie."""
+"""Bucket bounds of the confidence histogram: close together where thresholds usually are."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """Counters and histograms. Labels are closed sets: route templates, statuses, modalities, decisions."""
+    """All metrics. Labels have few values: route templates, statuses, modalities, decisions."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
@@ -32,7 +32,9 @@ class Metrics:
         self.inference = Histogram(
             "medreid_inference_seconds", "Time spent in the model.", buckets=SECONDS, registry=self.registry
         )
-        self.rejected = Counter("medreid_queue_rejected_total", "Requests refused: queue full.", registry=self.registry)
+        self.rejected = Counter(
+            "medreid_queue_rejected_total", "Requests refused because the queue was full.", registry=self.registry
+        )
         self.decisions = Counter(
             "medreid_decisions_total", "Decisions.", ["modality", "decision"], registry=self.registry
         )
@@ -52,5 +54,5 @@ class Metrics:
         )
 
     def render(self) -> bytes:
-        """The exposition text."""
+        """Return the metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""What happens around every request: identity, deadline, size limit, drain, metrics, one log line."""
+"""Middleware around every request: id, deadline, limits, drain, metrics and one log line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEALTH = "/health/"
 LONGEST_DEADLINE_MS = 600_000
 METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"})
 UNKNOWN_ROUTE = "(no route)"
-"""Label of requests that match no route: the raw path may hold anything and never becomes a label."""
+"""Label of requests without a route. The raw path may hold anything, so it is never a label."""
 
 CallerId = Callable[[Scope], Awaitable[str]]
 """Return the id of a request's caller from its headers; raises a MedReIDError if the credential is not valid."""
@@ -46,32 +46,32 @@ log = structlog.get_logger()
 
 
 class Answer:
-    """The sending side of one request: adds the frame's headers and remembers the status."""
+    """The sending side of a request: adds headers and remembers the status."""
 
     def __init__(self, send: Send, context: RequestContext, draining: Callable[[], bool]) -> None:
         self._send, self.context, self._draining = send, context, draining
         self.status: int | None = None
         self.held = ExitStack()
-        """What the request holds until its answer goes out."""
+        """Released as the answer is sent, such as the upload place."""
 
     async def __call__(self, message: Message) -> None:
-        """Pass a message of the answer on."""
+        """Send a message of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID_HEADER] = self.context.request_id
-            if self._draining():  # the caller's next request is for another instance
+            if self._draining():  # so that the caller's next request goes to another instance
                 headers["connection"] = "close"
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.held.close()  # now: the caller may ask again before the application is done with this one
+            self.held.close()  # before sending: the caller may send its next request at once
         await self._send(message)
 
 
 class BoundedBody:
-    """The receiving side of one request: stops reading where the body grows past the limit, or comes too slowly.
+    """The receiving side of a request: stops reading if the body is too large or too slow.
 
-    A body that never ends would keep its place for ever. FastAPI turns what is raised while it reads a form into a 400
-    of its own, so the frame has to remember.
+    A body that never ends would keep its place for ever. FastAPI turns an exception while it reads a form into a 400,
+    so `refusal` keeps the right error.
     """
 
     def __init__(self, receive: Receive, limit: int, deadline: Deadline) -> None:
@@ -80,8 +80,8 @@ class BoundedBody:
         self.refusal: MedReIDError | None = None
 
     async def __call__(self) -> Message:
-        """The next part of the body; PayloadTooLarge past the limit, DeadlineExceeded where it comes too late."""
-        if self._complete:  # what comes now is the caller's farewell
+        """Return the next part of the body; raises PayloadTooLarge or DeadlineExceeded."""
+        if self._complete:  # the next message says that the caller has disconnected
             return await self._receive()
         try:
             async with asyncio.timeout(self._deadline.remaining_s):
@@ -98,7 +98,7 @@ class BoundedBody:
 
 
 class RequestMiddleware:
-    """Pure ASGI middleware around the whole application; no exception leaves it before there is an answer."""
+    """ASGI middleware around the whole application. Every exception becomes an answer."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class RequestMiddleware:
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; anything but HTTP passes through."""
+        """Handle one request. What is not HTTP passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -144,16 +144,16 @@ class RequestMiddleware:
                 self._record(scope, answer.status or 500, time.perf_counter() - begun)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: Answer) -> None:
-        """Here and not in an exception handler, because Starlette runs that one outside of the request's context."""
+        """Answer unexpected exceptions here, because Starlette's handlers run outside of the request's context."""
         try:
             await self._guarded(scope, receive, answer)
-        except asyncio.CancelledError:  # the time for the drain is over
+        except asyncio.CancelledError:  # the drain has run out of time
             if self._draining() and answer.status is None:
                 await problem_response(_shutting_down())(scope, receive, answer)
             raise
         except Exception as error:
             log.error("unexpected exception", **describe(error))
-            if answer.status is not None:  # half an answer is out: only breaking the connection says so
+            if answer.status is not None:  # part of the answer is sent, so only a closed connection tells the caller
                 raise
             await problem_response(InternalError())(scope, receive, answer)
 
@@ -185,11 +185,11 @@ class RequestMiddleware:
         if body.refusal is not None and answer.status is None:
             response = problem_response(body.refusal)
             if isinstance(body.refusal, DeadlineExceeded):
-                response.headers["connection"] = "close"  # nobody waits for the rest
+                response.headers["connection"] = "close"  # the rest of the body is not read
             await response(scope, receive, answer)
 
     def _check(self, scope: Scope) -> None:
-        """Raise where the request is not for this instance, or too large by its own word."""
+        """Raise if the request is not for this instance, or if its `content-length` is too large."""
         if self._draining() and not scope["path"].startswith(HEALTH):
             raise _shutting_down()
         headers = Headers(scope=scope)
@@ -209,13 +209,13 @@ class RequestMiddleware:
 
 
 def route_template(scope: Scope) -> str:
-    """The route's path with its parameters as names, never as values."""
+    """Return the path of the route, with the names of its parameters."""
     route = scope.get("route")
     return str(getattr(route, "path", UNKNOWN_ROUTE))
 
 
 def _number(value: str | None) -> int | None:
-    """A header's whole number; Python refuses to read more than 4300 digits, and 18 are more than enough."""
+    """Return a header's whole number, or None. Python refuses to parse more than 4300 digits, so 18 are read."""
     if value is None or not (value.isascii() and value.isdigit()):
         return None
     return int(value) if len(value) <= 18 else 10**18

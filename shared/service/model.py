@@ -1,4 +1,4 @@
-"""A service with a model: loading it behind the live endpoint, its queue, its readiness."""
+"""A service with a model: loading, queue and readiness."""
 
 from __future__ import annotations
 
@@ -27,25 +27,32 @@ from shared.service.settings import ServiceSettings
 log = structlog.get_logger()
 
 YIELDS = {"classifier": 0, "identifier": 5}
-"""How much nicer inference is than event loops, by the kind of model. Where cores are short, reading, refusing and
-telling modalities, which everybody waits for and which are soon done, go before identification."""
+"""Niceness of inference, by the kind of model. If cores are busy, event loops and COMPA go first: every request waits
+for them, and they are soon done."""
 
 
 class ModelServiceSettings(ServiceSettings):
-    """What a service with a model has besides."""
+    """Settings of a service with a model."""
 
-    workers: Annotated[int, Field(ge=1, le=64, description="Threads, each with its own session of the model.")] = 1
-    threads: Annotated[int, Field(ge=1, le=64, description="Threads of one session inside one inference.")] = 1
+    workers: Annotated[
+        int,
+        Field(
+            ge=1, le=64, description="Inferences at once, each with its own copy of the model. Raise it with the cores."
+        ),
+    ] = 1
+    threads: Annotated[
+        int, Field(ge=1, le=64, description="Threads of one inference. Leave it at 1; raise `MEDREID_WORKERS` instead.")
+    ] = 1
 
 
 async def loaded_model(request: Request) -> LoadedModel:
-    """The model of the service, which its lifespan has put under `model`."""
+    """Return the model of the service, from the state of the lifespan."""
     model: LoadedModel = request.state.model
     return model
 
 
 class LoadedModel:
-    """The model of one folder; `queue` raises ServiceUnavailable until loading is done."""
+    """The model of one folder. `queue` raises ServiceUnavailable until loading is done."""
 
     def __init__(self, folder: Path, frame: ServiceFrame, settings: ModelServiceSettings) -> None:
         self.manifest: ModelManifest = read_manifest(folder)
@@ -55,7 +62,7 @@ class LoadedModel:
 
     @property
     def queue(self) -> InferenceQueue[ModelSession]:
-        """The way to the sessions."""
+        """The queue in front of the model's sessions."""
         if self._failed:
             raise ServiceUnavailable("The model could not be loaded; the log of the service says why.")
         if self._queue is None:
@@ -63,16 +70,16 @@ class LoadedModel:
         return self._queue
 
     def started(self) -> bool:
-        """Whether loading came to its good end."""
+        """Return whether the model is loaded."""
         return self._queue is not None
 
     async def check(self) -> None:
-        """Readiness: the model is loaded and answered the golden image correctly."""
+        """Raise ServiceUnavailable unless the model is loaded and answered the golden image correctly."""
         _ = self.queue
 
     @asynccontextmanager
     async def loading(self) -> AsyncIterator[LoadedModel]:
-        """Load in the background, so that `/health/live` answers at once; close at the end."""
+        """Load in the background, so that `/health/live` answers at once; close when the block ends."""
         self._queue, self._failed = None, False
         sessions: list[ModelSession] = []
         task = asyncio.create_task(self._load(sessions))
@@ -97,10 +104,10 @@ class LoadedModel:
             log.info("model loaded", model=self.manifest.name, digest=self.manifest.digest)
 
     def _open(self) -> list[ModelSession]:
-        cv2.setNumThreads(1)  # one core per request: parallelism comes from workers and replicas
+        cv2.setNumThreads(1)  # one core a request; workers and replicas make it parallel
         settings = self._settings
         sessions: list[ModelSession] = [LiteRTSession(self._folder, settings.threads) for _ in range(settings.workers)]
         for session in sessions:
             check_golden(session, self.manifest)
-        release_free_memory()  # what loading took besides the model
+        release_free_memory()  # that only loading needed
         return sessions

@@ -1,4 +1,4 @@
-"""Images in and arrays out as `application/x-npy`, as endpoints declare them."""
+"""Request bodies of images as `application/x-npy`."""
 
 from __future__ import annotations
 

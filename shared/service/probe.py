@@ -1,4 +1,4 @@
-"""`python -m shared.service.probe`: exit status 0 where the service of this container is ready (HEALTHCHECK)."""
+"""`python -m shared.service.probe`: exit with 0 if the service of this container is ready (HEALTHCHECK)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIMEOUT_S = 2.0
 
 
 def is_ready(port: int) -> bool:
-    """Whether `/health/ready` of this machine's `port` answers 200."""
+    """Return whether `/health/ready` at this port answers 200."""
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/health/ready")

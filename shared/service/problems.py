@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457) for everything that goes wrong, and the pages that their types resolve to."""
+"""Problem details (RFC 9457) for every error, and the pages of their types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TELLING = (
     "bool", "date", "enum", "finite_number", "float", "greater_than", "int", "json_invalid", "less_than", "list",
     "literal_error", "multiple_of", "string", "time", "too_long", "too_short",
 )  # fmt: skip
-"""Beginnings of the kinds of pydantic errors whose messages state the rule and do not quote the value."""
+"""Prefixes of the pydantic error types whose messages state the rule without quoting the value."""
 
 BY_STATUS: dict[int, type[MedReIDError]] = {
     401: errors.Unauthenticated,
@@ -34,11 +34,11 @@ BY_STATUS: dict[int, type[MedReIDError]] = {
     429: errors.RateLimited,
     503: errors.Unavailable,
 }
-"""Problems of the exceptions that FastAPI and Starlette raise themselves."""
+"""Problems for the exceptions that FastAPI and Starlette raise."""
 
 
 def problem_types() -> dict[str, type[MedReIDError]]:
-    """Every class of the tree but its root, by its slug."""
+    """Return every class of the tree except the root, by its slug."""
 
     def walk(root: type[MedReIDError]) -> Iterator[type[MedReIDError]]:
         for child in root.__subclasses__():
@@ -49,7 +49,7 @@ def problem_types() -> dict[str, type[MedReIDError]]:
 
 
 def problem_response(error: MedReIDError) -> Response:
-    """The answer for an error. `instance` names the request by its id: its path may hold a patient's identifier."""
+    """Return the answer for an error. `instance` has the request's id, as the path may hold a patient's identifier."""
     context = current_request.get()
     request_id = context.request_id if context else new_ulid()
     body: dict[str, Any] = {
@@ -68,7 +68,7 @@ def problem_response(error: MedReIDError) -> Response:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Answer every expected exception of the application with a problem; `RequestMiddleware` answers the others."""
+    """Answer every expected exception with a problem. `RequestMiddleware` answers the others."""
     app.add_exception_handler(MedReIDError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -84,10 +84,10 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    """Where and what is wrong, without anything that the caller sent: that may be an identifier."""
+    """Return what is wrong with which field. The value is not quoted, as it may be an identifier."""
     kind: str = fault["type"]
     place = [str(part) for part in fault["loc"] if part != "body"]
-    if kind == "extra_forbidden":  # the last part is the caller's own name for the field
+    if kind == "extra_forbidden":  # the last part is the name that the caller sent
         return ".".join([*place[:-1], "a field"]) + " is not known here"
     reason = str(fault["msg"]) if kind.startswith(TELLING) else "has a value that is not allowed"
     return f"{'.'.join(place) or 'body'}: {'is missing' if kind == 'missing' else reason}"
@@ -107,7 +107,7 @@ pages = APIRouter(prefix=PAGES, include_in_schema=False)
 
 @pages.get("/{slug}")
 async def problem_page(slug: str) -> Response:
-    """What a problem type means and what to do about it."""
+    """Return the page of a problem type: its meaning and what to do."""
     error = problem_types().get(slug)
     if error is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""Running a service: uvicorn with a drain that finishes what is in flight."""
+"""Run a service: uvicorn, with a drain that finishes the requests in flight."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from shared.service.logs import configure_logs
 
 
 class DrainingServer(uvicorn.Server):
-    """At SIGTERM or SIGINT readiness turns false and new work is refused before the listener closes."""
+    """At SIGTERM or SIGINT the service stops being ready and refuses new work before the listener closes."""
 
     def __init__(self, config: uvicorn.Config, frame: ServiceFrame) -> None:
         super().__init__(config)
         self._frame = frame
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the drain; a second signal ends it."""
+        """Begin the drain. A second signal ends it."""
         self._frame.draining = True
         super().handle_exit(signal.SIGINT if self.should_exit else sig, frame)
 
 
 def serve(app: FastAPI) -> None:
-    """Serve until a signal; blocks. Then finish the requests in flight, for `drain_seconds` at the most."""
+    """Serve until a signal arrives, then finish the requests in flight, for at most `drain_seconds`."""
     frame: ServiceFrame = app.state.frame
     settings = frame.settings
     configure_logs(app.title, settings.log_level)
@@ -37,14 +37,14 @@ def serve(app: FastAPI) -> None:
         port=settings.port,
         loop="uvloop",
         http="httptools",
-        ws="none",  # nobody here speaks it, and uvicorn would log the paths of who tries
+        ws="none",  # not used, and uvicorn would log the paths of attempts
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=False,  # nobody here asks for the address or the scheme of a caller
+        proxy_headers=False,  # the caller's address and scheme are not used
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         timeout_keep_alive=30,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when all is done
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again at the end
         DrainingServer(config, frame).run()
