@@ -1,7 +1,7 @@
-# All images of the system. Targets: gateway, model (identification services differ by data only; COMPA's has no database driver: LOCK=compa), migrate.
-# Built for the platform of the builder; every wheel in requirements/*.lock exists for linux/amd64 and linux/arm64.
+# All images of the system. Targets: gateway, model, migrate. The model services differ by their data; COMPA's image has no
+# database driver (LOCK=compa). Every wheel in requirements/*.lock exists for linux/amd64 and linux/arm64.
 
-# Python without what only installs or converts things. Packages leave through dpkg, so that its list stays true.
+# Python without tools that only install or convert. Debian packages are removed by dpkg, so that its list stays true.
 FROM python:3.11-slim-bookworm AS python
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medreid \
     && find /usr/local /usr/lib -depth \( -path '*/bin/*' -o -path '*/python3*' \) \
@@ -12,7 +12,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin medreid \
     && dpkg --purge --force-remove-essential --force-remove-protected --force-depends \
         apt e2fsprogs logsave perl-base
 
-# Flattened: what was removed above is in no layer.
+# Flattened, so that no layer holds the removed files.
 FROM scratch AS base
 COPY --from=python / /
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
@@ -26,7 +26,7 @@ ARG VERSION=0.1.0
 LABEL org.opencontainers.image.vendor="MedReID" org.opencontainers.image.licenses="Apache-2.0" org.opencontainers.image.version="${VERSION}"
 COPY LICENSE NOTICE ./
 
-# One layer per role, from its lock. pip, strip and their caches stay behind.
+# One layer of packages per role, from its lock. pip, strip and their caches are not copied.
 FROM python:3.11-slim-bookworm AS packages
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null \
     && python3 -m venv --without-pip /opt/venv
@@ -65,7 +65,7 @@ ARG MODEL
 LABEL org.opencontainers.image.title="MedReID ${MODEL}-service" \
       org.opencontainers.image.description="One model behind HTTP: ${MODEL}."
 WORKDIR /app/${MODEL}-service
-# The last layer, and the only one in which the services of the modalities differ.
+# The last layer, and the only one that differs between the model services.
 COPY ${MODEL}-service/ ./
 
 FROM base AS migrate

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Write requirements/*.lock from pyproject.toml: every version pinned, every file hashed, no index named.
+# Write requirements/*.lock from pyproject.toml: with every version pinned and every file hashed, without the address of an index.
 # `deploy/lock.sh --upgrade` takes the newest versions; without it, locked versions stay if they still fit.
 set -eu
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
-compile() { # compile EXTRA [ARGUMENT...]: one lock
+compile() { # compile EXTRA [ARGUMENT...]: write one lock
     extra=$1; shift
     env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS "$uv" pip compile --quiet \
         --python-version 3.11 --python-platform linux --extra "$extra" --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -10,8 +10,8 @@ make_user() {
     password=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     printf %s "$password" >".secrets/$2_password"
     printf 'postgresql://%s:%s@db:5432/medreid\n' "$1" "$password" >".secrets/$2_url"
-    # Compose mounts files with the owner they have here, and the containers run as another user than this one:
-    # the files are readable, the folder around them is not.
+    # Compose mounts the files with their owner, but the containers run as another user. So the files are readable
+    # by all, and only the folder is closed.
     chmod 444 ".secrets/$2_password" ".secrets/$2_url"
     echo "Made .secrets/$2_password and .secrets/$2_url."
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the images and test what runs of them: with Compose, then as a Swarm stack. Needs a Docker engine.
+# Build the images and test them: with Compose, then as a Swarm stack. Needs a Docker engine.
 set -eu
 cd "$(dirname "$0")/../.."
 docker compose version >/dev/null || { echo "This needs a Docker engine with the Compose plugin." >&2; exit 1; }
