@@ -11,7 +11,7 @@ from shared.service.settings import ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):
-    """Where the model services are, who may call, and how much the gateway accepts."""
+    """Addresses of the model services, credentials of callers, and limits of the gateway."""
 
     compa_url: Annotated[str, Field(description="URL of compa-service, without a path.")] = "http://compa-service:8000"
     service_urls: dict[str, str] = Field(

@@ -80,7 +80,7 @@ async def enrol_images(
         Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
     ] = None,
     reference: Annotated[
-        str | None, Form(max_length=200, description="Your note where the image is, such as a study UID.")
+        str | None, Form(max_length=200, description="Your note on the place of the image, such as a study UID.")
     ] = None,
     acquired_at: Annotated[
         AcquiredAt | None, Form(description="Time of acquisition, RFC 3339 with a time zone.")
@@ -152,7 +152,7 @@ async def get_patient(
 async def erase_patient(
     patient_id: PatientInPath, caller: Annotated[Caller, requires(Scope.ERASE)], state: State
 ) -> ErasureReceipt:
-    """Erase everything about a patient. Keep the receipt: the system itself does not store whom it erased."""
+    """Erase everything about a patient. Keep the receipt: the system does not store the erased patient's id."""
     async with state.audit.recording_not_found(caller.caller_id, "erase"), state.audit.unit_of_work():
         erasure = await state.gallery.erase(patient_id)
         await state.audit.record(AuditEvent(caller.caller_id, "erase", f"receipt {erasure.receipt_id}"))

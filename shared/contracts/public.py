@@ -54,7 +54,7 @@ class Subtype(Message):
 
 
 class ModalityVerdict(Message):
-    """The modality of the image, and where it is known from."""
+    """The modality of the image, and the source of that knowledge."""
 
     label: str
     confidence: Annotated[Probability, Field(description="COMPA's probability of `label`; 1 if the caller named it.")]
@@ -69,7 +69,7 @@ class ModalityVerdict(Message):
         bool, Field(description="COMPA gives 0.9 or more to another modality than the DICOM header names.")
     ]
     subtype: Annotated[
-        Subtype | None, Field(description="The likeliest sub-type; null if COMPA knows none of this modality.")
+        Subtype | None, Field(description="The most probable sub-type; null if COMPA knows none of this modality.")
     ] = None
 
 

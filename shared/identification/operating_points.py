@@ -11,7 +11,7 @@ from shared.contracts.public import OperatingPoint, PointThresholds
 from shared.errors import NoOperatingPoint
 
 NEVER = 1.0
-"""The threshold that the API reports for `investigation`, where no confidence identifies, not even 1."""
+"""The threshold that the API reports for `investigation`. This point never identifies, not even at confidence 1."""
 
 
 def point_threshold(point: OperatingPoint, standard: float, strict: float | None) -> float | None:

@@ -1,6 +1,6 @@
 """Match the keypoints of two pictures under one similarity transform, and weigh the inliers.
 
-Chance matches are poor: the second nearest descriptor is hardly farther than the nearest one, and the transform misses
+Chance matches are poor: the second nearest descriptor is about as near as the nearest one, and the transform misses
 the position by some pixels. So an inlier weighs
 
     -log(ratio^2) * (1 - (residual / tolerance)^2),

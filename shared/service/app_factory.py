@@ -22,7 +22,7 @@ from shared.service.problems import install_problems, pages
 from shared.service.settings import ServiceSettings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
-"""Opens what the service needs and yields it as the state of its requests."""
+"""Opens the service's resources and yields them as the state of its requests."""
 
 
 @dataclass

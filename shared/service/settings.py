@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """Where a service listens, how much it accepts, how it stops."""
+    """Address, limits and shutdown of a service."""
 
     model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
 
