@@ -35,6 +35,33 @@ def test_levels_are_cosines_and_one_probe_knows_nothing_of_another(count: int, s
     np.testing.assert_allclose(levels, [cohort.levels(probes[i : i + 1])[0] for i in range(3)], atol=1e-6)
 
 
+def test_the_nearest_member_is_the_one_of_the_highest_cosine() -> None:
+    cohort, probes = Cohort(np.eye(3, 4)), np.array([[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, -0.6, 0.8]])
+    nearest = cohort.nearest(probes)
+    assert nearest.dtype == np.float32
+    np.testing.assert_allclose(nearest, [0.8, 0.0], rtol=1e-6)
+
+
+def test_numbers_of_another_precision_are_taken_as_float32() -> None:
+    rng = np.random.default_rng(0)
+    members, probes = (rng.normal(0, 0.1, (count, 64)) for count in (9, 4))
+    single = Cohort(members.astype(np.float32))
+    for measure in ("levels", "nearest"):
+        expected = getattr(single, measure)(probes.astype(np.float32))
+        again = getattr(Cohort(members), measure)(probes)
+        assert again.dtype == np.float32
+        np.testing.assert_array_equal(again, expected)
+
+
+def test_a_cohort_is_stored_as_float16_and_never_unpickled(identifier_folder: Path, tmp_path: Path) -> None:
+    path = Cohort(np.eye(3)).write(tmp_path)
+    assert np.load(path, allow_pickle=False).dtype == np.float16
+    np.save(path, np.array([{"code": "any"}]), allow_pickle=True)
+    manifest = read_manifest(identifier_folder).model_copy(update={"cohort": file_digest(path)})
+    with pytest.raises(ValueError, match="pickle"):
+        read_cohort(tmp_path, manifest)
+
+
 def test_what_was_written_is_read(identifier_folder: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     cohort, probes = Cohort(unit(rng, 30)), unit(rng, 4)
