@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from shared.identification.calibration import (
     RIVALS,
     log_likelihood_ratios,
+    normalise_cosines,
     posterior,
     rival_shift,
     verification_probability,
@@ -57,6 +58,15 @@ def test_who_is_more_similar_is_never_less_likely(similarities: list[float], cal
     ordered = sorted(similarities)
     probabilities, _ = by_cosine(ordered, len(ordered), calibration)
     assert np.all(np.diff(probabilities) >= 0)
+
+
+def test_the_level_of_a_probe_is_taken_off_its_cosines() -> None:
+    calibration = CALIBRATION.model_copy(update={"cohort_weight": 0.5, "cohort_level": 0.2})
+    cosines, levels = [[0.7, 0.3], [0.6, 0.1]], np.array([0.4, 0.1])
+    np.testing.assert_allclose(normalise_cosines(cosines, levels, calibration), [[0.6, 0.2], [0.65, 0.15]])
+    plain = normalise_cosines(np.float32(cosines), None, calibration)
+    assert plain.dtype == np.float64
+    np.testing.assert_array_equal(plain, np.float32(cosines))
 
 
 def test_where_nobody_is_enrolled_it_is_nobody() -> None:

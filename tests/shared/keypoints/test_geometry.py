@@ -90,6 +90,22 @@ def test_a_transform_beyond_belief_does_not_count(scale: float, degrees: float, 
     assert (found.weight > 0) == believed
 
 
+@pytest.mark.parametrize(("count", "inliers"), [(2, 0), (3, 3)])
+def test_three_matches_are_the_fewest_that_count(count: int, inliers: int) -> None:
+    """Of five keypoints of each picture, `count` are the same."""
+    descriptors = np.repeat(np.eye(8), 16, axis=1) / np.sqrt(16)
+    places = np.array([[20, 30], [180, 50], [90, 200], [40, 160], [150, 150]])
+    other = np.concatenate([descriptors[:count], descriptors[5 : 8 - (count - 2)]])
+    assert match_keypoints(points(places, descriptors[:5]), points(places[: len(other)], other)).inliers == inliers
+
+
+@pytest.mark.parametrize(("own", "other"), [(2, 5), (5, 2)])
+def test_fewer_than_three_keypoints_agree_with_nothing(own: int, other: int) -> None:
+    descriptors, places = np.eye(5, 128), np.array([[20, 30], [180, 50], [90, 200], [40, 160], [150, 150]])
+    pair = [points(places[:count], 0.4 * descriptors[:count]) for count in (own, other)]
+    assert match_keypoints(*pair) == NO_MATCH
+
+
 def similar_pair(*, ratio: float, miss: float) -> GeometricMatch:
     """Eight keypoints seen again, each with a second nearest; the first place is missed by so many pixels."""
     rng = np.random.default_rng(0)
@@ -110,6 +126,11 @@ def test_a_match_weighs_what_its_ratio_says() -> None:
     assert clear.inliers == doubtful.inliers == 8
     assert clear.weight == pytest.approx(8 * -np.log(0.5**2), rel=0.05)
     assert doubtful.weight == pytest.approx(8 * -np.log(0.8**2), rel=0.05)
+
+
+@pytest.mark.parametrize(("ratio", "inliers"), [(0.84, 8), (0.86, 0)])
+def test_a_match_is_clearly_nearer_than_the_second_nearest(ratio: float, inliers: int) -> None:
+    assert similar_pair(ratio=ratio, miss=0.0).inliers == inliers
 
 
 def test_an_inlier_that_misses_its_place_weighs_less() -> None:

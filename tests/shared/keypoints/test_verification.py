@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from shared.keypoints.extraction import extract_keypoints
 from shared.keypoints.packing import pack
-from shared.keypoints.verification import PROBE_IMAGES, VERIFIED_CANDIDATES, CascadeStage, LocalVerifier, build_verifier
+from shared.keypoints.verification import VERIFIED_CANDIDATES, CascadeStage, LocalVerifier, build_verifier
 from shared.modalities import load_registry
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
@@ -34,9 +35,19 @@ def test_the_best_image_of_a_candidate_counts() -> None:
     assert VERIFIER.match(probe, [[VERIFIER.extract_template(surface(7)), right]]) == alone
 
 
-@pytest.mark.parametrize(("images", "compared"), [(1, 1), (3, 3), (PROBE_IMAGES, PROBE_IMAGES), (64, PROBE_IMAGES)])
-def test_of_a_long_series_evenly_spread_images_are_compared(images: int, compared: int) -> None:
-    assert len(VERIFIER.extract_probe([np.zeros((64, 64, 3), np.uint8)] * images)) == compared
+@pytest.mark.parametrize(
+    ("images", "compared"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (7, [0, 2, 4, 6]), (64, [0, 21, 42, 63])]
+)
+def test_of_a_long_series_evenly_spread_images_are_compared(images: int, compared: list[int]) -> None:
+    """Every image has one keypoint more to the right than the one before."""
+    views = np.zeros((images, 160, 200, 3), np.uint8)
+    for number, view in enumerate(views):
+        cv2.circle(view, (60 + number, 80), 12, (255, 255, 255), -1)
+    found = VERIFIER.extract_probe(list(views))
+    expected = [VERIFIER.extract_probe([views[number]])[0].positions for number in compared]
+    assert len(found) == len(expected)
+    for keypoints, positions in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(keypoints.positions, positions)
 
 
 @pytest.mark.parametrize(
