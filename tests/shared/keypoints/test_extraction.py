@@ -74,6 +74,18 @@ def test_a_smaller_view_has_keypoints_at_the_places_of_the_whole_one(upright: bo
     assert np.mean(apart < 2.0) > 0.9
 
 
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("size", [None, 240])
+def test_a_keypoint_stands_in_the_middle_of_a_disc(upright: bool, size: int | None) -> None:
+    """SIFT of OpenCV adds a quarter of a pixel, of the view where it looks."""
+    view = np.zeros((480, 640, 3), np.uint8)
+    cv2.circle(view, (420, 250), 8, (255, 255, 255), -1)
+    keypoints = extract_keypoints(cv2.GaussianBlur(view, (0, 0), 1.0), upright=upright, size=size)
+    off = keypoints.positions - (420, 250)
+    nearest = off[np.linalg.norm(off, axis=1).argmin()]
+    assert np.all((nearest > 0.2) & (nearest < 0.6))
+
+
 def test_a_view_that_is_small_enough_stays_as_it_is() -> None:
     as_it_is, small = (extract_keypoints(surface(1), upright=False, size=size) for size in (None, 256))
     np.testing.assert_array_equal(as_it_is.descriptors, small.descriptors)
