@@ -37,15 +37,12 @@ def test_raw_pixels_correlate_with_themselves(bundle: Path, track: Track) -> Non
     np.testing.assert_allclose(np.diag(RawPixels(bundle).similarities(same)), 1.0, atol=1e-5)
 
 
-def test_raw_pixels_tell_colours_apart(bundle: Path) -> None:
+def test_raw_pixels_tell_colours_apart_and_ignore_even_pictures(bundle: Path) -> None:
     red, blue = np.zeros((2, 40, 40, 3), np.uint8)
     red[..., 0] = blue[..., 2] = 200
     raw = RawPixels(bundle)
     assert raw.embed(red) @ raw.embed(blue) < 0
-
-
-def test_an_even_picture_correlates_with_nothing(bundle: Path) -> None:
-    assert not RawPixels(bundle).embed(np.full((40, 40, 3), 77, np.uint8)).any()
+    assert not raw.embed(np.full((40, 40, 3), 77, np.uint8)).any()
 
 
 def test_keypoints_find_turned_pictures_again(bundle: Path, track: Track, tmp_path: Path) -> None:
@@ -73,30 +70,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return compared
 
 
-def similarities(root: Path, cache: Path, track: Track) -> Similarities:
-    return KeypointScorer(root, cache).similarities(track)
+def test_only_new_pairs_are_compared(bundle: Path, track: Track, tmp_path: Path, counted: list[str]) -> None:
+    def similarities(asked: Track) -> Similarities:
+        counted.clear()
+        return KeypointScorer(bundle, tmp_path).similarities(asked)
 
-
-def test_a_second_run_compares_nothing_again(bundle: Path, track: Track, tmp_path: Path, counted: list[str]) -> None:
-    first = similarities(bundle, tmp_path, track)
-    counted.clear()
-    np.testing.assert_array_equal(similarities(bundle, tmp_path, track), first)
-    assert not counted
-
-
-def test_an_interrupted_run_goes_on_where_it_was(
-    bundle: Path, track: Track, tmp_path: Path, counted: list[str]
-) -> None:
-    similarities(bundle, tmp_path, replace(track, queries=track.queries[:5], impostors=[]))
-    counted.clear()
-    similarities(bundle, tmp_path, track)
+    similarities(replace(track, queries=track.queries[:5], impostors=[]))  # as if interrupted
+    first = similarities(track)
     assert len(counted) == (len(track.probes) - 5) * len(track.gallery)
-
-
-def test_another_gallery_is_compared_anew(bundle: Path, track: Track, tmp_path: Path, counted: list[str]) -> None:
-    similarities(bundle, tmp_path, track)
-    counted.clear()
-    assert similarities(bundle, tmp_path, replace(track, gallery=track.gallery[1:])).shape[1] == len(track.gallery) - 1
+    np.testing.assert_array_equal(similarities(track), first)
+    assert not counted
+    assert similarities(replace(track, gallery=track.gallery[1:])).shape[1] == len(track.gallery) - 1
     assert counted
 
 
