@@ -1,4 +1,4 @@
-"""A second acquisition of the same subject: the same picture as if taken again, a little differently."""
+"""A second acquisition of a subject: its picture with small changes, as if taken again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from samples.phantoms.texture import Picture
 
 
 def rephotograph(image: Picture, seed: int) -> Picture:
-    """Uint8 (h, w, 3) of uint8 (h, w, 3) RGB: turned, shifted, zoomed, lit, blurred and with noise, as `seed` decides.
+    """Turn, shift, zoom, light and blur a picture and add noise, all by `seed`: uint8 (h, w, 3), RGB, in and out.
 
     Up to 4 degrees, 2 % of the width, 6 % of size and 8 % of light; a grey picture stays grey. JPEG comes with saving.
     """
@@ -21,7 +21,7 @@ def rephotograph(image: Picture, seed: int) -> Picture:
     values = _lit(rng, np.asarray(moved, np.float32) / 255, grey=_is_grey(image))
     values = np.asarray(cv2.GaussianBlur(values, (0, 0), rng.uniform(0.3, 0.7)), np.float32)
     noise = rng.normal(0, rng.uniform(0.004, 0.010), values.shape[:2] if _is_grey(image) else values.shape)
-    # a black surround is masked by the device: it has no noise to speak of
+    # the device masks a black surround: it has almost no noise
     shade = np.clip(values.max(axis=2, keepdims=True) * 6, 0.1, 1)
     values = values + shade * noise.reshape(*values.shape[:2], -1)
     return np.asarray(np.rint(np.clip(values, 0, 1) * 255), np.uint8)
@@ -33,14 +33,14 @@ def _moved(rng: np.random.Generator, image: Picture) -> Picture:
     matrix = np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, zoom), np.float64)
     matrix[:, 2] += rng.uniform(-0.02, 0.02, 2) * np.asarray((width, height))
     frame = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    # beyond the frame skin goes on, and so does a black surround
+    # beyond the frame skin continues, and so does a black surround
     border = cv2.BORDER_CONSTANT if np.median(frame) < 12 else cv2.BORDER_REFLECT_101
     moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
     return np.asarray(moved, np.uint8)
 
 
 def _lit(rng: np.random.Generator, values: NDArray[np.floating[Any]], *, grey: bool) -> NDArray[np.floating[Any]]:
-    """Exposure, gamma, a slope of light across the picture and, in colour, the white balance."""
+    """Change exposure, gamma, the slope of light across the picture and, in colour, the white balance."""
     height, width = values.shape[:2]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     slope = 1 + rng.uniform(-0.03, 0.03) * x + rng.uniform(-0.03, 0.03) * y

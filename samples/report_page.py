@@ -1,4 +1,4 @@
-"""A page of a report: what people upload by mistake, and what must be refused."""
+"""A page of a report: uploaded by mistake, it must be refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINES: Final = (
 
 
 def report_page(width: int = 400, height: int = 300) -> Picture:
-    """Uint8 (height, width, 3), RGB: black type on slightly uneven paper."""
+    """Draw black type on slightly uneven paper: uint8 (height, width, 3), RGB."""
     page = np.full((height, width, 3), 248, np.uint8)
     for i, line in enumerate(LINES):
         heading = i == 0 or (line and " " not in line)

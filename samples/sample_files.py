@@ -1,4 +1,4 @@
-"""The committed sample set, as the demonstration and the tests use it. Needs the standard library only."""
+"""The committed sample set, for the demonstration and the tests. Needs the standard library only."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class Sample:
 
     @property
     def refused(self) -> bool:
-        """Whether the system is to refuse it."""
+        """Whether the system must refuse it."""
         return self.modality == OTHER
 
     def read(self) -> bytes:
-        """The file as a client would upload it."""
+        """Return the bytes of the file."""
         return self.path.read_bytes()
 
 
 def sample_set(*, modality: str | None = None, role: Role | None = None) -> list[Sample]:
-    """All samples in the order of the manifest, or those of one modality or role."""
+    """Return all samples in the order of the manifest, or those of one modality or role."""
     with MANIFEST.open(encoding="utf-8", newline="") as file:
         samples = [_sample(row) for row in csv.DictReader(file)]
     return [s for s in samples if modality in {None, s.modality} and role in {None, s.role}]

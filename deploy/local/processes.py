@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
@@ -42,7 +41,4 @@ def stop_leftovers(folder: StateFolder, patience_s: float) -> int:
 
 def memory(process: psutil.Process) -> int:
     """Return the proportional set size in bytes: a page that n processes share counts 1/n in each."""
-    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return 1024 * int(line.split()[1])
-    return 0
+    return int(process.memory_full_info().pss)

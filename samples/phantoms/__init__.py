@@ -17,6 +17,6 @@ from samples.phantoms.texture import Picture
 DRAW: Final[Mapping[str, Callable[[int, int], Picture]]] = MappingProxyType(
     {"ct": ct.draw, "mri": mri.draw, "fundus": fundus.draw, "skin": skin.draw, "xray": xray.draw}
 )
-"""Draws the patient `seed` at `size` pixels, by the name of the modality."""
+"""Drawing function (seed, size) by the name of the modality."""
 
 __all__ = ["DRAW", "Picture"]

@@ -23,14 +23,14 @@ _REACH: Final = 1.25
 
 @dataclass(frozen=True)
 class Folds:
-    """Masks of the fluid in the sulci and of the grey matter about them and under the surface."""
+    """Masks of the fluid in the sulci and of the grey matter around them and under the surface."""
 
     fluid: Field
     grey: Field
 
 
 def folds(rng: Rng, x: Field, y: Field, level: float) -> Folds:
-    """Cortex of a slice at `level` (0 through the basal ganglia, 1 near the top) at the places x, y."""
+    """Cortex of a slice at `level` (0 through the basal ganglia, 1 near the top) at the coordinates x, y."""
     n = len(x)
     width = rng.uniform(0.013, 0.027)
     sulci = [s for side in (-1, 1) for s in _hemisphere(rng, side, width, level)]
@@ -95,7 +95,7 @@ def _roots(rng: Rng, side: int, width: float, level: float) -> Iterator[Shoot]:
 
 
 def _midline(rng: Rng, level: float, width: float) -> Branch:
-    """The fissure between the hemispheres; where the corpus callosum interrupts it, the caller paints over it."""
+    """The fissure between the hemispheres. The caller paints the corpus callosum over it."""
     y = np.linspace(-1.02, 1.02, 60)
     x = np.cumsum(rng.normal(0, 0.0025, 60))
     return Branch(np.stack([x - np.linspace(0, x[-1], 60), y], axis=1), np.full(60, 1.1 * width + 0.004 * level))

@@ -64,7 +64,7 @@ class _Chest:
 
 
 def draw(seed: int, size: int = 288) -> Picture:
-    """The patient `seed`: uint8 (size, size, 3), three equal channels."""
+    """Draw the patient `seed`: uint8 (size, size, 3), three equal channels."""
     rng = generator("ct", seed)
     chest = _chest(rng, size * OVERSAMPLING)
     hu, cavity = _wall(rng, chest)
@@ -76,7 +76,7 @@ def draw(seed: int, size: int = 288) -> Picture:
 
 
 def _chest(rng: Rng, n: int) -> _Chest:
-    """Framed tightly round the chest or with air about it."""
+    """Choose build and framing: tightly around the chest, or with air around it."""
     x, y = coordinates(n)
     zoom = rng.choice((rng.uniform(0.64, 0.80), rng.uniform(0.86, 1.02), rng.uniform(1.02, 1.4)), p=(0.4, 0.3, 0.3))
     tilt, shift = rng.normal(0, 0.06), rng.normal(0, 0.06, 2)
@@ -96,7 +96,7 @@ def _chest(rng: Rng, n: int) -> _Chest:
 
 
 def _wall(rng: Rng, chest: _Chest) -> tuple[Field, Field]:
-    """Skin, fat and muscle; with it the radius field of the thoracic cavity (1 on its wall)."""
+    """Return skin, fat and muscle, and the radius field of the thoracic cavity (1 on its wall)."""
     n, x, y = len(chest.x), chest.x, chest.y
     body = ellipse(x, y, (0, 0), (chest.width, chest.depth), power=rng.uniform(2.2, 2.7))
     body = (
@@ -125,7 +125,7 @@ def _wall(rng: Rng, chest: _Chest) -> tuple[Field, Field]:
 
 
 def _table(rng: Rng, chest: _Chest, hu: Field) -> Field:
-    """The couch under the patient, in some pictures."""
+    """Return the couch under the patient, which some pictures show."""
     if rng.random() < 0.5:
         return np.zeros_like(hu)
     sag = chest.y - chest.depth - 0.05 + rng.uniform(0.05, 0.14) * chest.x**2
@@ -134,7 +134,7 @@ def _table(rng: Rng, chest: _Chest, hu: Field) -> Field:
 
 
 def _lungs(rng: Rng, chest: _Chest, cavity: Field) -> tuple[Field, Field]:
-    """Masks of the lungs, which fill the cavity, and of what lies between them."""
+    """Return the masks of the lungs and of the mediastinum between them."""
     n, x, y = len(chest.x), chest.x, chest.y
     spine_bulge = ellipse(x, y, (0, chest.depth * 0.56), (0.17, chest.depth * 0.36))
     half = 0.11 + 0.05 * rng.random() + 0.05 * np.clip(y, -1, 0.1) * (1 - chest.level)
@@ -149,7 +149,7 @@ def _lungs(rng: Rng, chest: _Chest, cavity: Field) -> tuple[Field, Field]:
 
 
 def _great_shapes(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], tuple[float, float], float]]:
-    """Outlines (centre, radii, turn) that widen the mediastinum: arch above, hila, heart, the liver's dome below."""
+    """Return the outlines (centre, radii, turn) of organs that widen the mediastinum at this level."""
     d, level = chest.depth, chest.level
     shapes = [((0.10, d * 0.28), (0.085, 0.085), 0.0)]  # descending aorta
     if level < 0.3:
@@ -166,7 +166,7 @@ def _great_shapes(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], tu
 
 
 def _mediastinum(rng: Rng, chest: _Chest, hu: Field, mask: Field, cavity: Field) -> Field:
-    """Fat, vessels and heart chambers, oesophagus and trachea or main bronchi."""
+    """Add fat, vessels, heart chambers, oesophagus and trachea or main bronchi."""
     n, x, y, d = len(chest.x), chest.x, chest.y, chest.depth
     within = mask * inside(cavity, 0.03)
     hu = mixed(hu, FAT + 25 + 130 * smooth(0.5 + 0.5 * fbm(rng, n, n / 18, 4)), within)
@@ -188,7 +188,7 @@ def _mediastinum(rng: Rng, chest: _Chest, hu: Field, mask: Field, cavity: Field)
 
 
 def _great_vessels(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], tuple[float, float], float]]:
-    """(centre, radii, turn) of what holds blood; the first is the wall or muscle about the others."""
+    """Return (centre, radii, turn) of vessels and chambers; the first is the wall or muscle around the others."""
     d, level = chest.depth, chest.level
     aorta = ((0.10, d * 0.28), (0.072, 0.072), 0.0)
     if level < 0.3:
@@ -211,7 +211,7 @@ def _great_vessels(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], t
 
 
 def _parenchyma(rng: Rng, chest: _Chest, hu: Field, lungs: Field) -> Field:
-    """Air spaces denser at the back, vessels and bronchi out of the hila, in some patients ground-glass opacities."""
+    """Add lung tissue, denser at the back, with vessels and bronchi; some patients have ground-glass opacities."""
     n = len(chest.x)
     tissue = LUNG + rng.uniform(-40, 40) + 45 * np.clip(chest.y, -0.6, 0.6) + 14 * fbm(rng, n, n / 10, 4)
     hu = mixed(hu, tissue, lungs)
@@ -226,7 +226,7 @@ def _parenchyma(rng: Rng, chest: _Chest, hu: Field, lungs: Field) -> Field:
 
 
 def _bones(rng: Rng, chest: _Chest, hu: Field) -> Field:
-    """Cortex and the marrow that it holds, with its trabeculae."""
+    """Add the bones: cortex, and marrow with trabeculae."""
     n = len(chest.x)
     parts = [spine(rng, chest.x, chest.y, chest.depth), sternum(rng, chest.x, chest.y, chest.depth)]
     parts.append(ribs(rng, chest.x, chest.y, chest.width - chest.fat - 0.085, chest.depth - chest.fat - 0.085))
@@ -239,7 +239,7 @@ def _bones(rng: Rng, chest: _Chest, hu: Field) -> Field:
 
 
 def _shown(rng: Rng, hu: Field) -> Field:
-    """The scanner's blur and noise, its kernel's edge enhancement, and a window: 0 to 1."""
+    """Add the scanner's blur and noise, enhance edges, and apply a window: 0 to 1."""
     noise = blurred(rng.standard_normal(hu.shape, np.float32), 0.6)
     hu = sharpened(blurred(hu, rng.uniform(0.3, 0.95)), rng.uniform(0.1, 1.0)) + noise * rng.uniform(8, 60)
     centre, width = WINDOWS[rng.integers(len(WINDOWS))]

@@ -59,7 +59,7 @@ _FOV: Final = 0.97
 
 @dataclass(frozen=True)
 class _Eye:
-    """Coordinates and the places of the landmarks, in radii."""
+    """Coordinates and positions of the landmarks, in radii."""
 
     x: Field
     y: Field
@@ -78,7 +78,7 @@ class _Eye:
 
 
 def draw(seed: int, size: int = 288) -> Picture:
-    """The eye `seed`: uint8 (size, size, 3), RGB."""
+    """Draw the eye `seed`: uint8 (size, size, 3), RGB."""
     rng = generator("fundus", seed)
     n = size * OVERSAMPLING
     eye = _eye(rng, n)
@@ -228,7 +228,7 @@ def _trunks(rng: Rng, eye: _Eye, width: float) -> Iterator[Shoot]:
 
 
 def _trunk(rng: Rng, eye: _Eye, heading: float, width: float, length: float, curvature: float = 0.0) -> Shoot:
-    """It comes out of the cup, a little off the disc's centre."""
+    """Return the start of a vessel: in the cup, beside the disc's centre."""
     reach = eye.disc_radius * rng.uniform(0.0, 0.3)
     start = (eye.disc[0] + reach * math.cos(heading), eye.disc[1] + reach * math.sin(heading))
     return Shoot(start, heading, width, length, curvature)
@@ -251,7 +251,7 @@ def _photographed(rng: Rng, retina: Colour, eye: _Eye) -> Colour:
 
 
 def _masked(rng: Rng, retina: Colour) -> Colour:
-    """The camera's black surround: a circle, in some cameras cut off above and below, in some with a notch."""
+    """The camera's black surround: a circle, cut off above and below in some cameras, with a notch in others."""
     x, y = coordinates(len(retina))
     mask = inside(np.hypot(x, y) / _FOV, 0.008)
     if rng.random() < 0.25:

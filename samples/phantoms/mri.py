@@ -94,7 +94,7 @@ class _Head:
 
 
 def draw(seed: int, size: int = 288) -> Picture:
-    """The head `seed`: uint8 (size, size, 3), three equal channels."""
+    """Draw the head `seed`: uint8 (size, size, 3), three equal channels."""
     rng = generator("mri", seed)
     head = _head(rng, size * OVERSAMPLING)
     signal = _covers(rng, head)
@@ -139,7 +139,7 @@ def _covers(rng: Rng, head: _Head) -> Field:
 
 
 def _brain(rng: Rng, head: _Head) -> tuple[Field, Field]:
-    """Signal of the brain, and the mask in which it holds."""
+    """Return the signal of the brain and the mask of the brain."""
     signal = SIGNAL[head.contrast]
     cortex = folds(rng, head.x, head.y, head.level)
     texture = 0.008 * fbm(rng, head.n, head.n / 20, 5, 0.7)
@@ -172,7 +172,7 @@ def _nuclei(rng: Rng, head: _Head) -> Field:
 
 
 def _ventricles(rng: Rng, head: _Head) -> Field:
-    """Frontal horns, bodies, trigones and the third ventricle, as the level has it; wide in some."""
+    """Frontal horns, bodies, trigones and the third ventricle, as far as they reach the level; wide in some patients."""
     side = np.abs(head.x - 0.02 * rng.standard_normal())
     grown = rng.uniform(0.6, 2.2)
     shapes = []

@@ -1,4 +1,4 @@
-"""Dermoscopic pictures of a pigmented lesion, as light that skin reflects after melanin and blood took their share.
+"""Dermoscopic pictures of a pigmented lesion: the light that skin reflects less what melanin and blood absorb.
 
 Structures are those of pattern analysis: irregular border, asymmetry, pigment network, globules, streaks, blotches,
 blue-white veil, regression. Over the skin or in the instrument lie hairs, gel bubbles, a ruler and a vignette.
@@ -64,7 +64,7 @@ class _Lesion:
 
 
 def draw(seed: int, size: int = 288) -> Picture:
-    """The lesion `seed`: uint8 (size, size, 3), RGB."""
+    """Draw the lesion `seed`: uint8 (size, size, 3), RGB."""
     rng = generator("skin", seed)
     n = size * OVERSAMPLING
     skin = _skin(rng, n)

@@ -52,7 +52,7 @@ def sternum(rng: Rng, x: Field, y: Field, depth: float) -> Bone:
 
 
 def ribs(rng: Rng, x: Field, y: Field, width: float, depth: float) -> Bone:
-    """Obliquely cut ribs along the wall of the chest, mirrored but for chance."""
+    """Obliquely cut ribs along the wall of the chest, mirrored except for chance."""
     bones = []
     for angle in np.arange(-1.15, 1.25, rng.uniform(0.36, 0.48)):
         for side in (-1, 1):
@@ -77,7 +77,7 @@ def scapulae(rng: Rng, x: Field, y: Field, width: float, depth: float) -> Bone:
 
 
 def lung_vessels(rng: Rng, x: Field, y: Field, depth: float) -> tuple[Field, Field, Field]:
-    """Coverage of vessels, of bronchial walls and of bronchial lumens; the caller keeps what lies in the lungs."""
+    """Coverage of vessels, of bronchial walls and of bronchial lumens; the caller masks them with the lungs."""
     n = len(x)
     # the affine map from the chest's coordinates to pixels, read off the fields
     along = np.asarray([x[0, -1] - x[0, 0], y[0, -1] - y[0, 0]]) / (n - 1)
@@ -107,7 +107,7 @@ def _trees(rng: Rng, depth: float) -> tuple[list[Branch], list[Branch]]:
             direction = heading if side > 0 else math.pi - heading
             width, length = 0.010 + 0.030 * rng.random() ** 1.5, rng.uniform(0.3, 0.6)
             shoot = Shoot(hilum, direction, width, length, rng.normal(0, 0.5))
-            # a slice is thin: it holds pieces of a tree, not the whole of it
+            # a thin slice holds pieces of a tree, not the whole tree
             trees += [_piece(rng, b) for b in grow(rng, habit, shoot, territory=territory) if rng.random() < 0.8]
             if width > 0.022:
                 beside = (hilum[0], hilum[1] + rng.choice((-1, 1)) * width)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from samples.phantoms.texture import Field, Rng
 
 _FRACTION_BITS: Final = 4
-"""Coordinates are handed to OpenCV in sixteenths of a pixel."""
+"""OpenCV gets coordinates in sixteenths of a pixel."""
 
 _FREE_STEPS: Final = 3
-"""So many steps a branch may take on its parent's ground."""
+"""Steps that a branch may take on the ground of its parent."""
 
 Allowed = Callable[[float, float], bool]
 
@@ -44,26 +44,26 @@ class Habit:
     angle: float = 0.75
     """Mean angle between a side branch and its parent."""
     ratio: float = 0.65
-    """Mean width of a side branch as a share of its parent's there."""
+    """Mean width of a side branch as a share of its parent's width at that point."""
     length_ratio: float = 0.6
     thinnest: float = 0.004
-    """No branch begins thinner."""
+    """Least width at which a branch begins."""
 
 
 class Territory:
-    """The ground that vessels of one kind already hold: no later one crosses it."""
+    """The ground that vessels of one kind occupy. Later vessels do not cross it."""
 
     def __init__(self, clearance: float) -> None:
-        """`clearance` is the side of the square cells in which ground is held."""
+        """`clearance` is the side of the square cells of ground."""
         self._clearance = clearance
         self._held: set[tuple[int, int]] = set()
 
     def is_free(self, x: float, y: float) -> bool:
-        """Whether no vessel runs here."""
+        """Return whether no vessel runs here."""
         return self._cell(x, y) not in self._held
 
     def take(self, points: Iterable[tuple[float, float]]) -> None:
-        """Hold the ground under a finished course."""
+        """Occupy the ground under a finished course."""
         self._held.update(self._cell(x, y) for x, y in points)
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class Shoot:
 def grow(
     rng: Rng, habit: Habit, shoot: Shoot, *, territory: Territory | None = None, allowed: Allowed = lambda _x, _y: True
 ) -> Iterator[Branch]:
-    """A trunk and its branches; `allowed` says where growth may go at all."""
+    """Yield a trunk and its branches, which grow only where `allowed` returns True."""
     branch, buds = _course(rng, habit, shoot, territory, allowed)
     if len(branch.points) < 3:
         return
@@ -99,7 +99,7 @@ def grow(
 def _course(
     rng: Rng, habit: Habit, shoot: Shoot, territory: Territory | None, allowed: Allowed
 ) -> tuple[Branch, list[Shoot]]:
-    """One course as far as it may go, and where it branches; its heading swings about the planned bend."""
+    """Return one course and its side branches. Its heading swings around the planned bend."""
     steps = max(3, round(shoot.length / habit.step))
     (x, y), swing, until_bud = shoot.start, 0.0, habit.interval * rng.uniform(0.5, 1.2)
     points, widths = [(x, y)], [shoot.width]
@@ -139,7 +139,7 @@ def _bud(
 
 
 def stroked(size: int, branches: Iterable[Branch], scale: float = 1.0, offset: tuple[float, float] = (0, 0)) -> Field:
-    """Coverage 0 to 1 of all branches, drawn at `points * scale + offset` and `widths * scale` pixels."""
+    """Return the coverage, 0 to 1, of all branches, drawn at `points * scale + offset` and `widths * scale` pixels."""
     canvas = np.zeros((size, size), np.uint8)
     for branch in branches:
         _stroke(canvas, branch.points * scale + np.asarray(offset), np.maximum(branch.widths * scale, 0.6))
@@ -164,7 +164,7 @@ def _stroke(canvas: NDArray[np.uint8], points: NDArray[np.float64], widths: NDAr
 def curve(
     rng: Rng, start: tuple[float, float], end: tuple[float, float], bow: float, count: int = 40
 ) -> NDArray[np.float64]:
-    """Points (count, 2) of a quadratic Bezier curve that bows out by about `bow` of its length."""
+    """Return points (count, 2) of a quadratic Bezier curve that bows out by about `bow` of its length."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     normal = np.asarray([a[1] - b[1], b[0] - a[0]])
     middle = (a + b) / 2 + 2 * bow * rng.standard_normal() * normal

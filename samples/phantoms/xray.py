@@ -52,25 +52,25 @@ class _Chest:
     domes: tuple[float, float]
     """Heights of the diaphragm's right and left dome."""
     middle: float
-    """Sideways place of the spine at the hila; it curves a little."""
+    """Horizontal position of the spine."""
 
     def drawn(self, branches: Sequence[Branch]) -> Field:
-        """Coverage 0 to 1 of strokes whose points and widths are lengths."""
+        """Return the coverage, 0 to 1, of strokes whose points and widths are lengths."""
         return stroked(len(self.x), branches, self.scale, self.offset)
 
     def dome(self) -> Field:
-        """Height of the diaphragm's dome on the side of every pixel."""
+        """Return the height of the diaphragm's dome for every pixel."""
         right, left = self.domes
         return right + (left - right) * smooth(self.x / 0.3 + 0.5)
 
     def wall(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Half the width of the rib cage at the heights `y`."""
+        """Return half the width of the rib cage at the heights `y`."""
         t = np.clip((y - self.top) / (0.55 - self.top), 0, 1)
         return np.asarray(self.width * (1 - (1 - t) ** 2.3) ** 0.55)
 
 
 def draw(seed: int, size: int = 288) -> Picture:
-    """The patient `seed`: uint8 (size, size, 3), three equal channels."""
+    """Draw the patient `seed`: uint8 (size, size, 3), three equal channels."""
     rng = generator("xray", seed)
     chest = _chest(rng, size * OVERSAMPLING)
     lungs = _lungs(rng, chest)
@@ -97,7 +97,7 @@ def _chest(rng: Rng, n: int) -> _Chest:
 
 
 def _body(rng: Rng, chest: _Chest) -> Field:
-    """Muscle and fat of trunk, neck, shoulders and breasts; the air beside them has none."""
+    """Return the attenuation of muscle and fat of trunk, neck, shoulders and breasts."""
     n, x, y = len(chest.x), chest.x, chest.y
     fat = rng.uniform(0.05, 0.34)
     trunk = ellipse(x, y, (0, 0.9), (chest.width + fat, 2.0), power=3.2)
@@ -119,7 +119,7 @@ def _body(rng: Rng, chest: _Chest) -> Field:
 
 
 def _lungs(rng: Rng, chest: _Chest) -> Field:
-    """Air in the beam's way, 0 to 1: most in the middle of each lung, none below the diaphragm."""
+    """Return the air along the beam, 0 to 1: most in the middle of each lung, little below the diaphragm."""
     n, x, y = len(chest.x), chest.x, chest.y
     wall = chest.wall(np.asarray(y, np.float64)) + 1e-3
     across = np.abs(x - chest.middle) / wall
@@ -135,7 +135,7 @@ def _lungs(rng: Rng, chest: _Chest) -> Field:
 
 
 def _mediastinum(rng: Rng, chest: _Chest) -> Field:
-    """Heart, great vessels and oesophagus less the air of trachea and main bronchi."""
+    """Return heart and great vessels, less the air of trachea and main bronchi."""
     n, x, y = len(chest.x), chest.x - chest.middle, chest.y
     angle = np.asarray(np.arctan2(y - 0.15, x - 0.1), np.float32)
     base, grown = sum(chest.domes) / 2, rng.uniform(0.78, 1.42)
@@ -161,7 +161,7 @@ def _mediastinum(rng: Rng, chest: _Chest) -> Field:
 
 
 def _parenchyma(rng: Rng, chest: _Chest, lungs: Field) -> Field:
-    """Vessels that fan out of the hila, the fine net between them, and in some patients an opacity."""
+    """Return vessels that fan out of the hila, the fine net between them, and in some patients an opacity or fluid."""
     n = len(chest.x)
     habit = Habit(step=0.02, tortuosity=0.05, interval=0.09, taper=0.75, ratio=0.62, thinnest=0.005, angle=0.6)
     branches: list[Branch] = []
@@ -191,7 +191,7 @@ def _parenchyma(rng: Rng, chest: _Chest, lungs: Field) -> Field:
 
 
 def _bones(rng: Rng, chest: _Chest) -> Field:
-    """Ribs, clavicles, shoulder blades and spine. A bone is a tube: its walls are denser than its middle."""
+    """Return ribs, clavicles, shoulder blades and spine. A bone is a tube: its walls are denser than its middle."""
     n = len(chest.x)
     first, apart = chest.top + rng.uniform(0.02, 0.07), rng.uniform(0.118, 0.142)
     density: Field = np.zeros((n, n), np.float32)
@@ -208,7 +208,7 @@ def _bones(rng: Rng, chest: _Chest) -> Field:
 
 
 def _rib(rng: Rng, chest: _Chest, side: int, height: float, number: int) -> Iterator[Branch]:
-    """The part behind the lung, sloping down to the wall, then the part in front, which turns back to the middle."""
+    """Yield the part behind the lung, sloping down to the wall, then the part in front, which turns back."""
     drop = (0.05 + 0.028 * number) * rng.uniform(0.8, 1.2)
     t = np.linspace(0, 1, 40)
     y = height - 0.05 * np.sin(math.pi * np.clip(1.7 * t, 0, 1)) + drop * t**1.8
@@ -240,7 +240,7 @@ def _clavicle(rng: Rng, chest: _Chest, side: int) -> Branch:
 
 
 def _shoulder(rng: Rng, chest: _Chest, side: int) -> Field:
-    """Shoulder blade along the wall and the head of the humerus beside it."""
+    """Return the shoulder blade along the wall and the head of the humerus beside it."""
     x, y = chest.x, chest.y
     centre = (side * (chest.width + rng.uniform(-0.02, 0.06)), chest.top + rng.uniform(0.32, 0.42))
     turn = side * rng.uniform(0.1, 0.35)
@@ -252,7 +252,7 @@ def _shoulder(rng: Rng, chest: _Chest, side: int) -> Field:
 
 
 def _spine(rng: Rng, chest: _Chest) -> Field:
-    """Vertebral bodies with the discs between them, their pedicles and spinous processes."""
+    """Return vertebral bodies with the discs between them, their pedicles and spinous processes."""
     n, y = len(chest.x), chest.y
     bend = chest.middle + rng.normal(0, 0.03) * np.sin(2.2 * y + rng.uniform(0, 3))
     x = chest.x - bend
@@ -271,7 +271,7 @@ def _spine(rng: Rng, chest: _Chest) -> Field:
 
 
 def _devices(rng: Rng, chest: _Chest) -> Field:
-    """What some patients wear or carry: wires that close a sternum, a pacemaker, cables."""
+    """Return the metal that some patients have: wires that close a sternum, a pacemaker, cables."""
     strokes: list[Branch] = []
     if rng.random() < 0.2:
         for height in np.linspace(-0.4, 0.15, int(rng.integers(4, 7))):
@@ -291,7 +291,7 @@ def _devices(rng: Rng, chest: _Chest) -> Field:
 
 
 def _shown(rng: Rng, density: Field) -> Field:
-    """The detector's blur and noise, the console's edge enhancement and its curve: 0 to 1."""
+    """Add the detector's blur and noise, enhance edges, and apply the console's curve: 0 to 1."""
     n = len(density)
     grain = blurred(rng.standard_normal((n, n), np.float32), 0.5) * rng.uniform(0.004, 0.012)
     values = sharpened(blurred(density, rng.uniform(0.3, 1.3)), rng.uniform(0.1, 1.0), 1.5) + grain

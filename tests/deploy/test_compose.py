@@ -71,7 +71,7 @@ def test_every_container_is_hardened_and_limited(services: Services) -> None:
         assert ("cap_add" in service) == (name == "db")
 
 
-def test_only_the_gateway_is_published_on_this_machine_and_has_a_way_out(services: Services) -> None:
+def test_only_the_gateway_is_published_and_can_reach_out(services: Services) -> None:
     published = {name: s["ports"] for name, s in load("compose.override.yaml")["services"].items() if "ports" in s}
     assert published == {"gateway": ["127.0.0.1:${PORT:-8000}:8000"]}
     assert {name for name, service in services.items() if service["networks"] != ["internal"]} == {"gateway"}
@@ -82,7 +82,7 @@ def test_the_gateway_sees_every_replica_of_a_model(services: Services) -> None:
     assert all(services[name]["deploy"]["endpoint_mode"] == "dnsrr" for name in MODELS)
 
 
-def test_a_new_replica_is_healthy_before_an_old_one_stops_and_a_bad_one_is_rolled_back(services: Services) -> None:
+def test_updates_start_first_and_roll_back(services: Services) -> None:
     for name in {"gateway", *MODELS}:
         update = services[name]["deploy"]["update_config"]
         assert (update["order"], update["failure_action"]) == ("start-first", "rollback")

@@ -117,7 +117,7 @@ def test_a_dropped_sample_is_identified_and_shown(page: Page, probes: list[Sampl
     assert failures == []
 
 
-def test_a_late_answer_does_not_replace_that_to_the_picture_chosen_since(page: Page, probes: list[Sample]) -> None:
+def test_a_late_answer_does_not_replace_that_to_a_newer_picture(page: Page, probes: list[Sample]) -> None:
     held = hold_first(page, "**/v1/identify")
     choose(page, probes[0])
     choose(page, probes[1])
@@ -134,7 +134,7 @@ def test_a_late_answer_does_not_replace_that_to_the_picture_chosen_since(page: P
         ("#modality", "skin", "#modality-text", "as you said"),
     ],
 )
-def test_a_late_answer_does_not_replace_that_to_the_choice_made_since(
+def test_a_late_answer_does_not_replace_that_to_a_newer_choice(
     page: Page, probes: list[Sample], choice: str, option: str, place: str, text: str
 ) -> None:
     held = hold_first(page, "**/v1/identify")
@@ -146,7 +146,7 @@ def test_a_late_answer_does_not_replace_that_to_the_choice_made_since(
     expect(page.locator("#result")).to_be_visible()
 
 
-def test_a_late_preview_does_not_replace_that_of_the_picture_chosen_since(page: Page, probes: list[Sample]) -> None:
+def test_a_late_preview_does_not_replace_a_newer_one(page: Page, probes: list[Sample]) -> None:
     held = hold_first(page, "**/v1/preview")
     choose(page, probes[0])
     expect_answer(page, "PAGE-0")

@@ -38,5 +38,5 @@ def test_an_identifying_name_in_a_sink_is_found(code: str) -> None:
         "return Patient(patient_id=patient_id)",
     ],
 )
-def test_other_uses_are_none_of_its_business(code: str) -> None:
+def test_other_uses_are_no_finding(code: str) -> None:
     assert not list(leaks(ast.parse(code)))

@@ -178,7 +178,7 @@ def test_the_database_url_is_where_the_settings_look_for_it(overlay: Rendered) -
         assert overlay.environment(name)["MEDREID_DATABASE_URL_FILE"] == path
 
 
-def test_who_is_not_named_is_not_let_in_or_out(overlay: Rendered) -> None:
+def test_unlisted_connections_are_refused(overlay: Rendered) -> None:
     policies = overlay.of("NetworkPolicy")
     closed = policies["nothing-else"]["spec"]
     assert set(closed) == {"podSelector", "policyTypes"}
@@ -190,7 +190,7 @@ def test_who_is_not_named_is_not_let_in_or_out(overlay: Rendered) -> None:
     assert "classification" not in str(policies["names-and-database"]["spec"]["podSelector"])
 
 
-def test_production_lets_those_reach_the_database_who_use_it_and_its_operator() -> None:
+def test_production_admits_users_and_operator_to_the_database() -> None:
     policies, pods = render("production").of("NetworkPolicy"), render("production").workloads()
     database = policies["database"]["spec"]
     (cluster,) = database["podSelector"]["matchLabels"].items()
@@ -250,6 +250,6 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return exact and all(labels.get(e["key"]) in e["values"] for e in selector.get("matchExpressions", []))
 
 
-def test_the_small_overlay_asks_for_nothing_that_has_to_be_installed_first() -> None:
+def test_the_minimal_overlay_needs_no_operator() -> None:
     kinds = {resource["kind"] for resource in render("minimal").resources}
     assert not kinds & {"HorizontalPodAutoscaler", "PodDisruptionBudget", *CUSTOM}

@@ -15,7 +15,7 @@ def patient(name: str, track: str = "a") -> list[Row]:
     return [row(name, "gallery", track), row(name, "query", track)]
 
 
-def test_patients_are_enrolled_and_asked_for_and_strangers_only_asked_for() -> None:
+def test_patients_are_enrolled_and_identified_strangers_not() -> None:
     selection = select([*patient("p"), row("s", "impostor"), row("d", "distractor")], "ct")
     assert [r.subject for r in selection.gallery] == ["p"]
     assert [r.subject for r in selection.queries] == ["p"]
@@ -29,7 +29,7 @@ def test_training_pictures_and_other_modalities_are_left_alone() -> None:
     assert not selection.strangers
 
 
-def test_every_track_has_its_turn_before_a_large_one_fills_the_rest() -> None:
+def test_tracks_alternate_until_a_large_one_fills_the_rest() -> None:
     rows = [r for i in range(100) for r in patient(f"large{i}", "large")]
     rows += [r for i in range(3) for r in patient(f"small{i}", "small")]
     chosen = {r.subject for r in select(rows, "ct").gallery}

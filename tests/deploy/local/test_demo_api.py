@@ -1,4 +1,4 @@
-"""The demonstration's client: waits where it is told to, and says what it did not expect."""
+"""The client of the demonstration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_name_of_a_file_is_not_sent(picture: Path) -> None:
     assert b'filename="image.png"' in bodies[0]
 
 
-def test_it_comes_back_when_it_is_told_to(picture: Path) -> None:
+def test_it_retries_when_the_api_says_so(picture: Path) -> None:
     answers = iter([httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(201)])
     api(lambda _: next(answers)).enrol("p", [picture])
     assert next(answers, None) is None  # both were asked for
@@ -50,7 +50,7 @@ def test_anything_else_is_an_error(picture: Path) -> None:
         api(lambda _: httpx.Response(422, json={"type": "/docs/problems/unreadable-image"})).identify(picture)
 
 
-def test_erasing_nobody_is_no_error() -> None:
+def test_erasing_an_unknown_patient_is_no_error() -> None:
     asked = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -84,7 +84,7 @@ async def exposed(database_settings: DatabaseSettings) -> set[str]:
     return names
 
 
-async def test_everything_that_is_asked_for_is_exposed(exposed: set[str]) -> None:
+async def test_every_queried_metric_is_exposed(exposed: set[str]) -> None:
     asked = {name for query in queries() for name in NAME.findall(query)}
     assert asked | scaled_by() <= exposed
     assert len(asked) > 10
@@ -97,7 +97,7 @@ def test_routes_in_queries_are_routes_of_the_gateway(database_settings: Database
     assert not [p for p in patterns if not any(re.fullmatch(p, route) for route in routes)]
 
 
-def test_prometheus_reads_the_scrape_configuration_and_the_rules() -> None:
+def test_prometheus_accepts_its_configuration_and_the_rules() -> None:
     promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yaml")
     promtool("check", "rules", FOLDER / "alerts.yaml")
 
