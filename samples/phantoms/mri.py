@@ -172,7 +172,7 @@ def _nuclei(rng: Rng, head: _Head) -> Field:
 
 
 def _ventricles(rng: Rng, head: _Head) -> Field:
-    """Frontal horns, bodies, trigones and the third ventricle, as far as they reach the level; wide in some patients."""
+    """Frontal horns, bodies, trigones and the third ventricle at this level; wide in some patients."""
     side = np.abs(head.x - 0.02 * rng.standard_normal())
     grown = rng.uniform(0.6, 2.2)
     shapes = []

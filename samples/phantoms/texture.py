@@ -38,7 +38,7 @@ def coordinates(size: int) -> tuple[Field, Field]:
 
 
 def fbm(rng: Rng, size: int, wavelength: float, octaves: int = 4, gain: float = 0.5) -> Field:
-    """Return fractal noise of mean 0 and standard deviation 1: `octaves` layers, each half as long and `gain` as strong."""
+    """Return fractal noise, mean 0 and standard deviation 1: `octaves` layers, each half as long, `gain` as strong."""
     total: Field = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         length = wavelength / 2**octave
@@ -65,7 +65,7 @@ def labyrinth(rng: Rng, size: int, wavelength: float) -> Field:
 
 
 def cells(rng: Rng, size: int, spacing: float, jitter: float = 0.8) -> tuple[Field, Field]:
-    """Return distances in pixels to the nearest and the second nearest of points about `spacing` apart (Worley noise)."""
+    """Return distances (pixels) to the nearest and second nearest of points about `spacing` apart (Worley noise)."""
     count = math.ceil(size / spacing) + 3
     points = np.stack(np.meshgrid(np.arange(count), np.arange(count)), -1) + 0.5
     points = ((points + jitter * (rng.random(points.shape) - 0.5) - 1) * spacing).astype(np.float32)
@@ -140,7 +140,7 @@ def mixed(below: NDArray[Any], above: ArrayLike, mask: NDArray[Any]) -> NDArray[
 
 
 def absorbed(colour: Colour, amount: Field, spectrum: tuple[float, float, float]) -> Colour:
-    """Return the light after passing `amount` of a pigment that absorbs `spectrum` of red, green and blue (Beer-Lambert)."""
+    """Return the light behind `amount` of a pigment that absorbs `spectrum` of red, green and blue (Beer-Lambert)."""
     return np.asarray(colour * np.exp(-amount[..., None] * np.asarray(spectrum, np.float32)), np.float32)
 
 
