@@ -27,7 +27,7 @@ from shared.gallery.interface import (
     SearchResult,
     Template,
 )
-from shared.gallery.vector_search import Partition, Search, find_partition, search_partition
+from shared.gallery.vector_search import Partition, find_partition, search_partition
 from shared.ulid import new_ulid
 
 FIND = """
@@ -73,7 +73,7 @@ class PostgresGallery:
             if partition is None:
                 return SearchResult([], 0)
             exact_up_to = self._database.settings.gallery_exact_up_to
-            return await search_partition(connection, partition, Search(embedding, limit, with_local), exact_up_to)
+            return await search_partition(connection, partition, embedding, limit, with_local, exact_up_to)
 
     async def _partition(self, connection: Connection, modality: str, model_digest: str) -> Partition | None:
         until, partition = self._known.get((modality, model_digest), (0.0, None))

@@ -9,6 +9,7 @@ their images.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from shared.database.pool import Connection
 from shared.gallery.interface import LEADERS, LEADING_IMAGES, LOCAL_IMAGES, Embedding, GalleryCandidate, SearchResult
@@ -64,15 +65,6 @@ class Partition:
     images: int
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Arguments of `shared.gallery.interface.GalleryReader.search`."""
-
-    probe: Embedding
-    limit: int
-    with_local: int = 0
-
-
 async def find_partition(connection: Connection, modality: str, model_digest: str) -> Partition | None:
     """Return the partition with its counts, or None if nothing was ever enrolled there."""
     cursor = await connection.execute(FIND_PARTITION, [modality, model_digest])
@@ -81,17 +73,21 @@ async def find_partition(connection: Connection, modality: str, model_digest: st
 
 
 async def search_partition(
-    connection: Connection, partition: Partition, asked: Search, exact_up_to: int
+    connection: Connection, partition: Partition, probe: Embedding, limit: int, with_local: int, exact_up_to: int
 ) -> SearchResult:
     """Return the nearest patients of a partition, and the count of patients in the same snapshot.
+
+    `probe`, `limit` and `with_local` are those of `shared.gallery.interface.GalleryReader.search`. Up to `exact_up_to`
+    images are compared without the index.
 
     If some patients have very many images, the preselected images may belong to too few patients. Then the search
     repeats with more images.
     """
-    images = _preselected(partition, asked.limit) if partition.images > exact_up_to else None
+    images = _preselected(partition, limit) if partition.images > exact_up_to else None
+    parameters = {"probe": probe, "limit": limit, "with_local": with_local}
     while True:
-        result = await _search(connection, partition, asked, images)
-        if images is None or len(result.candidates) >= min(asked.limit, result.enrolled_patients):
+        result = await _search(connection, partition, parameters, images)
+        if images is None or len(result.candidates) >= min(limit, result.enrolled_patients):
             return result
         images = images * WIDENING if images * WIDENING <= MAX_INDEX_IMAGES else None
 
@@ -101,7 +97,9 @@ def _preselected(partition: Partition, limit: int) -> int:
     return min(-(-2 * limit * partition.images // max(partition.patients, 1)), MAX_INDEX_IMAGES)
 
 
-async def _search(connection: Connection, partition: Partition, asked: Search, images: int | None) -> SearchResult:
+async def _search(
+    connection: Connection, partition: Partition, parameters: dict[str, Any], images: int | None
+) -> SearchResult:
     """Search `images` preselected images, or all (None)."""
     table = f"templates_{partition.number}"
     candidates = (ALL_IMAGES if images is None else NEAREST_BY_INDEX).format(table=table, images=images)
@@ -113,10 +111,7 @@ async def _search(connection: Connection, partition: Partition, asked: Search, i
         leading_images=LEADING_IMAGES,
         local_images=LOCAL_IMAGES,
     )
-    parameters = {"probe": asked.probe, "limit": asked.limit, "with_local": asked.with_local}
     cursor = connection.cursor(binary=True)  # keypoints as text would be twice as long
     rows = await (await cursor.execute(query.encode(), parameters)).fetchall()
-    neighbours = [
-        GalleryCandidate(row[0], row[1], row[2], tuple(part for part in row[3] or () if part)) for row in rows
-    ]
-    return SearchResult(neighbours, rows[0][4] if rows else 0)
+    found = [GalleryCandidate(row[0], row[1], row[2], tuple(part for part in row[3] or () if part)) for row in rows]
+    return SearchResult(found, rows[0][4] if rows else 0)

@@ -71,7 +71,7 @@ def test_migrating_at_once_and_again_is_harmless(empty_url: str) -> None:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(SCHEMA_VERSION,)]
 
 
-def test_the_newest_migration_is_the_version_that_the_code_needs() -> None:
+def test_the_newest_migration_is_the_version_in_the_code() -> None:
     versions = Path(migrate_module.__file__).parent / "migrations" / "versions"
     newest = max(path.name for path in versions.glob("[0-9]*.py"))
     assert newest.startswith(SCHEMA_VERSION)

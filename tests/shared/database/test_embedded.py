@@ -64,7 +64,7 @@ def test_it_serves_until_it_is_told_to_stop(data: Path, sign: signal.Signals) ->
     assert not (data / "postmaster.pid").exists()
 
 
-def test_a_server_that_dies_ends_the_command_with_1_and_starts_again(data: Path) -> None:
+def test_a_dead_server_ends_the_command_and_starts_again(data: Path) -> None:
     children: list[psutil.Process] = []
 
     def kill(_url: str) -> None:
@@ -79,7 +79,7 @@ def test_a_server_that_dies_ends_the_command_with_1_and_starts_again(data: Path)
     server.stop()
 
 
-def test_a_process_that_got_a_dead_servers_number_is_not_taken_for_it(data: Path) -> None:
+def test_a_process_with_a_dead_servers_pid_is_not_the_server(data: Path) -> None:
     EmbeddedServer(data).stop()
     lines = [str(os.getpid()), str(data), "1700000000", "5432", str(data), "", "1 1", "ready"]
     (data / "postmaster.pid").write_text("\n".join(lines) + "\n")

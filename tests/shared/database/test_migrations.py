@@ -96,7 +96,7 @@ def test_replicas_of_the_version_before_go_on_enrolling(filled: str) -> None:
     assert counted == (21,)
 
 
-def test_keypoints_are_kept_outside_of_the_rows_that_are_scanned(filled: str) -> None:
+def test_keypoints_are_stored_outside_of_scanned_rows(filled: str) -> None:
     migrate(filled)
     with psycopg.connect(filled) as connection:
         storages = connection.execute(

@@ -52,7 +52,7 @@ async def test_only_the_nearest_come_with_their_local_part(gallery: PostgresGall
     assert [neighbour.local for neighbour in cut] == [(b"2",)]
 
 
-async def test_the_nearest_images_of_a_patient_come_with_their_local_parts(gallery: PostgresGallery) -> None:
+async def test_the_nearest_images_come_with_their_local_parts(gallery: PostgresGallery) -> None:
     await gallery.enrol("P-1", [template(seed, local=b"%d" % seed) for seed in range(16)])
     order = sorted(range(16), key=lambda seed: -float(unit(seed) @ unit(3)))
     expected = tuple(b"%d" % seed for seed in order[:LEADING_IMAGES])
@@ -93,7 +93,7 @@ async def test_search_agrees_with_numpy(gallery: PostgresGallery) -> None:
     assert result.enrolled_patients == 12
 
 
-async def test_of_equally_similar_patients_the_first_by_identifier_comes_first(gallery: PostgresGallery) -> None:
+async def test_equally_similar_patients_are_ordered_by_identifier(gallery: PostgresGallery) -> None:
     for patient in ("b", "a", "C"):
         await gallery.enrol(patient, [template(1)])
     assert await found(gallery, 1) == ["C", "a", "b"]
@@ -145,7 +145,7 @@ async def test_the_same_claim_with_another_body_is_a_conflict(gallery: PostgresG
     assert await gallery.replay(claim("another")) is None
 
 
-async def test_claims_of_two_callers_have_nothing_to_do_with_each_other(gallery: PostgresGallery) -> None:
+async def test_claims_of_two_callers_are_independent(gallery: PostgresGallery) -> None:
     await gallery.enrol("P-1", [template(1)], idempotency=claim("k", caller="a"))
     await gallery.enrol("P-1", [template(2)], idempotency=claim("k", b"2", caller="b"))
     assert len((await gallery.patient("P-1")).images) == 2
@@ -215,7 +215,7 @@ async def test_one_image_can_be_erased(gallery: PostgresGallery) -> None:
     assert list((await gallery.patient("P-1")).images) == [kept]
 
 
-async def test_a_patient_without_images_stays_known_but_is_nobody_to_search(gallery: PostgresGallery) -> None:
+async def test_a_patient_without_images_stays_but_is_not_searched(gallery: PostgresGallery) -> None:
     (image,) = await gallery.enrol("P-1", [template(1)])
     await gallery.erase_image("P-1", image.image_id)
     assert list((await gallery.patient("P-1")).images) == []

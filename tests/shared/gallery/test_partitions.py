@@ -1,4 +1,4 @@
-"""Spaces are made when they are needed, and their counts are right whoever writes at the same time."""
+"""Partitions are created when needed, and their counts are right under concurrent writers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ async def kept_counts(gallery: PostgresGallery) -> dict[tuple[str, str], tuple[i
     return {(c.modality, c.model_digest): (c.patients, c.images) for c in await gallery.counts()}
 
 
-async def test_many_who_need_the_same_new_space_make_it_once(gallery: PostgresGallery, database: Database) -> None:
+async def test_concurrent_enrolments_create_a_new_space_once(gallery: PostgresGallery, database: Database) -> None:
     digest = f"sha256:{uuid4().hex}"
     await asyncio.gather(*(gallery.enrol(f"P-{i}", [template(i, digest=digest)]) for i in range(8)))
     assert await database.fetch("SELECT count(*) FROM spaces WHERE model_digest = %s", [digest]) == [(1,)]
     assert (await kept_counts(gallery))["ct", digest] == (8, 8)
 
 
-async def test_enrolling_several_modalities_in_any_order_is_no_deadlock(gallery: PostgresGallery) -> None:
+async def test_enrolling_modalities_in_any_order_does_not_deadlock(gallery: PostgresGallery) -> None:
     both = [template(1), template(2, "mri")]
     await asyncio.gather(*(gallery.enrol(f"P-{i}", both[:: 1 if i % 2 else -1]) for i in range(20)))
     assert await kept_counts(gallery) == {("ct", DIGEST): (20, 20), ("mri", DIGEST): (20, 20)}

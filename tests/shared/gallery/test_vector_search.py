@@ -1,4 +1,4 @@
-"""Searching a gallery by its index: what is found is what comparing everything would find."""
+"""A search by index finds what an exact search finds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def plan(database: Database, images: int) -> str:
     return str(await database.fetch(f"EXPLAIN {query}", {"probe": unit(1)}))
 
 
-async def test_the_index_finds_what_comparing_with_everybody_finds(
+async def test_the_index_finds_what_an_exact_search_finds(
     indexed_gallery: PostgresGallery, gallery: PostgresGallery, database: Database
 ) -> None:
     await enrol_many(gallery, PATIENTS, IMAGES)
@@ -60,7 +60,7 @@ async def test_the_index_finds_what_comparing_with_everybody_finds(
         assert len({p for p, _ in summary(found)} & {p for p, _ in summary(exact)}) >= 19
 
 
-async def test_a_patient_with_very_many_images_does_not_hide_the_others(
+async def test_a_patient_with_many_images_does_not_hide_others(
     indexed_gallery: PostgresGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = [Template("ct", DIGEST, near(unit(1), seed, 0.1), 0.5) for seed in range(100, 500)]
@@ -75,7 +75,7 @@ async def test_a_patient_with_very_many_images_does_not_hide_the_others(
     assert summary(scanned) == summary(found)
 
 
-async def test_all_images_of_a_candidate_count_whichever_the_index_named(indexed_gallery: PostgresGallery) -> None:
+async def test_all_images_of_a_candidate_are_compared(indexed_gallery: PostgresGallery) -> None:
     images = [template(seed, local=b"%d" % seed) for seed in range(50)]
     await indexed_gallery.enrol("P-1", images)
     order = sorted(range(50), key=lambda seed: -float(unit(seed) @ unit(3)))
@@ -84,7 +84,7 @@ async def test_all_images_of_a_candidate_count_whichever_the_index_named(indexed
     assert found.similarity == pytest.approx(1.0, abs=1e-5)
 
 
-async def test_whoever_is_enrolled_while_others_search_is_found_at_once(indexed_gallery: PostgresGallery) -> None:
+async def test_a_patient_enrolled_during_searches_is_found_at_once(indexed_gallery: PostgresGallery) -> None:
     await enrol_many(indexed_gallery, 30, 5)
 
     async def enrol_and_find(seed: int) -> None:
@@ -97,7 +97,7 @@ async def test_whoever_is_enrolled_while_others_search_is_found_at_once(indexed_
     assert (await indexed_gallery.search("ct", DIGEST, unit(5000), 1)).enrolled_patients == 70
 
 
-async def test_whoever_is_erased_is_no_longer_found(indexed_gallery: PostgresGallery) -> None:
+async def test_an_erased_patient_is_no_longer_found(indexed_gallery: PostgresGallery) -> None:
     await enrol_many(indexed_gallery, 30, 5)
     probe = near(unit(7), 1, 0.3)
     assert (await indexed_gallery.search("ct", DIGEST, probe, 5)).candidates[0].patient_id == "P-0007"

@@ -79,5 +79,5 @@ def test_a_damaged_file_is_an_image_or_is_refused(file: int, edits: list[tuple[f
     head=st.sampled_from([b"", *MAGIC_NUMBERS]),
     tail=st.binary(max_size=400),
 )
-def test_random_bytes_after_a_magic_number_are_an_image_or_are_refused(head: bytes, tail: bytes) -> None:
+def test_random_bytes_after_a_magic_number_raise_no_other_error(head: bytes, tail: bytes) -> None:
     _decode_or_refuse(head + tail)

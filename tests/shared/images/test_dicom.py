@@ -159,7 +159,7 @@ def test_an_unknown_transfer_syntax_is_an_unsupported_type(make_dicom: MakeDicom
         decode_image(data)
 
 
-def test_an_unknown_photometric_interpretation_is_an_unsupported_type(photo: Image, make_dicom: MakeDicom) -> None:
+def test_an_unknown_photometric_interpretation_is_unsupported(photo: Image, make_dicom: MakeDicom) -> None:
     with pytest.raises(UnsupportedMediaType, match="photometric"):
         decode_image(make_dicom(photo, PhotometricInterpretation="HSV"))
 

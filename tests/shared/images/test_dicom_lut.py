@@ -86,7 +86,7 @@ def test_monochrome1_is_inverted_after_the_window(grey: Grey) -> None:
         ("MONOCHROME1", None, [255, 0]),
     ],
 )
-def test_the_shape_of_the_presentation_lut_and_monochrome1_invert_once(
+def test_presentation_lut_shape_and_monochrome1_invert_once(
     photometric: str, shape: str | None, expected: list[int], grey: Grey
 ) -> None:
     elements = {"PresentationLUTShape": shape} if shape else {}
@@ -104,7 +104,7 @@ def test_a_modality_lut_comes_before_the_window(grey: Grey) -> None:
     assert levels == [0, 255, 128, 0, 128]  # outside the table its ends hold
 
 
-def test_a_voi_lut_applies_to_rescaled_values_and_goes_before_the_window(grey: Grey) -> None:
+def test_a_voi_lut_follows_rescaling_and_precedes_the_window(grey: Grey) -> None:
     table = _table([0, 64, 255], first=100, bits=8)
     levels = grey(
         [0, 1, 2, 9],

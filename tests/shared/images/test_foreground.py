@@ -40,7 +40,7 @@ def test_a_margin_widens_the_hull_on_all_sides() -> None:
     assert wide[144, columns.max() + 8]
 
 
-def test_noise_and_frame_around_a_head_become_black_and_the_head_stays() -> None:
+def test_noise_and_frame_become_black_and_the_head_stays() -> None:
     picture = body()
     truth = picture.max(axis=2) > 0
     noise = np.random.default_rng(0).integers(0, 12, (288, 288, 1)).astype(np.uint8)

@@ -153,7 +153,7 @@ def test_cmyk_jpeg_without_adobes_marker_is_turned_upright(save: Save) -> None:
     assert _pixels(_without_adobe_marker(save(sheet, "JPEG", exif=exif))).shape == (20, 10, 3)
 
 
-def test_the_main_picture_of_a_camera_file_with_a_preview_is_read(photo: Image, save: Save) -> None:
+def test_the_main_picture_of_a_file_with_a_preview_is_read(photo: Image, save: Save) -> None:
     preview = Pillow.fromarray(photo[::4, ::4])
     data = save(photo, "MPO", save_all=True, append_images=[preview], quality=95, subsampling=0)
     assert np.abs(_pixels(data).astype(int) - photo).mean() < 4

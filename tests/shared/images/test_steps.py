@@ -62,13 +62,13 @@ def test_greyscale_weighs_channels_as_bt601_and_keeps_grey() -> None:
     np.testing.assert_array_equal(greyscale(_low_contrast()), _low_contrast())
 
 
-def test_histogram_equalisation_spreads_the_tones_and_drops_colour(photo: Image) -> None:
+def test_equalisation_spreads_grey_values_and_drops_colour(photo: Image) -> None:
     spread = histogram_equalisation(_low_contrast())
     assert (spread.min(), spread.max()) == (0, 255)
     assert _is_grey(histogram_equalisation(photo))
 
 
-def test_clahe_raises_local_contrast_up_to_its_limit_and_drops_colour(photo: Image) -> None:
+def test_clahe_raises_contrast_to_its_limit_and_drops_colour(photo: Image) -> None:
     gentle, strong = (clahe(_low_contrast(), clip_limit=limit, tiles=2) for limit in (1.0, 8.0))
     assert strong.std() > gentle.std() > _low_contrast().std()
     assert _is_grey(clahe(photo))

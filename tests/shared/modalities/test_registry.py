@@ -64,7 +64,7 @@ def test_a_wrong_registry_is_refused(text: str, tmp_path: Path) -> None:
         _registry(tmp_path, text)
 
 
-def test_keypoints_are_not_looked_for_in_a_larger_view_than_the_recipe_makes(tmp_path: Path) -> None:
+def test_keypoint_size_is_at_most_the_size_of_the_recipe(tmp_path: Path) -> None:
     entry = _ENTRY.format(name="ct") + "recipe.size = 256\n"
     assert _registry(tmp_path, entry + "keypoint_size = 256\n")["ct"].keypoint_size == 256
     with pytest.raises(ValidationError, match=r"keypoint_size must be at most recipe\.size, 256"):

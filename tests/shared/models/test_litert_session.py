@@ -34,7 +34,7 @@ def test_a_session_knows_its_model(session: ModelSession, identifier_folder: Pat
     session.close()
 
 
-def test_there_is_one_row_for_each_picture_whatever_comes_with_it(session: ModelSession) -> None:
+def test_each_picture_gets_the_same_row_alone_or_in_a_batch(session: ModelSession) -> None:
     images = pictures(3)
     rows = session.run(images)
     assert rows.shape == (3, 256)
@@ -72,7 +72,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["identifier", "classifier"])
-def test_the_golden_image_gets_the_answer_that_the_manifest_promises(
+def test_the_golden_image_gets_the_answer_in_the_manifest(
     kind: str, identifier_folder: Path, classifier_folder: Path
 ) -> None:
     folder = {"identifier": identifier_folder, "classifier": classifier_folder}[kind]
