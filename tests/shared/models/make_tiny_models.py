@@ -1,7 +1,7 @@
 """`python tests/shared/models/make_tiny_models.py`: write `tiny/identifier` and `tiny/classifier`, next to this file.
 
 Two networks of a few kilobytes whose answers can be computed by hand, so that the services are tested on the runtime
-that serves, without training anything. What they should answer to the golden image is computed with NumPy here.
+that serves, without training anything.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from shared.models.golden import golden_image
+from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -48,33 +48,19 @@ def classifier(images: Any) -> Any:
     return tf.nn.softmax(-8.0 * distance, axis=1)
 
 
-def identifier_by_hand(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The same of one picture, uint8 (224, 224, 3), in NumPy."""
-    tiles = image.reshape(8, TILE, 8, TILE, 3).mean(axis=(1, 3))
-    row = np.concatenate([tiles, tiles.mean(axis=2, keepdims=True)], axis=2).ravel()
-    row -= row.mean()
-    return np.asarray(row / np.linalg.norm(row))
-
-
-def classifier_by_hand(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The same of one picture, uint8 (224, 224, 3), in NumPy."""
-    distance = np.square(image.mean(axis=(0, 1)) / 255 - COLOURS).sum(axis=1)
-    weights = np.exp(-8.0 * distance)
-    return np.asarray(weights / weights.sum())
-
-
-def write(network: Callable[[Any], Any], answer: NDArray[np.float64], **particulars: Any) -> None:
+def write(network: Callable[[Any], Any], **particulars: Any) -> None:
     """The model folder of one network."""
     folder = TINY / network.__name__
     folder.mkdir(parents=True, exist_ok=True)
     signature = tf.TensorSpec((None, NETWORK_SIZE, NETWORK_SIZE, 3), tf.uint8)
     concrete = tf.function(network, input_signature=[signature]).get_concrete_function()
     (folder / MODEL_FILE).write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert())
+    answer = LiteRTSession(folder).run(golden_image())[0]
     manifest = ModelManifest(
         digest=file_digest(folder / MODEL_FILE),
         output_size=len(answer),
         trunk="none",
-        golden=Golden(output=tuple(answer.round(6).tolist())),
+        golden=Golden(output=tuple(answer.astype(float).round(6).tolist())),
         training={},
         **particulars,
     )
@@ -82,17 +68,14 @@ def write(network: Callable[[Any], Any], answer: NDArray[np.float64], **particul
 
 
 if __name__ == "__main__":
-    golden = golden_image()[0]
     write(
         identifier,
-        identifier_by_hand(golden),
         kind="identifier",
         name="ct",
         calibration=Calibration(scale=40.0, offset=-20.0),
     )
     write(
         classifier,
-        classifier_by_hand(golden),
         kind="classifier",
         name="compa",
         labels=LABELS,
