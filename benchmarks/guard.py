@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from benchmarks.load.plan import throughput
 from benchmarks.load.worker import Worker
 from benchmarks.scenarios.side_by_side import CALLERS, WARM_UP_S
-from benchmarks.systems.contenders import Contender, floors, of_ours, spent
+from benchmarks.systems.contenders import Contender, cpu_seconds_between, floors, medreid_contender
 from benchmarks.systems.medreid import running
 from benchmarks.workload import Workload, prepare
 
@@ -63,7 +63,7 @@ def measure(workload: Workload, progress: Progress, baseline: Ratios | None) -> 
     """Return the medians of each try: several until the result is sure, one without a baseline."""
     gallery = workload.gallery
     with running(gallery, local=False) as system, floors(gallery) as floor, Worker() as generator:
-        ours, bottom = of_ours(system, generator), floor[False]
+        ours, bottom = medreid_contender(system, generator), floor[False]
         for contender in (ours, bottom):
             contender.saturate(workload.pictures, WARM_UP_S, CALLERS)
         tries: list[Ratios] = []
@@ -86,7 +86,7 @@ def _stretch(contender: Contender, pictures: Sequence[str], number: int) -> tupl
     """Return CPU seconds a request, and requests a second."""
     before = contender.cpu_seconds()
     samples = contender.saturate(pictures, STRETCH_S, CALLERS, first=number * CALLERS)
-    cpu = spent(before, contender.cpu_seconds())
+    cpu = cpu_seconds_between(before, contender.cpu_seconds())
     if any(sample.status != 200 for sample in samples):
         raise RuntimeError(f"{contender.name} does not answer as it should")
     return cpu / len(samples), throughput(samples, STRETCH_S)

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from benchmarks.load.plan import Sample, answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.report.estimates import percentiles
-from benchmarks.systems.contenders import Contender, of_ours
+from benchmarks.systems.contenders import Contender, medreid_contender
 from benchmarks.systems.medreid import running
 from benchmarks.workload import Workload
 
@@ -34,14 +34,14 @@ def measure(workload: Workload, effort: Effort, progress: Progress) -> dict[str,
     pictures = workload.of(workload.modalities[0])
     task = progress.add_task("callers", total=len(NUMBERS) + 3)
     with running(workload.gallery, local=True) as ours, Worker() as generator, Worker() as other:
-        system = of_ours(ours, generator)
+        system = medreid_contender(ours, generator)
         system.saturate(pictures, effort.each_s / 2, NUMBERS[0])  # warm
         progress.advance(task)
         alone = {}
         for number in NUMBERS:
             alone[str(number)] = _described(system.saturate(pictures, effort.each_s, number), effort)
             progress.advance(task)
-        found = {"alone": alone, **_two(system, other, pictures, effort, ours.headers_of_another())}
+        found = {"alone": alone, **_two(system, other, pictures, effort, ours.second_caller_headers())}
     progress.remove_task(task)
     return found
 

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from benchmarks.load.worker import Worker
 from benchmarks.scenarios.side_by_side import CALLERS
-from benchmarks.systems.contenders import BENTOML, FASTAPI, FLASK, LITSERVE, OURS, Contender, of_ours, peers
+from benchmarks.systems.contenders import BENTOML, FASTAPI, FLASK, LITSERVE, OURS, Contender, medreid_contender, peers
 from benchmarks.systems.medreid import running
 from benchmarks.workload import Workload
 
@@ -36,7 +36,7 @@ def measure(workload: Workload, progress: Progress) -> dict[str, dict[str, dict[
 def _alone(name: str, workload: Workload, generator: Worker) -> Iterator[Contender]:
     if name == OURS:
         with running(workload.gallery, local=True) as ours:
-            yield of_ours(ours, generator)
+            yield medreid_contender(ours, generator)
     else:
         with peers([name], workload.gallery, generator) as started:
             yield started[True][0]

@@ -14,7 +14,7 @@ from benchmarks.load.plan import Sample, answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.report.estimates import percentiles
 from benchmarks.scenarios.side_by_side import CALLERS
-from benchmarks.systems.contenders import Contender, of_ours
+from benchmarks.systems.contenders import Contender, medreid_contender
 from benchmarks.systems.medreid import running
 from benchmarks.workload import Workload
 
@@ -45,12 +45,12 @@ def measure(workload: Workload, effort: Effort, progress: Progress) -> dict[str,
     """Measure with all features of the registry on."""
     task = progress.add_task("starting", total=_seconds(effort))
     with running(workload.gallery, local=True) as ours, Worker() as generator, Worker() as other:
-        system = of_ours(ours, generator)
+        system = medreid_contender(ours, generator)
         progress.update(task, description="capacity")
         capacity = _capacity(system, workload.pictures, effort.capacity_s)
         progress.advance(task, effort.capacity_s)
         found = _flooded(system, workload, capacity, effort, lambda s: progress.advance(task, s))
-        for name, headers in {OF_ANOTHER: ours.headers_of_another(), OF_THE_SAME: ours.headers}.items():
+        for name, headers in {OF_ANOTHER: ours.second_caller_headers(), OF_THE_SAME: ours.headers}.items():
             progress.update(task, description=f"one modality under attack, {name}")
             found[name] = _attacked(
                 system, other, workload, usual=QUIET_SHARE * capacity, effort=effort, attacker=headers

@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.systems.medreid import Ours
+from benchmarks.systems.medreid import MedreidSystem
 
 HISTOGRAMS = {"queue": "medreid_queue_wait_seconds", "inference": "medreid_inference_seconds"}
 Reading = Mapping[str, tuple[float, float]]
 """Sum in seconds and count, by service and kind."""
 
 
-def read(ours: Ours) -> Reading:
+def read(ours: MedreidSystem) -> Reading:
     """Read the histograms of every service."""
     found: dict[str, tuple[float, float]] = {}
     with httpx.Client(trust_env=False, headers=ours.headers) as client:

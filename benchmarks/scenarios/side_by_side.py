@@ -14,8 +14,18 @@ from benchmarks.load.plan import Sample, answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.report.estimates import percentiles
 from benchmarks.scenarios import queue_waits
-from benchmarks.systems.contenders import FLOOR, KERAS, OURS, PEERS, Contender, floors, of_ours, peers, spent
-from benchmarks.systems.medreid import Ours, running
+from benchmarks.systems.contenders import (
+    FLOOR,
+    KERAS,
+    OURS,
+    PEERS,
+    Contender,
+    cpu_seconds_between,
+    floors,
+    medreid_contender,
+    peers,
+)
+from benchmarks.systems.medreid import MedreidSystem, running
 from benchmarks.workload import Workload
 
 CALLERS = 8
@@ -53,7 +63,7 @@ QUICK = Effort(rounds=2, throughput_s=2.0, latency_s=1.0, open_s=2.5)
 class _Field:
     """All systems of one variant, and ours."""
 
-    ours: Ours
+    ours: MedreidSystem
     contenders: Sequence[Contender]
 
 
@@ -80,7 +90,7 @@ def _everybody(workload: Workload, progress: Progress) -> Iterator[dict[bool, _F
     ):
         progress.remove_task(starting)
         yield {
-            local: _Field(ours, [of_ours(ours, generator), floor[local], *others[local]])
+            local: _Field(ours, [medreid_contender(ours, generator), floor[local], *others[local]])
             for local, ours in ((False, bare), (True, whole))
         }
 
@@ -105,7 +115,7 @@ def _one_round(contender: Contender, found: dict[str, Any], workload: Workload, 
     first, seconds = number * CALLERS, effort.throughput_of(contender.name)
     before = contender.cpu_seconds()
     samples = contender.saturate(workload.pictures, seconds, CALLERS, first)
-    seconds_of_cpu = spent(before, contender.cpu_seconds())
+    seconds_of_cpu = cpu_seconds_between(before, contender.cpu_seconds())
     found["throughput"].append(throughput(samples, seconds))
     found["cpu_ms"].append(1000 * seconds_of_cpu / len(samples))
     alone = contender.saturate(workload.pictures, effort.latency_s, 1, first)

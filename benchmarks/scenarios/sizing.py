@@ -6,8 +6,8 @@ from rich.progress import Progress
 
 from benchmarks.load.plan import answered
 from benchmarks.load.worker import Worker
-from benchmarks.systems.contenders import Contender, of_ours
-from benchmarks.systems.medreid import Ours, running
+from benchmarks.systems.contenders import Contender, medreid_contender
+from benchmarks.systems.medreid import MedreidSystem, running
 from benchmarks.workload import Workload
 from shared.modalities import load_registry
 
@@ -19,7 +19,7 @@ def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str,
     """Return CPU ms by process, over the identifications that it takes part in. The supervisor only runs beside."""
     modalities = list(dict.fromkeys(workload.modalities))
     with running(workload.gallery, local=True) as ours, Worker() as generator:
-        system = of_ours(ours, generator)
+        system = medreid_contender(ours, generator)
         took = {
             modality: _cpu_ms(ours, system, workload.of(modality), seconds)
             for modality in progress.track(modalities, description="one modality after the other")
@@ -37,7 +37,7 @@ def _has_part(process: str, modality: str) -> bool:
     return process.removesuffix("-service") not in load_registry().names or process == f"{modality}-service"
 
 
-def _cpu_ms(ours: Ours, system: Contender, pictures: list[str], seconds: float) -> dict[str, float]:
+def _cpu_ms(ours: MedreidSystem, system: Contender, pictures: list[str], seconds: float) -> dict[str, float]:
     """Return CPU ms by process of one identification. The first calls, which fill caches, do not count."""
     system.saturate(pictures, seconds / 5, 1)
     before = _cpu_s(ours)
@@ -45,7 +45,7 @@ def _cpu_ms(ours: Ours, system: Contender, pictures: list[str], seconds: float) 
     return {name: 1000 * (after - before[name]) / done for name, after in _cpu_s(ours).items()}
 
 
-def _cpu_s(ours: Ours) -> dict[str, float]:
+def _cpu_s(ours: MedreidSystem) -> dict[str, float]:
     sums: dict[str, float] = {}
     for name, process in ours.processes():
         sums[name] = sums.get(name, 0.0) + sum(process.cpu_times()[:2])

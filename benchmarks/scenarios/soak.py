@@ -11,7 +11,7 @@ from benchmarks.load.plan import answered, throughput
 from benchmarks.load.worker import Worker
 from benchmarks.report.estimates import percentiles, slope
 from benchmarks.scenarios.side_by_side import CALLERS
-from benchmarks.systems.contenders import of_ours
+from benchmarks.systems.contenders import medreid_contender
 from benchmarks.systems.medreid import running
 from benchmarks.workload import Workload
 
@@ -30,7 +30,7 @@ def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str,
     """Measure with all features of the registry on."""
     task = progress.add_task("saturating", total=seconds)
     with running(workload.gallery, local=True) as ours, Worker() as generator:
-        system = of_ours(ours, generator)
+        system = medreid_contender(ours, generator)
         system.saturate(workload.pictures, SATURATED * seconds, 2 * CALLERS)
         capacity = throughput(system.saturate(workload.pictures, CAPACITY_S, CALLERS), CAPACITY_S)
         progress.update(task, description=f"{SHARE * capacity:.0f} requests a second")

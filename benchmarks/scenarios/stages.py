@@ -13,7 +13,7 @@ import cv2
 import httpx
 import numpy as np
 
-from benchmarks.systems.medreid import Ours, environment, running
+from benchmarks.systems.medreid import MedreidSystem, environment, running
 from benchmarks.systems.peers.peer_pipeline import litert_pipeline
 from benchmarks.systems.template_set import load
 from benchmarks.workload import Workload
@@ -44,18 +44,18 @@ def _pipeline(workload: Workload, *, in_doubt: bool) -> Times:
     for path, modality in _requests(workload):
         begun = last = time.perf_counter()
 
-        def lap(stage: str, modality: str = modality) -> None:
+        def record_stage(stage: str, modality: str = modality) -> None:
             nonlocal last
             now = time.perf_counter()
             times[modality, stage].append(1000 * (now - last))
             last = now
 
-        pipeline.identify(Path(path).read_bytes(), local=True, lap=lap)
+        pipeline.identify(Path(path).read_bytes(), local=True, record_stage=record_stage)
         times[modality, "all"].append(1000 * (time.perf_counter() - begun))
     return times
 
 
-def _services(ours: Ours, workload: Workload) -> Times:
+def _services(ours: MedreidSystem, workload: Workload) -> Times:
     """Return the gateway's own timings, and the rest of the caller's waiting.
 
     The rest includes the audit event, which is written after the timings.

@@ -8,7 +8,7 @@ import httpx
 import psutil
 from rich.progress import Progress
 
-from benchmarks.systems.medreid import Ours, running
+from benchmarks.systems.medreid import MedreidSystem, running
 from benchmarks.workload import Workload
 from deploy.local.readiness import is_ready
 
@@ -29,7 +29,7 @@ def measure(workload: Workload, repeats: int, progress: Progress) -> dict[str, l
     return found
 
 
-def _restarted(ours: Ours, name: str, address: str, client: httpx.Client) -> float:
+def _restarted(ours: MedreidSystem, name: str, address: str, client: httpx.Client) -> float:
     old = _process(ours, name)
     if old is None:
         raise RuntimeError(f"{name} does not run")
@@ -46,5 +46,5 @@ def _restarted(ours: Ours, name: str, address: str, client: httpx.Client) -> flo
     raise RuntimeError(f"{name} is not ready again after {PATIENCE_S:.0f} s")
 
 
-def _process(ours: Ours, name: str) -> psutil.Process | None:
+def _process(ours: MedreidSystem, name: str) -> psutil.Process | None:
     return next((process for known, process in ours.processes() if known == name), None)

@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.load.plan import Plan, Sample
 from benchmarks.load.worker import Worker
-from benchmarks.systems.medreid import Ours
+from benchmarks.systems.medreid import MedreidSystem
 from benchmarks.systems.peers.floor import CORES
 from benchmarks.systems.peers.peer_pipeline import GALLERY_VARIABLE, WORKERS_VARIABLE
 from benchmarks.workload import ROOT
@@ -80,7 +80,7 @@ class Contender:
         return _each(self.processes(), lambda name, process: (name, memory(process) / 1e6))
 
 
-def spent(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+def cpu_seconds_between(before: Mapping[int, float], after: Mapping[int, float]) -> float:
     """Return the CPU seconds between two readings. All time of a process that started since counts."""
     return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
 
@@ -99,7 +99,7 @@ def _each(
     return sums
 
 
-def of_ours(ours: Ours, generator: Worker) -> Contender:
+def medreid_contender(ours: MedreidSystem, generator: Worker) -> Contender:
     """Return our system as a contender."""
     return Contender(OURS, Plan(ours.url, (), 0.0, headers=ours.headers), generator, ours.processes)
 

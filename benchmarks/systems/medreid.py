@@ -28,7 +28,7 @@ UNLIMITED = {"MEDREID_REQUESTS_PER_MINUTE": "10000000", "MEDREID_LOG_LEVEL": "in
 """Requests a minute of one caller: the bench sends more than a caller usually may."""
 
 
-class Ours:
+class MedreidSystem:
     """The running system: gateway, COMPA, one service for each modality, and PostgreSQL."""
 
     def __init__(self, system: System) -> None:
@@ -49,7 +49,7 @@ class Ours:
         """Headers with the key."""
         return {"authorization": f"Bearer {self._system.admin_key}"}
 
-    def headers_of_another(self) -> dict[str, str]:
+    def second_caller_headers(self) -> dict[str, str]:
         """Headers with the key of another caller, with the scope `identify`."""
         return {"authorization": f"Bearer {asyncio.run(_new_key(self._system.folder.database_url))}"}
 
@@ -59,7 +59,7 @@ class Ours:
 
 
 @contextmanager
-def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
+def running(gallery: Path, *, local: bool) -> Iterator[MedreidSystem]:
     """Run the system with the templates of `gallery`; `local` switches the comparison of keypoints."""
     name = "all" if local else "global"
     system = System(StateFolder(ROOT / f"system-{name}"), Console(quiet=True))
@@ -67,7 +67,7 @@ def running(gallery: Path, *, local: bool) -> Iterator[Ours]:
         system.up(free_port(), fresh=True)
     try:
         asyncio.run(enrol(system.folder.database_url, load(gallery)))
-        yield Ours(system)
+        yield MedreidSystem(system)
     finally:
         system.down()
 

@@ -35,7 +35,7 @@ WORKERS_VARIABLE = "MEDREID_BENCH_WORKERS"
 """Environment variable: the number of processes of a peer."""
 TOP = 3
 
-Lap = Callable[[str], None]
+StageRecorder = Callable[[str], None]
 """Records the time since the last call under the name of a stage."""
 
 
@@ -96,26 +96,26 @@ class Pipeline:
             name: _identifier(registry[name], templates) for name, templates in gallery.items() if name in networks
         }
 
-    def identify(self, data: bytes, *, local: bool, lap: Lap = lambda _: None) -> dict[str, Any]:
+    def identify(self, data: bytes, *, local: bool, record_stage: StageRecorder = lambda _: None) -> dict[str, Any]:
         """Return the gateway's answer without the operational fields. Raises Refused if COMPA refuses."""
         image = decode_image(data).pixels
-        lap("decode")
+        record_stage("decode")
         label = self.classify(image)
-        lap("classify")
+        record_stage("classify")
         known = self._identifiers[label]
         view = known.recipe(image)
-        lap("recipe")
+        record_stage("recipe")
         probe = self._networks[label].run(network_view(view[np.newaxis]))[0]
-        lap("embed")
+        record_stage("embed")
         nearest, cosines = known.templates.nearest(probe, MAX_CANDIDATES)
-        lap("search")
+        record_stage("search")
         levels = known.cohort.levels(probe[np.newaxis]) if known.cohort else None
         found = Found(nearest, cosines, levels, [None] * len(nearest))
         if local and known.verifier is not None:
             self._compare(known, known.verifier, view, found)
-        lap("local verification")
+        record_stage("local verification")
         answer = _answer(known, label, found)
-        lap("decide")
+        record_stage("decide")
         return answer
 
     def classify(self, image: Image) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.report.acceptance import lines
 from benchmarks.report.markdown_tables import page
-from benchmarks.report.performance_page import BEGIN, END, main
+from benchmarks.report.performance_page import main
 from benchmarks.systems.contenders import PEERS, TITLES
+from training.evaluation.evaluation_page import BEGIN, END
 
 
 def contender(throughput: float, p50: float) -> dict[str, Any]:

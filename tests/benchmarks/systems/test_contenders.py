@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.load.plan import Plan, Sample
 from benchmarks.load.worker import Worker
-from benchmarks.systems.contenders import FLASK, FLOOR, Contender, spent
+from benchmarks.systems.contenders import FLASK, FLOOR, Contender, cpu_seconds_between
 from benchmarks.systems.peers.floor import CORES
 
 
@@ -36,7 +36,7 @@ def test_arrivals_use_enough_connections() -> None:
 
 
 def test_cpu_counts_new_processes_and_skips_ended_ones() -> None:
-    assert spent({1: 10.0, 2: 5.0}, {1: 12.0, 3: 0.5}) == 2.5
+    assert cpu_seconds_between({1: 10.0, 2: 5.0}, {1: 12.0, 3: 0.5}) == 2.5
 
 
 def test_memory_is_summed_by_process_name() -> None:
