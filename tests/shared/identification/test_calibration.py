@@ -46,7 +46,7 @@ ratios = st.lists(st.floats(-100, 100), min_size=1, max_size=20)
 
 
 @given(cosines, calibrations, st.integers(0, 10**7))
-def test_everybody_and_nobody_sum_to_one(similarities: list[float], calibration: Calibration, more: int) -> None:
+def test_patients_and_unknown_sum_to_one(similarities: list[float], calibration: Calibration, more: int) -> None:
     probabilities, unknown = by_cosine(similarities, len(similarities) + more, calibration)
     assert probabilities.shape == (len(similarities),)
     assert probabilities.sum() + unknown == pytest.approx(1.0)
@@ -64,9 +64,9 @@ def test_the_level_of_a_probe_is_taken_off_its_cosines() -> None:
     calibration = CALIBRATION.model_copy(update={"cohort_weight": 0.5, "cohort_level": 0.2})
     cosines, levels = [[0.7, 0.3], [0.6, 0.1]], np.array([0.4, 0.1])
     np.testing.assert_allclose(normalise_cosines(cosines, levels, calibration), [[0.6, 0.2], [0.65, 0.15]])
-    plain = normalise_cosines(np.float32(cosines), None, calibration)
+    plain = normalise_cosines(np.array(cosines, np.float32), None, calibration)
     assert plain.dtype == np.float64
-    np.testing.assert_array_equal(plain, np.float32(cosines))
+    np.testing.assert_array_equal(plain, np.array(cosines, np.float32))
 
 
 def test_where_nobody_is_enrolled_it_is_nobody() -> None:
@@ -99,14 +99,14 @@ def test_verification_is_identification_among_one() -> None:
     assert verification_probability(0.0, None, CALIBRATION) < 0.01
 
 
-def test_few_keypoints_agree_by_chance_and_more_are_always_better() -> None:
+def test_more_matching_keypoints_are_always_better() -> None:
     none, chance, some, many, more = log_likelihood_ratios([0.5] * 5, [0, 3, 10, 60, 120], FUSED)
     assert chance - none < 0.1
     assert some - none == pytest.approx(3 * np.log(2))
     assert more - many == pytest.approx(3 * 4 * np.log(2), rel=1e-3)
 
 
-def test_where_no_keypoints_were_compared_it_counts_as_none_that_agree() -> None:
+def test_keypoints_that_were_not_compared_count_as_none() -> None:
     assert log_likelihood_ratios([0.5], [None], FUSED) == log_likelihood_ratios([0.5], [0], FUSED)
 
 
@@ -115,7 +115,7 @@ def test_keypoints_can_put_the_second_nearest_first() -> None:
     assert second > 0.9 > nearest
 
 
-def test_keypoints_verify_a_claim_that_the_embedding_leaves_open() -> None:
+def test_keypoints_verify_a_claim_with_a_doubtful_embedding() -> None:
     assert verification_probability(0.5, 40, FUSED) > 0.99
     assert verification_probability(0.5, 0, FUSED) < 0.1
 
@@ -131,7 +131,7 @@ def test_cosines_say_no_more_than_their_limit() -> None:
     assert beyond == pytest.approx(10.0 + FUSED.offset, abs=1e-3)
 
 
-def test_keypoints_decide_between_two_whose_cosines_are_beyond_the_limit() -> None:
+def test_keypoints_decide_if_both_cosines_exceed_the_limit() -> None:
     scores = [0.9, 0.7], [8, 12]
     assert np.argmax(log_likelihood_ratios(*scores, FUSED)) == 0
     assert np.argmax(log_likelihood_ratios(*scores, LIMITED)) == 1
@@ -179,7 +179,7 @@ def test_the_shift_is_the_level_of_those_behind_the_first() -> None:
     assert rival_shift(values, NORMALISED) == pytest.approx(0.5 * (2.0 + 5.0))
 
 
-def test_a_probe_near_to_everybody_is_trusted_less() -> None:
+def test_a_probe_similar_to_all_patients_is_trusted_less() -> None:
     near, far = [0.6, *[0.4] * 10], [0.6, *[0.1] * 10]
     normalised = [by_cosine(scores, 11, NORMALISED)[0][0] for scores in (near, far)]
     plain = [by_cosine(scores, 11, CALIBRATION)[0][0] for scores in (near, far)]
@@ -200,7 +200,7 @@ def local_part(agreeing: int, calibration: Calibration) -> float:
     return float(some - none)
 
 
-def test_a_few_keypoints_make_nobody_sure_where_another_surface_may_be_shown() -> None:
+def test_few_keypoints_decide_nothing_with_a_repeat_offset() -> None:
     assert local_part(9, FUSED) > 1.3
     assert local_part(9, REPEATED) < 0.1
 

@@ -27,7 +27,7 @@ def test_a_small_cohort_is_taken_whole() -> None:
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_levels_are_cosines_and_one_probe_knows_nothing_of_another(count: int, seed: int) -> None:
+def test_levels_are_cosines_of_each_probe_alone(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     cohort, probes = Cohort(unit(rng, count)), unit(rng, 3)
     levels = cohort.levels(probes)

@@ -20,7 +20,7 @@ def test_the_decision_of_the_default_threshold(top: float | None, unknown: float
     assert decide(top, unknown, 0.75) == decision
 
 
-def test_a_low_threshold_identifies_even_who_is_likelier_unknown() -> None:
+def test_a_low_threshold_identifies_although_unknown_is_likelier() -> None:
     assert decide(0.3, 0.6, 0.3) == "identified"
 
 
@@ -28,7 +28,5 @@ def test_a_low_threshold_identifies_even_who_is_likelier_unknown() -> None:
     ("top", "unknown", "decision"),
     [(None, 1.0, "unknown"), (1.0, 0.0, "candidates"), (0.4, 0.5, "candidates"), (0.0, 1.0, "candidates")],
 )
-def test_without_a_threshold_nobody_is_identified_and_nobody_hidden(
-    top: float | None, unknown: float, decision: Decision
-) -> None:
+def test_without_a_threshold_all_are_candidates(top: float | None, unknown: float, decision: Decision) -> None:
     assert decide(top, unknown, None) == decision

@@ -126,7 +126,7 @@ def keypoint_weights(probe: np.ndarray, people: Sequence[int]) -> list[float]:
 
 
 @pytest.mark.parametrize("cohort", [None, Cohort(np.eye(4, 256, dtype=np.float32))], ids=["alone", "with a cohort"])
-async def test_probabilities_are_the_posterior_of_cosines_and_keypoints(
+async def test_probabilities_are_the_posterior_of_both_parts(
     model: LoadedModel, shelf: Shelf, identifier_folder: Path, cohort: Cohort | None
 ) -> None:
     calibration = FUSED.model_copy(update={"cohort_weight": 0.5, "cohort_level": 0.1, "offset": -25.0})
@@ -157,7 +157,7 @@ async def test_probabilities_are_the_posterior_of_cosines_and_keypoints(
     )
 
 
-async def test_a_stranger_is_unknown_and_everybody_is_if_nobody_is_enrolled(matcher: Matcher, shelf: Shelf) -> None:
+async def test_a_stranger_is_unknown_as_is_any_probe_of_no_patients(matcher: Matcher, shelf: Shelf) -> None:
     nobody = await identify(matcher, picture(1))
     assert (nobody.matches, nobody.unknown_probability, nobody.enrolled_patients) == ([], 1.0, 0)
     await enrol(matcher, shelf, "P-1", picture(1))
@@ -225,7 +225,7 @@ async def behind_others(
         pytest.param(5, VERIFIED_CANDIDATES + 4, 3, VERIFIED_CANDIDATES + 5, id="last of the third stage"),
     ],
 )
-async def test_keypoints_are_compared_stage_by_stage_until_somebody_is_found(
+async def test_keypoints_are_compared_stage_by_stage(
     model: LoadedModel, identifier_folder: Path, further: int, nearer: int, farther: int, compared: int
 ) -> None:
     answer = await behind_others(model, LiteRTSession(identifier_folder), further, nearer, farther)
@@ -292,7 +292,7 @@ async def test_a_claim_is_compared_with_the_claimed_patient_alone(matcher: Match
     assert wrong.match.probability < 0.01
 
 
-async def test_the_strict_threshold_of_the_model_comes_with_the_answer(model: LoadedModel, shelf: Shelf) -> None:
+async def test_the_answer_has_the_models_strict_threshold(model: LoadedModel, shelf: Shelf) -> None:
     points = OperatingPoints(strict=0.9606, strict_origin="")
     model.manifest = model.manifest.model_copy(update={"operating_points": points})
     assert (await identify(Matcher(model, FUSED, shelf), picture(1))).strict_threshold == 0.9606

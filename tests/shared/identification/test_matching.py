@@ -13,13 +13,13 @@ def test_one_image_is_its_own_probe() -> None:
     np.testing.assert_allclose(pool(unit(3, 4)[np.newaxis]), [0.6, 0.8], rtol=1e-6)
 
 
-def test_several_images_are_one_probe_of_unit_length_between_them() -> None:
+def test_the_mean_of_several_images_has_unit_length() -> None:
     probe = pool(np.stack([unit(1, 0), unit(0, 1)]))
     assert probe.dtype == np.float32
     np.testing.assert_allclose(probe, unit(1, 1), rtol=1e-6)
 
 
-def test_images_that_cancel_each_other_out_are_similar_to_nobody() -> None:
+def test_images_that_cancel_each_other_out_match_no_patient() -> None:
     assert np.abs(pool(np.stack([unit(1, 0), unit(-1, 0)]))).max() == 0
 
 

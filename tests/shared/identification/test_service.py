@@ -123,7 +123,7 @@ async def test_cosines_are_normalised_by_the_cohort_of_the_model(
     assert abs(float(shifted[0]) - cosines[0]) > 0.01
 
 
-async def test_keypoints_that_fail_beside_the_network_fail_one_request_alone(
+async def test_failing_keypoints_fail_one_request_alone(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_verifier: LocalVerifier, _views: Sequence[np.ndarray]) -> list[Keypoints]:
@@ -163,7 +163,7 @@ async def test_the_service_says_which_model_answers(client: httpx.AsyncClient, m
     assert (await client.get("/v1/model")).json() == expected
 
 
-async def test_the_strict_threshold_of_the_model_comes_with_every_answer(
+async def test_every_answer_has_the_models_strict_threshold(
     identifier_folder: Path, tmp_path: Path, database_settings: DatabaseSettings
 ) -> None:
     copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)
@@ -191,7 +191,7 @@ async def test_too_many_or_too_large_images_are_refused(client: httpx.AsyncClien
     assert (await post(client, "/v1/identify", np.zeros((513, 8, 3), np.uint8))).status_code == 422
 
 
-async def test_without_a_database_the_service_is_not_ready_and_says_why(elsewhere: httpx.AsyncClient) -> None:
+async def test_without_a_database_the_service_is_not_ready(elsewhere: httpx.AsyncClient) -> None:
     assert (await elsewhere.get("/health/ready")).json()["detail"] == "Not ready: database."
     assert (await elsewhere.get("/health/startup")).status_code == 200
 
@@ -226,7 +226,7 @@ def test_a_classifier_is_no_identifier(classifier_folder: Path) -> None:
         pytest.param(288, False, True, id="one more step that is off"),
     ],
 )
-def test_a_model_of_another_recipe_than_the_registrys_is_refused(
+def test_a_model_of_another_recipe_is_refused(
     identifier_folder: Path, tmp_path: Path, database_settings: DatabaseSettings, size: int, enabled: bool, taken: bool
 ) -> None:
     copy = shutil.copytree(identifier_folder, tmp_path, dirs_exist_ok=True)

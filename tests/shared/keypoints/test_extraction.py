@@ -6,7 +6,7 @@ from shared.keypoints.extraction import CONTRAST, MAX_KEYPOINTS, UNIT, extract_k
 from tests.shared.keypoints.surfaces import surface, turned
 
 
-def test_descriptors_have_unit_length_and_positions_lie_in_the_view() -> None:
+def test_descriptors_have_unit_length_and_places_in_the_view() -> None:
     keypoints = extract_keypoints(surface(1), upright=False)
     assert 50 < len(keypoints) <= MAX_KEYPOINTS
     assert keypoints.positions.shape == (len(keypoints), 2)
@@ -24,7 +24,7 @@ def test_a_blank_view_has_none(upright: bool) -> None:
     assert keypoints.directions.shape == (0, 128)
 
 
-def test_those_of_a_picture_that_may_be_turned_are_the_strongest_of_sift() -> None:
+def test_keypoints_that_may_be_turned_are_sifts_strongest() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
     found = cv2.SIFT.create(contrastThreshold=CONTRAST).detect(cv2.cvtColor(noise, cv2.COLOR_RGB2GRAY))
     strongest = sorted(found, key=lambda point: -point.response)[:MAX_KEYPOINTS]
@@ -62,7 +62,7 @@ def test_upright_descriptors_change_when_the_picture_is_turned() -> None:
 
 
 @pytest.mark.parametrize("upright", [True, False])
-def test_a_smaller_view_has_keypoints_at_the_places_of_the_whole_one(upright: bool) -> None:
+def test_keypoints_of_a_smaller_view_keep_their_places(upright: bool) -> None:
     view = np.asarray(cv2.resize(surface(1), (384, 384), interpolation=cv2.INTER_CUBIC), np.uint8)
     whole, smaller = (extract_keypoints(view, upright=upright, size=size) for size in (None, 256))
     assert not np.array_equal(whole.positions, smaller.positions)

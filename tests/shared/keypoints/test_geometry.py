@@ -19,7 +19,7 @@ def agreeing(first: np.ndarray, second: np.ndarray, *, upright: bool = False) ->
 
 
 @pytest.mark.parametrize(("degrees", "scale"), [(0, 1.0), (15, 1.1), (170, 0.8), (60, 1.4)])
-def test_the_same_surface_is_found_again_turned_nearer_and_in_other_light(degrees: float, scale: float) -> None:
+def test_a_surface_is_found_turned_nearer_and_in_other_light(degrees: float, scale: float) -> None:
     assert agreeing(surface(1), darker(turned(surface(1), degrees, scale, (12, -7)))) > MANY
 
 
@@ -139,7 +139,7 @@ def test_an_inlier_that_misses_its_place_weighs_less() -> None:
     assert 7.1 < 8 * missed.weight / exact.weight < 7.6
 
 
-def test_two_files_of_one_picture_weigh_much_and_not_without_bounds() -> None:
+def test_the_weight_of_two_files_of_one_picture_is_bounded() -> None:
     same = agreed(surface(1), surface(1))
     assert same.inliers > MANY
     assert same.weight < 8 * same.inliers

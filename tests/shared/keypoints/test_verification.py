@@ -58,7 +58,7 @@ def test_each_round_compares_more_candidates(further: int, compared: list[int]) 
 
 
 @pytest.mark.parametrize(("top", "ended"), [(0.0, 2), (0.49, 2), (0.5, 1), (0.9999, 1), (0.9999999, 0), (1.0, 0)])
-def test_the_likelier_the_first_candidate_the_sooner_the_rounds_end(top: float, ended: int) -> None:
+def test_a_likelier_first_candidate_ends_the_cascade_sooner(top: float, ended: int) -> None:
     assert [one.stops(top) for one in LocalVerifier(upright=True, further=30).stages].index(True) == ended
 
 
@@ -72,7 +72,7 @@ def test_the_registry_switches_it_per_modality() -> None:
     assert build_verifier(modality.model_copy(update={"local_verification": False})) is None
 
 
-def test_keypoints_are_looked_for_in_views_as_large_as_the_registry_says() -> None:
+def test_keypoints_are_searched_at_the_registrys_size() -> None:
     entry = load_registry()["ct"].model_copy(update={"keypoint_size": 160, "local_verification": True})
     verifier = build_verifier(entry)
     assert verifier is not None
