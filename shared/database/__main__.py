@@ -19,10 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     embedded.add_argument("--url-file", required=True, type=Path)
     options = parser.parse_args(arguments)
     if options.verb == "serve":
-        from shared.database.embedded import serve  # noqa: PLC0415 - only where the extra `embedded` is installed
+        from shared.database.embedded import serve  # noqa: PLC0415 - needs the extra `embedded`
 
         return serve(options.data.resolve(), options.url_file)
-    from shared.database.migrate import migrate  # noqa: PLC0415 - only where the extra `migrate` is installed
+    from shared.database.migrate import migrate  # noqa: PLC0415 - needs the extra `migrate`
     from shared.database.settings import DatabaseSettings  # noqa: PLC0415
 
     try:

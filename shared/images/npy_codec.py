@@ -56,7 +56,7 @@ def decode(data: bytes, max_images: int, max_side: int) -> ImageBatch:
     if not (1 <= height <= max_side and 1 <= width <= max_side):
         raise InvalidInput(f"The images are {height} x {width} pixels. Send 1 to {max_side} pixels a side.")
     if len(data) - offset != math.prod(shape):
-        raise InvalidInput("The length of the array is not what its header says. Send the complete npy file, alone.")
+        raise InvalidInput("The length of the array differs from its header. Send the complete npy file, alone.")
     return np.frombuffer(data, dtype=np.uint8, offset=offset).reshape(shape)
 
 

@@ -20,7 +20,7 @@ def test_the_decision_of_the_default_threshold(top: float | None, unknown: float
     assert decide(top, unknown, 0.75) == decision
 
 
-def test_a_low_threshold_identifies_although_unknown_is_likelier() -> None:
+def test_a_low_threshold_identifies_if_unknown_is_likelier() -> None:
     assert decide(0.3, 0.6, 0.3) == "identified"
 
 

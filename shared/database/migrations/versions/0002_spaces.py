@@ -75,8 +75,8 @@ BEGIN
     RETURN opened;
 END $$
 """
-# The search expects this expression; m and ef_construction an operator may change (docs/how-to/scale.md). What is there
-# already stays, so that it also brings back an index that was dropped to load very many templates.
+# The search needs this indexed expression. Operators may change m and ef_construction (docs/how-to/scale.md). The
+# function also recreates an index that was dropped to load very many templates.
 INDEX_SPACE = """
 CREATE FUNCTION index_space(opened integer) RETURNS void LANGUAGE plpgsql STRICT AS $$
 BEGIN
