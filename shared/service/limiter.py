@@ -7,31 +7,31 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 
 from shared.errors import QueueFull
 from shared.service.metrics import Metrics
 
-SMOOTHING = 0.1
-"""Weight of the latest request in the average time that a place is held."""
+MOST_EXPECTED, LONGEST_WAIT = 0.75, 0.9
+"""Shares of a request's time: the longest expected wait with which it may queue, and the longest wait."""
 
-MARGIN = 0.75
-"""A request may queue if its expected wait is at most this share of the time that it has."""
+SMOOTHING = 0.02
+"""Least weight of the latest interval in the average time between two places for waiting requests."""
 
 
 class UploadLimiter:
     """A semaphore whose queue is fair by caller and bounded by the requests' deadlines. For one event loop.
 
     A free place goes to the waiting caller who holds the fewest places, by turns if several hold as few. The last
-    place is kept for a caller who holds none. A request is refused only if its expected wait is longer than its
-    deadline allows. The expected wait is the average time that a place is held, times the position in the queue,
-    divided by the number of places.
+    place is kept for a caller who holds none. A request is refused only if its expected wait is too long for its
+    deadline: its position in the queue, times the average time between two places for waiting requests.
     """
 
     def __init__(self, places: int, metrics: Metrics) -> None:
         self._places, self._metrics = places, metrics
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._held_s = 0.0
+        self._interval_s, self._granted_at, self._grants = 0.0, 0.0, 0
 
     async def acquire(self, caller_id: str, longest_s: float) -> Callable[[], None]:
         """Wait for a place; return the function that gives it back.
@@ -43,23 +43,19 @@ class UploadLimiter:
         Raises:
             QueueFull: The expected wait, or the real one, leaves too little time to serve the request.
         """
-        patience_s = longest_s - self._held_s
         if caller_id not in self._waiting and self._may_take(caller_id):
             self._held[caller_id] += 1
-        elif (expected_s := self._expected_wait_s(caller_id)) > MARGIN * patience_s:
-            raise self._refusal(expected_s - MARGIN * patience_s)
         else:
-            await self._wait(caller_id, patience_s)
-        begun = time.monotonic()
-
-        def release() -> None:
-            self._held_s += SMOOTHING * (time.monotonic() - begun - self._held_s)
-            self._release(caller_id)
-
-        return release
+            too_long_s = self._expected_wait_s(caller_id) - MOST_EXPECTED * longest_s
+            if too_long_s > 0:
+                raise self._refusal(too_long_s)
+            await self._wait(caller_id, LONGEST_WAIT * longest_s)
+        return partial(self._release, caller_id)
 
     async def _wait(self, caller_id: str, patience_s: float) -> None:
         place = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            self._granted_at = time.monotonic()
         self._waiting.setdefault(caller_id, deque()).append(place)
         self._metrics.uploads_waiting.inc()
         try:
@@ -70,7 +66,7 @@ class UploadLimiter:
                 self._release(caller_id)
             else:
                 self._leave_queue(caller_id, place)
-            raise self._refusal(self._held_s) if isinstance(end, TimeoutError) else end from None
+            raise self._refusal(self._interval_s) if isinstance(end, TimeoutError) else end from None
         finally:
             self._metrics.uploads_waiting.dec()
 
@@ -83,6 +79,9 @@ class UploadLimiter:
             place = self._waiting[chosen][0]
             self._leave_queue(chosen, place)
             if not place.done():
+                self._grants += 1
+                self._interval_s += max(SMOOTHING, 1 / self._grants) * (self._since_grant_s() - self._interval_s)
+                self._granted_at = time.monotonic()
                 self._held[chosen] += 1
                 place.set_result(None)
 
@@ -99,10 +98,14 @@ class UploadLimiter:
         return free > (1 if self._held[caller_id] else 0)
 
     def _expected_wait_s(self, caller_id: str) -> float:
-        """Seconds until a request that arrives now gets a place, if callers take turns."""
+        """Return the seconds until a request that arrives now gets a place, if callers take turns."""
         own = len(self._waiting.get(caller_id, ()))
         before = sum(min(len(queue), own + 1) for other, queue in self._waiting.items() if other != caller_id)
-        return (own + before + 1) * self._held_s / self._places
+        interval_s = max(self._interval_s, self._since_grant_s()) if self._waiting else self._interval_s
+        return (own + before + 1) * interval_s
+
+    def _since_grant_s(self) -> float:
+        return time.monotonic() - self._granted_at
 
     def _refusal(self, too_long_s: float) -> QueueFull:
         self._metrics.rejected.inc()

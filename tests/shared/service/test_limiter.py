@@ -88,26 +88,21 @@ async def test_a_place_goes_to_the_caller_who_holds_fewest() -> None:
     assert requests.served == [*["batch"] * 5, "ward", "ward"]
 
 
-async def slow(requests: Requests, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let the limiter see that a request holds its place for so long."""
-    monkeypatch.setattr(requests.limiter, "_held_s", seconds)
-
-
 async def test_a_request_with_too_long_an_expected_wait_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
     requests = Requests(1, metrics)
-    await slow(requests, monkeypatch, 2.0)
-    await requests.arrive(*["batch"] * 4, longest_s=10.0)  # expected waits: none, 2, 4 and 6 seconds of 8
+    monkeypatch.setattr(requests.limiter, "_interval_s", 2.0)
+    await requests.arrive(*["batch"] * 4, longest_s=10.0)  # expected waits: none, 2, 4 and 6 seconds of 7.5
     (refused,) = await requests.arrive("batch", longest_s=10.0)
     with pytest.raises(QueueFull) as refusal:
         refused.result()
-    assert (refusal.value.retry_after_s, rejected(metrics)) == (2, 1)
+    assert (refusal.value.retry_after_s, rejected(metrics)) == (1, 1)
 
 
 async def test_a_long_queue_of_one_caller_does_not_count_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = Requests(1)
-    await slow(requests, monkeypatch, 1.0)
-    await requests.arrive(*["batch"] * 7, longest_s=10.0)
+    monkeypatch.setattr(requests.limiter, "_interval_s", 1.0)
+    await requests.arrive(*["batch"] * 8, longest_s=10.0)
     refused, queued = await requests.arrive("batch", "ward", longest_s=10.0)
     assert (refused.done(), queued.done()) == (True, False)
     assert isinstance(refused.exception(), QueueFull)
@@ -138,12 +133,21 @@ async def test_a_request_that_goes_away_takes_no_place(*, granted: bool) -> None
     assert requests.served == ["batch", "clinic"]
 
 
-async def test_the_expected_wait_follows_the_time_that_places_are_held() -> None:
+async def test_the_expected_wait_follows_how_often_places_come_free() -> None:
     requests = Requests(1)
+    await requests.arrive("batch")
     for _ in range(50):
         await requests.arrive("batch")
         await asyncio.sleep(0.01)
-        await requests.finish_all()
-    await requests.arrive("batch")
+        requests.releases.pop(0)()
+        await requests.settle()
     (refused,) = await requests.arrive("batch", longest_s=0.012)
+    assert isinstance(refused.exception(), QueueFull)
+
+
+async def test_while_no_place_comes_free_the_expected_wait_grows() -> None:
+    requests = Requests(1)
+    await requests.arrive("batch", "batch")
+    await asyncio.sleep(0.02)
+    (refused,) = await requests.arrive("batch", longest_s=0.05)  # 2 places in the queue, at least 0.02 s each
     assert isinstance(refused.exception(), QueueFull)
