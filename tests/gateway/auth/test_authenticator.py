@@ -238,11 +238,6 @@ async def test_a_scope_of_another_version_grants_nothing(keys: KeyRepository, da
     assert (await Authenticator(keys, settings()).authenticate(key)).scopes == {Scope.IDENTIFY}
 
 
-async def test_an_unknown_key_is_refused(keys: KeyRepository) -> None:
-    with pytest.raises(Unauthenticated):
-        await Authenticator(keys, settings()).authenticate("mrid_unknown")
-
-
 async def test_without_a_database_nobody_is_refused_as_a_stranger(server_folder: Path) -> None:
     nowhere = DatabaseSettings.model_validate({"database_url": f"postgresql:///postgres?host={server_folder}/nowhere"})
     async with open_database(nowhere) as database:

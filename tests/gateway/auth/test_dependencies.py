@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.dependencies import any_caller, caller_id, scope_check
+from gateway.auth.dependencies import any_caller, caller_id, requires
 from gateway.auth.keys import KeyRepository
 from gateway.auth.scopes import Caller, Scope
 from gateway.settings import GatewaySettings
@@ -33,7 +33,7 @@ async def test_the_caller_is_found_before_and_after_the_body_is_read(database: D
 
 
 async def test_one_of_the_scopes_is_enough() -> None:
-    check = scope_check(Scope.VERIFY, Scope.ADMIN)
+    check = requires(Scope.VERIFY, Scope.ADMIN).dependency
     allowed = Caller("ward 3", frozenset({Scope.IDENTIFY, Scope.ADMIN}))
     assert await check(allowed) == allowed
     with pytest.raises(Forbidden, match="lacks the scope `verify` or `admin`"):

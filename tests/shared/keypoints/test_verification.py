@@ -67,8 +67,10 @@ def test_the_last_round_ends_by_itself() -> None:
 
 
 def test_the_registry_switches_it_per_modality() -> None:
-    modality = load_registry()["skin"]
-    assert build_verifier(modality) is not None
+    modality = load_registry()["skin"].model_copy(update={"further_candidates": 7})
+    verifier = build_verifier(modality)
+    assert verifier is not None
+    assert verifier.stages[-1].candidates == VERIFIED_CANDIDATES + 7
     assert build_verifier(modality.model_copy(update={"local_verification": False})) is None
 
 
