@@ -32,14 +32,16 @@ HEAD = """\
 
 `make mutants` changes one expression at a time in the code that recognises patients and checks callers. Then it runs
 the tests that reach that code. A mutant is killed if a test fails, and survives if all tests pass. The run takes about
-half an hour on two cores, and continues where it was stopped.
+half an hour on two idle cores, and continues where it was stopped.
 
-Constants of modules are not mutated. The tests that pin them state their values as behaviour.
+mutmut does not change constants of modules, such as thresholds. Tests that state behaviour pin those.
 
 ## Result
 
-| module | mutants | killed | share |
-| --- | --- | --- | --- |
+The share is that of the mutants that were run.
+
+| module | mutants | run | killed | share |
+| --- | --- | --- | --- | --- |
 """
 SURVIVORS = """
 ## Survivors
@@ -74,20 +76,22 @@ def render(before: str) -> str:
         data = SourceFileMutationData(path=path)
         data.load()
         statuses = Counter(status_by_exit_code[code] for code in data.exit_code_by_key.values())
-        if checked := statuses.total() - statuses["not checked"]:
-            killed = checked - statuses["survived"] - statuses["no tests"]
-            lines.append(_line(f"`{path}`", checked, killed))
-            total.update(mutants=checked, killed=killed)
+        run = statuses.total() - statuses["not checked"]
+        found = Counter(mutants=statuses.total(), run=run, killed=run - statuses["survived"] - statuses["no tests"])
+        if found["mutants"]:
+            lines.append(_line(f"`{path}`", found))
+        total += found
         rows += [
             row for name, code in data.exit_code_by_key.items() if code in {0, 5, 33} for row in _changes(name, path)
         ]
-    lines.append(_line("all", total["mutants"], total["killed"]))
+    lines.append(_line("all", total))
     survivors = [f"| `{'` | `'.join(row)}` | {reasons.get(row, NO_REASON)} |" for row in rows]
     return HEAD + "\n".join(lines) + "\n" + SURVIVORS + "\n".join(survivors) + "\n"
 
 
-def _line(module: str, mutants: int, killed: int) -> str:
-    return f"| {module} | {mutants} | {killed} | {killed / max(mutants, 1):.1%} |"
+def _line(module: str, found: Counter[str]) -> str:
+    share = f"{found['killed'] / found['run']:.0%}" if found["run"] else "-"
+    return f"| {module} | {found['mutants']} | {found['run']} | {found['killed']} | {share} |"
 
 
 def _changes(mutant: str, path: Path) -> Iterator[tuple[str, str, str]]:

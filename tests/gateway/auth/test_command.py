@@ -47,6 +47,13 @@ def test_a_key_may_be_made_for_some_days(capsys: pytest.CaptureFixture[str], dat
     assert "expired" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["revoke"], ["create", "--name", "study"], ["create", "--scope", "identify"]])
+def test_what_is_missing_is_asked_for(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "required" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("days", ["0", "-1", "soon"])
 def test_days_that_are_none_are_refused(capsys: pytest.CaptureFixture[str], days: str) -> None:
     with pytest.raises(SystemExit):
