@@ -30,7 +30,7 @@ def test_what_is_unavailable_says_when_to_come_back() -> None:
     assert NotFound().retry_after_s is None
 
 
-def test_errors_of_one_status_are_one_response_with_an_example_each() -> None:
+def test_errors_of_one_status_share_a_response_with_examples() -> None:
     documented = responses(QueueFull, ServiceUnavailable, NotFound)
     assert sorted(map(str, documented)) == ["404", "503"]
     assert set(documented[503]["content"][PROBLEM_MEDIA_TYPE]["examples"]) == {"queue-full", "service-unavailable"}

@@ -80,7 +80,7 @@ async def test_no_two_pieces_of_work_share_a_resource() -> None:
         assert set(await asyncio.gather(*tasks)) == {"first", "second"}
 
 
-async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+async def test_a_full_queue_refuses_at_once_with_a_retry_time() -> None:
     metrics = Metrics()
     async with opened(["session"], capacity=1, metrics=metrics) as queue:
         running = queue.blocked("a")
@@ -104,7 +104,7 @@ async def test_work_past_its_deadline_is_not_even_queued() -> None:
             await queue.run(str.upper, Deadline.after(0))
 
 
-async def test_work_whose_deadline_passes_while_it_waits_is_never_begun() -> None:
+async def test_work_whose_deadline_passes_in_the_queue_never_begins() -> None:
     async with opened(["session"]) as queue:
         running = queue.blocked("a")
         await queue.until_begun(1)
@@ -115,13 +115,13 @@ async def test_work_whose_deadline_passes_while_it_waits_is_never_begun() -> Non
     assert queue.begun == ["a"]
 
 
-async def test_a_caller_waits_no_longer_than_the_deadline_for_work_that_runs() -> None:
+async def test_a_caller_waits_for_running_work_until_the_deadline() -> None:
     async with opened(["session"]) as queue:
         with pytest.raises(DeadlineExceeded):
             await queue.run(lambda _: queue.gate.wait(20), Deadline.after(SOON))
 
 
-async def test_an_error_reaches_the_caller_and_the_resource_is_free_again() -> None:
+async def test_an_error_reaches_the_caller_and_frees_the_resource() -> None:
     async with opened(["session"]) as queue:
         with pytest.raises(ZeroDivisionError):
             await queue.run(lambda _: 1 // 0, later())
@@ -140,7 +140,7 @@ async def test_a_part_of_the_work_is_done_beside_it() -> None:
         assert await queue.run(work, later())
 
 
-async def test_closing_finishes_what_was_taken_on_and_takes_nothing_more() -> None:
+async def test_closing_finishes_accepted_work_and_accepts_no_more() -> None:
     async with opened(["session"]) as queue:
         tasks = [queue.blocked("a"), queue.blocked("b")]
         await queue.until_begun(1)

@@ -53,7 +53,7 @@ async def test_nothing_of_the_patient_or_the_upload_is_logged(start: Start, logg
     assert SECRET not in str(lines)
 
 
-async def test_the_routes_that_machines_ask_every_second_are_not_logged(start: Start, logged: Logged) -> None:
+async def test_routes_of_probes_are_not_logged(start: Start, logged: Logged) -> None:
     service = await start(router)
     for path in ("/health/live", "/health/ready", "/metrics"):
         await service.client.get(path)
@@ -82,7 +82,7 @@ def test_what_a_library_put_together_before_is_withheld(logged: Logged) -> None:
     assert line["event"] == "(message withheld)"
 
 
-def test_an_exception_in_a_librarys_record_is_told_by_type_and_place(logged: Logged) -> None:
+def test_a_librarys_exception_is_logged_by_type_and_place(logged: Logged) -> None:
     configure_logs("test-service", "info")
     try:
         raise KeyError(SECRET)

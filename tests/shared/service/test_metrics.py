@@ -13,7 +13,7 @@ async def patient(patient_id: str) -> str:
     return patient_id
 
 
-async def test_requests_are_counted_by_method_route_template_and_status(start: Start) -> None:
+async def test_requests_are_counted_by_method_route_and_status(start: Start) -> None:
     service = await start(router)
     for name in ("P-1", "P-2"):
         await service.client.get(f"/v1/patients/{name}")

@@ -132,7 +132,7 @@ async def test_a_body_that_states_a_length_over_the_limit_is_not_read(start: Sta
     assert answer.status_code == 413
 
 
-async def test_a_form_over_the_limit_is_refused_as_too_large_and_not_as_malformed(start: Start) -> None:
+async def test_a_form_over_the_limit_is_too_large_not_malformed(start: Start) -> None:
     service = await start(router, settings={"max_request_bytes": 1000})
     head = b'--B\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n'
     headers = {"content-type": "multipart/form-data; boundary=B"}
@@ -172,7 +172,7 @@ async def test_a_body_that_has_come_has_no_time_to_keep(start: Start) -> None:
     assert (answer.json(), late.is_set()) == ("done", False)
 
 
-async def test_an_answer_that_has_begun_is_broken_off_where_the_body_grows_too_large(start: Start) -> None:
+async def test_a_begun_answer_is_broken_off_if_the_body_is_too_large(start: Start) -> None:
     service = await start(router, settings={"max_request_bytes": 10})
     with pytest.raises(RuntimeError, match="response already started"):
         await service.client.post("/echo", content=in_parts(b"x" * 8, b"x" * 8))
@@ -183,7 +183,7 @@ async def test_what_a_route_makes_of_too_large_a_body_does_not_matter(start: Sta
     assert (await service.client.post("/puzzled", content=in_parts(b"x" * 8, b"x" * 8))).status_code == 413
 
 
-async def test_a_defect_after_the_answer_has_begun_breaks_the_connection(start: Start, logged: Logged) -> None:
+async def test_a_defect_in_a_begun_answer_breaks_the_connection(start: Start, logged: Logged) -> None:
     service = await start(router)
     with pytest.raises(RuntimeError):
         await service.client.get("/half")

@@ -80,9 +80,7 @@ async def test_a_model_is_ready_when_it_answered_the_golden_image(classifier_fol
         assert model.started()
 
 
-async def test_a_model_that_answers_the_golden_image_wrongly_never_gets_ready(
-    wrong_folder: Path, logged: Logged
-) -> None:
+async def test_a_wrong_answer_to_the_golden_image_is_never_ready(wrong_folder: Path, logged: Logged) -> None:
     async with calling(create_classification_app(wrong_folder)) as client:
         answer = await until_loading_ends(client)
         assert (answer.status_code, answer.json()["type"]) == (503, "/docs/problems/service-unavailable")

@@ -72,7 +72,7 @@ async def files(file: Annotated[list[UploadFile], File()]) -> None:
 
 
 @pytest.mark.parametrize("slug", sorted(problem_types()))
-async def test_every_error_of_the_tree_is_a_problem_whose_type_has_a_page(start: Start, slug: str) -> None:
+async def test_every_error_is_a_problem_whose_type_has_a_page(start: Start, slug: str) -> None:
     service = await start(router)
     answer = await service.client.get(f"/raise/{slug}")
     problem = Problem.model_validate(answer.json())
@@ -175,7 +175,7 @@ async def test_a_defect_tells_the_caller_nothing_but_the_request_id(start: Start
     assert SECRET not in str(lines)
 
 
-async def test_the_description_holds_the_problem_and_every_reference_resolves(start: Start) -> None:
+async def test_every_reference_of_the_description_resolves(start: Start) -> None:
     service = await start(router)
     description = (await service.client.get("/openapi.json")).json()
     assert service.app.openapi() is service.app.openapi()

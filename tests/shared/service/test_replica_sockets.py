@@ -65,7 +65,7 @@ async def resolve(_host: str, _port: int) -> list[str]:
     return ADDRESSES
 
 
-async def test_kept_alive_connections_do_not_keep_calls_from_spreading() -> None:
+async def test_kept_alive_connections_still_spread_calls() -> None:
     servers = [Server(address) for address in ADDRESSES]
     async with serving(servers) as client:
         answers = Counter([(await client.get("/v1/model")).text for _ in range(30)])

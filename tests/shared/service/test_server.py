@@ -73,7 +73,7 @@ async def test_a_signal_lets_requests_in_flight_finish(tmp_path: Path, repositor
         assert await server.process.wait() in {0, -sent}
 
 
-async def test_the_drain_is_bounded_and_who_still_waits_is_sent_elsewhere(tmp_path: Path, repository: Path) -> None:
+async def test_the_drain_is_bounded_and_sends_waiting_calls_elsewhere(tmp_path: Path, repository: Path) -> None:
     async with serving(tmp_path, repository, 1) as server:
         request = server.slow()
         await server.until("begun")

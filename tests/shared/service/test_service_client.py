@@ -67,7 +67,7 @@ async def test_an_array_is_posted_as_npy() -> None:
     await client.close()
 
 
-async def test_a_request_passes_its_identity_and_the_time_that_is_left_on() -> None:
+async def test_a_request_passes_on_its_identity_and_time_left() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.headers["x-request-id"] == "request-0001"
         assert request.headers["traceparent"] == TRACE
@@ -78,7 +78,7 @@ async def test_a_request_passes_its_identity_and_the_time_that_is_left_on() -> N
         await calling(answer).get("/v1/model")
 
 
-async def test_a_call_outside_of_a_request_has_a_deadline_all_the_same() -> None:
+async def test_a_call_outside_of_a_request_has_a_deadline_too() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert "x-request-id" not in request.headers
         assert 9000 < int(request.headers["x-deadline-ms"]) <= 10_000
