@@ -118,14 +118,20 @@ class Services:
                 f"MEDREID_SERVICE_URLS has modalities that the registry lacks: {', '.join(sorted(unknown))}"
             )
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
+        places = settings.uploads_per_replica
+        limiters = {name: UploadLimiter(places, metrics) for name in registry.names}
         self._clients = {
-            name: ServiceClient(url, transport(name), service=f"{name}-service", observe=_observer(metrics, name))
+            name: ServiceClient(
+                url,
+                transport(name),
+                service=f"{name}-service",
+                observe=_observer(metrics, name, limiters.get(name), places),
+            )
             for name, url in {"compa": settings.compa_url, **urls}.items()
         }
         self.compa = Compa(self._clients["compa"])
         self.identifiers: Mapping[str, Identifier] = {
-            m.name: Identifier(self._clients[m.name], UploadLimiter(settings.uploads_per_modality, metrics))
-            for m in registry
+            name: Identifier(self._clients[name], limiter) for name, limiter in limiters.items()
         }
 
     async def close(self) -> None:
@@ -134,12 +140,15 @@ class Services:
             await client.close()
 
 
-def _observer(metrics: Metrics, service: str) -> Observe:
+def _observer(metrics: Metrics, service: str, limiter: UploadLimiter | None, places: int) -> Observe:
+    """Return a function that counts the replicas of a service and gives its limiter so many places for each."""
     used, resting = metrics.replicas.labels(service, "used"), metrics.replicas.labels(service, "resting")
 
     def observe(in_use: int, at_rest: int) -> None:
         used.set(in_use)
         resting.set(at_rest)
+        if limiter is not None:
+            limiter.places = places * max(1, in_use)
 
     return observe
 

@@ -40,12 +40,12 @@ class GatewaySettings(ServiceSettings):
             " get 503 only if they would wait longer than their deadline allows. 4 for each core is enough.",
         ),
     ] = 8
-    uploads_per_modality: Annotated[
+    uploads_per_replica: Annotated[
         int,
         Field(
             ge=1,
-            description="Of these, uploads that are at the service of one modality at once. Set it to 3 for each"
-            " replica of that service. Higher values make one caller's many requests delay the others more.",
+            description="Of these, uploads that are at one modality's service at once, for each of its replicas. Raise"
+            " it with `MEDREID_WORKERS`. Higher values make one caller's many requests delay the others more.",
         ),
     ] = 3
     requests_per_minute: Annotated[

@@ -28,7 +28,7 @@ class UploadLimiter:
     """
 
     def __init__(self, places: int, metrics: Metrics) -> None:
-        self._places, self._metrics = places, metrics
+        self.places, self._metrics = places, metrics
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._interval_s, self._granted_at, self._grants = 0.0, 0.0, 0
@@ -94,7 +94,7 @@ class UploadLimiter:
             self._waiting[caller_id] = queue
 
     def _may_take(self, caller_id: str) -> bool:
-        free = self._places - self._held.total()
+        free = self.places - self._held.total()
         return free > (1 if self._held[caller_id] else 0)
 
     def _expected_wait_s(self, caller_id: str) -> float:

@@ -171,7 +171,7 @@ class Slow(httpx.AsyncBaseTransport):
 
 
 async def test_more_uploads_at_once_than_there_are_places_wait(start: Start) -> None:
-    system = await start(uploads_at_once=2, uploads_per_modality=1)
+    system = await start(uploads_at_once=2, uploads_per_replica=1)
     answers = await asyncio.gather(*(system.identify(png(i), modality="ct") for i in range(6)))
     assert {answer.status_code for answer in answers} == {200}
 
@@ -185,7 +185,7 @@ async def test_uploads_that_cannot_be_served_in_time_are_refused(start: Start) -
 
 
 async def test_a_slow_modality_leaves_places_to_the_others(start: Start) -> None:
-    system = await start(uploads_per_modality=1)
+    system = await start(uploads_per_replica=1)
     system.switches["ct"].to = Slow(5.0)
     attack = [asyncio.create_task(system.identify(png(i), modality="ct")) for i in range(12)]
     await asyncio.sleep(0.1)

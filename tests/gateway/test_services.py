@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.settings import GatewaySettings
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.errors import BadUpstream
 from shared.modalities import load_registry
+from shared.service.context import Deadline, RequestContext, current_request
 from shared.service.limiter import UploadLimiter
 from shared.service.metrics import Metrics
 from shared.service.service_client import ServiceClient
@@ -66,6 +68,34 @@ async def test_templates_of_another_shape_are_refused(embeddings: list[bytes], t
         return
     with pytest.raises(BadUpstream):
         await identifier.templates([VIEW])
+
+
+async def test_each_replica_adds_its_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return ["10.0.0.1", "10.0.0.2"]
+
+    monkeypatch.setattr("shared.service.service_client._itself", resolve)
+    waiting = [asyncio.Event() for _ in range(6)]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={})
+        next(event for event in waiting if not event.is_set()).set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    services = Services(GatewaySettings(), load_registry(), Metrics(), lambda _: httpx.MockTransport(answer))
+    identifier = services.identifiers["ct"]
+    await identifier.model()
+    calls = []
+    for caller in "abcdef":
+        current_request.set(RequestContext(caller, "", Deadline.after(5000), caller))
+        calls.append(asyncio.create_task(identifier.identify([VIEW], 3)))
+    await asyncio.wait_for(waiting[-1].wait(), 10)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    await services.close()
 
 
 @pytest.mark.parametrize(
