@@ -18,14 +18,13 @@ from experiments.command import REPOSITORY, arguments_parser, read_bundle
 from shared.images.recipes import build_recipe
 from shared.modalities import Modality, RecipeSpec, load_registry
 from shared.models.protocols import NETWORK_SIZE
-from training.data.dataset import Data
+from training.configuration import IdentifierConfiguration, read_configuration
+from training.data.dataset import Bundle, Dataset, dataset_of, identifier_rows
 from training.data.images import load_pictures
-from training.engine.configuration import IdentifierConfiguration, read_configuration
-from training.engine.initialisation import WHITENING_PICTURES, at_size, in_batches
-from training.engine.run import Bundle, identified_rows
+from training.data.splits import validation_protocols
+from training.engine.initialisation import WHITENING_IMAGES, at_size, in_batches, whiten_head
 from training.engine.validation import ValidationSet, embedder
-from training.engine.whitening import whiten_head
-from training.networks.backbones import build_trunk
+from training.networks.backbones import build_backbone
 from training.networks.layers import build_identifier
 
 
@@ -39,13 +38,13 @@ def variants(recipe: RecipeSpec) -> Iterator[tuple[str, RecipeSpec]]:
 
 def ablate(modality: Modality, bundle: Bundle, configuration: IdentifierConfiguration) -> Iterator[str]:
     """Return one line of a markdown table per recipe."""
-    rows = identified_rows(modality.name, bundle, configuration)
+    rows = identifier_rows(modality.name, bundle, configuration)
     pictures = load_pictures(bundle.root, rows)
-    network = build_identifier(build_trunk(configuration.trunk, 224, bundle.weights), exponent=1.0)
+    network = build_identifier(build_backbone(configuration.backbone, 224, bundle.weights), exponent=1.0)
     features = keras.Model(network.input, network.get_layer("unit_features").output)
     for name, spec in variants(modality.recipe):
-        data = Data(rows, pictures, build_recipe(spec), configuration.validation_share)
-        validation = ValidationSet(data.validation, pictures, data.recipe)
+        data = dataset_of(rows, pictures, build_recipe(spec), configuration.validation_share)
+        validation = ValidationSet(validation_protocols(data.validation), pictures, data.recipe)
         frozen = validation.embeddings(embedder(features))
         pictured = (pictures[path] for path in _some_paths(data, configuration.seed))
         whiten_head(network, in_batches(features, pictured, at_size(data.recipe, NETWORK_SIZE)))
@@ -57,9 +56,9 @@ def ablate(modality: Modality, bundle: Bundle, configuration: IdentifierConfigur
             )
 
 
-def _some_paths(data: Data, seed: int) -> list[str]:
-    paths = sorted({row.path for row in data.fitting})
-    return list(np.random.default_rng(seed).permutation(paths)[:WHITENING_PICTURES])
+def _some_paths(data: Dataset, seed: int) -> list[str]:
+    paths = sorted({row.path for row in data.training})
+    return list(np.random.default_rng(seed).permutation(paths)[:WHITENING_IMAGES])
 
 
 def _whitened(network: keras.Model, features: NDArray[np.float32]) -> NDArray[np.float32]:

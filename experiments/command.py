@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.modalities import load_registry
 from training.data.bundle_manifest import read_manifest
-from training.engine.run import Bundle
+from training.data.dataset import Bundle
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -1,1 +1,1 @@
-"""Training, export and evaluation of the models that the services load."""
+"""Training, calibration, export and evaluation of the models that the services load."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -18,7 +18,7 @@ from shared.service.metrics import Metrics
 from shared.service.model import ModelServiceSettings
 from shared.service.problems import problem_types
 from shared.service.settings import ServiceSettings
-from training.engine import configuration as training
+from training import configuration as training
 
 FOLDER = Path("docs/reference")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -103,11 +103,13 @@ def _training() -> str:
     tables: dict[str, list[str]] = {}
     for name, field in (item for kind in kinds for item in kind.model_fields.items()):
         for kind in kinds:
-            if kind.__name__ in str(field.annotation) and f"`[{name}]`" not in tables.setdefault(kind.__name__, []):
+            if kind in (field.annotation, *get_args(field.annotation)) and f"`[{name}]`" not in tables.setdefault(
+                kind.__name__, []
+            ):
                 tables[kind.__name__].append(f"`[{name}]`")
     for kind in kinds:
-        own = {n: f for n, f in kind.model_fields.items() if _own(kind, training.Configuration, n)}
-        rows = [(f"`{name}`", _default(field), field.description) for name, field in own.items()]
+        fields = {n: f for n, f in kind.model_fields.items() if _own(kind, training.Configuration, n)}
+        rows = [(f"`{name}`", _default(field), field.description) for name, field in fields.items()]
         title = ": ".join(
             [
                 *filter(None, [", ".join(tables.get(kind.__name__, []))]),

@@ -17,9 +17,9 @@ from experiments.comparison.student_losses import DifferenceLoss, IdentityLoss
 from experiments.comparison.students import Student, build_head, build_student, embeddings, predicted
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from training.engine.embedding import WARM_UP
+from training.engine.initialisation import whiten_head
 from training.engine.optimiser import TwoSpeedAdamW
-from training.engine.validation import Embeddings, Scored
-from training.engine.whitening import whiten_head
+from training.engine.validation import Embeddings, TrackScores
 
 TEACHING = 1.0
 """Weight of the loss on the teacher's differences."""
@@ -70,7 +70,7 @@ class School:
         self.materials, self._weights, self._budget = materials, weights, budget
         self._features: dict[str, dict[str, NDArray[np.float32]]] = {}
 
-    def scored(self, candidate: Candidate) -> tuple[list[Scored], int]:
+    def scored(self, candidate: Candidate) -> tuple[list[TrackScores], int]:
         """Return the scores of every validation track and the number of parameters."""
         groups = [self.materials] if candidate.together else [[material] for material in self.materials]
         scored, parameters = [], 0

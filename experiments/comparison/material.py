@@ -15,15 +15,15 @@ from experiments.comparison.candidates import MODALITIES, SIZE
 from shared.images.recipes import build_recipe
 from shared.modalities import load_registry
 from shared.models.protocols import NETWORK_SIZE
+from training.configuration import IdentifierConfiguration, read_configuration
 from training.data.batches import IdentityBatches
-from training.data.dataset import Data
+from training.data.dataset import Bundle, Dataset, dataset_of, identifier_rows
 from training.data.images import load_pictures
-from training.data.synthetic_identities import deform
-from training.engine.configuration import IdentifierConfiguration, read_configuration
+from training.data.splits import validation_protocols
 from training.engine.initialisation import at_size
-from training.engine.run import Bundle, identified_rows
 from training.engine.validation import ValidationSet
 
+IMAGES_PER_IDENTITY = 2
 START_PICTURES = 2
 """Per identity, not augmented: what whitening and class directions start from."""
 
@@ -65,53 +65,44 @@ def prepare(name: str, bundle: Bundle, folder: Path, budget: Budget) -> Material
     configuration = read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration):
         raise ValueError(f"{name} is no modality")
-    rows = identified_rows(name, bundle, configuration)
+    rows = identifier_rows(name, bundle, configuration)
     pictures = load_pictures(bundle.root, rows)
-    data = Data(rows, pictures, build_recipe(load_registry()[name].recipe), budget.validation_share)
+    data = dataset_of(rows, pictures, build_recipe(load_registry()[name].recipe), budget.validation_share)
     drawn = _drawing(data, configuration, budget)
     batches = [drawn[step] for step in tqdm(range(budget.steps), desc=f"augmenting {name}", unit="batch")]
     start = list(_first_pictures(data, drawn))
-    mirror = not configuration.augmentation.flip_horizontal
     preprocess = at_size(data.recipe, SIZE)
     return Material(
         name,
-        len(drawn.subjects) * drawn.versions,
+        len(drawn.subjects),
         np.stack([images for images, _ in batches]).astype(np.uint8),
         np.stack([labels for _, labels in batches]),
-        np.stack([preprocess(_shown(data, drawn, path, label, mirror=mirror)) for path, label in start]),
+        np.stack([preprocess(data.pictures[path]) for path, _ in start]),
         np.array([label for _, label in start], np.int32),
-        ValidationSet(data.validation, pictures, preprocess),
+        ValidationSet(validation_protocols(data.validation), pictures, preprocess),
     )
 
 
-def _drawing(data: Data, configuration: IdentifierConfiguration, budget: Budget) -> IdentityBatches:
-    """The batches of training: the modality's own augmentation and virtual identities."""
+def _drawing(data: Dataset, configuration: IdentifierConfiguration, budget: Budget) -> IdentityBatches:
+    """The batches of training: the modality's own augmentation."""
     return IdentityBatches(
-        data.fitting,
+        data.training,
         data.pictures,
         at_size(data.recipe, SIZE),
         configuration.augmentation,
         view=NETWORK_SIZE,
-        identities=budget.pictures // configuration.pictures_each,
-        pictures_each=configuration.pictures_each,
+        identities=budget.pictures // IMAGES_PER_IDENTITY,
+        images_per_identity=IMAGES_PER_IDENTITY,
         steps=budget.steps,
         seed=budget.seed,
-        virtual=configuration.virtual,
     )
 
 
-def _first_pictures(data: Data, drawn: IdentityBatches) -> Iterator[tuple[str, int]]:
+def _first_pictures(data: Dataset, drawn: IdentityBatches) -> Iterator[tuple[str, int]]:
     """Path and label of up to `START_PICTURES` pictures of every identity."""
     paths: dict[str, list[str]] = defaultdict(list)
-    for row in data.fitting:
+    for row in data.training:
         paths[row.subject].append(row.path)
     for i, subject in enumerate(drawn.subjects):
-        for version in range(drawn.versions):
-            own = np.random.default_rng((i, version)).permutation(paths[subject])
-            yield from ((str(path), i * drawn.versions + version) for path in own[:START_PICTURES])
-
-
-def _shown(data: Data, drawn: IdentityBatches, path: str, label: int, *, mirror: bool) -> Views:
-    """The picture as its identity, real or virtual, has it: uint8 (h, w, 3)."""
-    subject, version = drawn.subjects[label // drawn.versions], label % drawn.versions
-    return deform(data.pictures[path], subject, version, mirror=mirror)
+        own = np.random.default_rng((i, 0)).permutation(paths[subject])
+        yield from ((str(path), i) for path in own[:START_PICTURES])

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.comparison.candidates import REFERENCE, SIZE, Candidate
 from experiments.comparison.material import Budget
-from training.engine.validation import Scored
+from training.engine.validation import TrackScores
 from training.evaluation.bootstrap import Draws, Interval, to_interval
 from training.evaluation.recognition_metrics import Scores
 from training.evaluation.report_tables import NONE, table
@@ -51,7 +51,7 @@ class Result:
         return next(track for track in self.tracks if track.track == name)
 
 
-def ranked(scored: Scored) -> TrackRanks:
+def ranked(scored: TrackScores) -> TrackRanks:
     """Return the ranks of a track. Ties count against the patient."""
     owners = [scored.subjects[i] for i in scored.truth]
     similarities = scored.similarities.astype(np.float64)

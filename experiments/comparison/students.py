@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from experiments.comparison.candidates import SIZE, Candidate
 from experiments.comparison.material import Views
 from training.engine.validation import Embeddings
-from training.networks.backbones import build_trunk, freeze_batch_normalisation
+from training.networks.backbones import build_backbone, freeze_batch_normalisation
 from training.networks.layers import build_identifier
 
 EARLY = "block_2_add"
@@ -90,7 +90,7 @@ class Student:
 
 def build_student(candidate: Candidate, names: Sequence[str], weights: Path | None) -> Student:
     """Build the network of a candidate for the modalities `names`. Its heads are not whitened yet."""
-    trunk = build_trunk(candidate.trunk, SIZE, weights if candidate.pretrained else None)
+    trunk = build_backbone(candidate.trunk, SIZE, weights if candidate.pretrained else None)
     if candidate.pretrained:
         freeze_batch_normalisation(trunk)
     else:

@@ -1,7 +1,7 @@
-"""What the rule that serves answers to many probes at once: thresholds are chosen by it, and it is judged by it.
+"""The serving rule applied to many probes at once: thresholds are chosen by it, and evaluation judges it.
 
-The seam to whatever compares pictures is `Posterior`: it takes one score per enrolled subject, and what a score is (a
-cosine, a fused log likelihood ratio) is its own affair.
+Methods of comparison meet it through `Posterior`, which takes one score per enrolled subject: a cosine or a fused log
+likelihood ratio, as the method defines it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Array = NDArray[np.float64]
 
 
 class Posterior(Protocol):
-    """How a method turns the scores of one probe into probabilities."""
+    """Turns the scores of one probe into probabilities."""
 
     def __call__(self, scores: Array, enrolled: int) -> tuple[Array, float]:
-        """Probabilities of the subjects behind `scores`, float (k,), and of nobody, with `enrolled` subjects in all."""
+        """Return probabilities of the `scores`, float (k,), and of unknown; `enrolled` is the gallery's size."""
 
 
 @dataclass(frozen=True)
 class CalibratedPosterior:
-    """The posterior that serves, of log likelihood ratios."""
+    """The posterior of the service, for log likelihood ratios."""
 
     calibration: Calibration
 
@@ -40,20 +40,20 @@ class CalibratedPosterior:
 
 @dataclass(frozen=True)
 class Answers:
-    """Of every probe: the column of the first subject, its probability, and that of nobody who is enrolled."""
+    """Answers to probes: column of the first subject, int (n,), its probability and that of unknown, float (n,)."""
 
     first: NDArray[np.intp]
     confidence: Array
     unknown: Array
 
     def outcomes(self, threshold: float | None) -> NDArray[np.str_]:
-        """`identified`, `candidates` or `unknown`, by the rule that serves; None identifies nobody."""
+        """Return `identified`, `candidates` or `unknown` of each probe. Threshold None identifies no probe."""
         both = zip(self.confidence.tolist(), self.unknown.tolist(), strict=True)
         return np.array([decide(top, unknown, threshold) for top, unknown in both], "U10")
 
 
 def answer(scores: Array, method: Posterior) -> Answers:
-    """Answer every row of float (probes, subjects); as in service, only the nearest subjects enter the posterior."""
+    """Answer every row of float (probes, subjects). As in service, only the nearest subjects enter the posterior."""
     enrolled = scores.shape[1]
     kept = min(MAX_CANDIDATES, enrolled)
     nearest = -np.sort(np.partition(-scores, kept - 1, axis=1)[:, :kept], axis=1)

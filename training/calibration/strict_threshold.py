@@ -1,15 +1,15 @@
-"""The threshold of the operating point `strict`: that 0.3 % of strangers reach. It is chosen on validation subjects.
+"""The threshold of the operating point `strict`, which 0.3 % of strangers reach, chosen on validation subjects.
 
-Every validation probe is asked twice: with its patient enrolled, and without, when it is a stranger; so are people with
-a single picture. Where a thousand strangers stand behind it, `strict` is the threshold that 0.3 % of them pass. With
-fewer (the rule of three: nothing seen in n trials still allows 3 / n) the share is extrapolated through the calibrated
-probability: each probe, whoever it is, is a stranger with the probability of `unknown` that it was given, so
+Every validation probe is searched with its patient enrolled, and without, as a stranger. People with a single image are
+strangers too. With a thousand strangers, `strict` is the threshold that 0.3 % of them reach. With fewer (rule of three:
+0 of n still allows 3 / n), it is extrapolated through the calibrated probability: each probe is a stranger with its
+probability of `unknown`, so
 
     FPIR(t) = sum of unknown over the probes with confidence >= t / sum of unknown over all probes,
 
-which uses the confident probes of enrolled patients as well. The stricter of both is taken. It leans on the
-calibration, whose parameters come from the same subjects, and on galleries of the size of the validation part. So it
-belongs to one network with one calibration, and lies beside them in `model.json`.
+which uses the confident probes of enrolled patients as well. The stricter of both is taken. It depends on the
+calibration, fitted on the same subjects, and on the size of the validation gallery. So it belongs to one network with
+one calibration, and is stored beside them in `model.json`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from shared.identification.calibration import log_likelihood_ratios, normalise_c
 from shared.keypoints.verification import VERIFIED_CANDIDATES
 from shared.models.manifest import Calibration, OperatingPoints
 from training.calibration.posterior_eval import Array, CalibratedPosterior, answer
-from training.engine.validation import Scored
+from training.engine.validation import TrackScores
 
 STRICT_FPIR = 0.003
-ENOUGH = 1000
-"""Strangers behind whom a share of 0.3 % is a count and not a guess."""
+COUNTED_FROM = 1000
+"""Strangers from which on 0.3 % can be counted. With fewer the threshold is extrapolated."""
 DECIMALS = 4
 
 
-def choose_points(tracks: Sequence[Scored], calibration: Calibration) -> OperatingPoints | None:
-    """For `model.json`, from the tracks of validation subjects; None where no track has two people to confuse."""
+def choose_points(tracks: Sequence[TrackScores], calibration: Calibration) -> OperatingPoints | None:
+    """Return the operating points from the tracks of validation subjects; None if no track has two people."""
     usable = [track for track in tracks if len(track.subjects) > 1]
     if not usable:
         return None
@@ -41,8 +41,8 @@ def choose_points(tracks: Sequence[Scored], calibration: Calibration) -> Operati
     return OperatingPoints(strict=threshold, strict_origin=origin)
 
 
-def strict_threshold(tracks: Sequence[Scored], calibration: Calibration) -> tuple[float, str]:
-    """The lowest confidence that at most 0.3 % of strangers reach, rounded up, and how it was found.
+def strict_threshold(tracks: Sequence[TrackScores], calibration: Calibration) -> tuple[float, str]:
+    """Return the lowest confidence that at most 0.3 % of strangers reach, rounded up, and its origin in words.
 
     Every track needs two subjects or more.
     """
@@ -51,7 +51,7 @@ def strict_threshold(tracks: Sequence[Scored], calibration: Calibration) -> tupl
     strangers = [answer(_ratios(without_patients(asked), calibration), method) for asked in (*tracks, *outside)]
     tops = np.concatenate([one.confidence for one in strangers])
     counted = _counted(tops)
-    if len(tops) >= ENOUGH:
+    if len(tops) >= COUNTED_FROM:
         return _rounded_up(counted), f"{len(tops)} validation strangers"
     asked = [answer(_ratios(track, calibration), method) for track in tracks]
     both = [*asked, *strangers]
@@ -60,10 +60,10 @@ def strict_threshold(tracks: Sequence[Scored], calibration: Calibration) -> tupl
     return _rounded_up(max(counted, estimated)), origin
 
 
-def without_patients(track: Scored) -> Scored:
-    """Every query asked of a gallery that lacks its subject: columns are the others, truth is -1.
+def without_patients(track: TrackScores) -> TrackScores:
+    """Remove each query's own subject from its gallery: columns are the others, truth is -1.
 
-    Where queries are made pictures, those that they are made of are asked.
+    Simulated queries are replaced by their originals.
     """
     track = track.strangers or track
     agreeing = None if track.agreeing is None else _without_own(track.agreeing, track.truth)
@@ -75,8 +75,8 @@ def _without_own(values: NDArray[np.float32], truth: NDArray[np.intp]) -> NDArra
     return np.stack([np.delete(row, own) for row, own in zip(values, truth, strict=True)])
 
 
-def _ratios(track: Scored, calibration: Calibration) -> Array:
-    """Log likelihood ratios; as in service, keypoints are compared with the nearest people alone."""
+def _ratios(track: TrackScores, calibration: Calibration) -> Array:
+    """Return log likelihood ratios. As in service, only keypoints of the nearest people count."""
     similarities = normalise_cosines(track.similarities, track.levels, calibration)
     if track.agreeing is None:
         return log_likelihood_ratios(similarities, np.zeros_like(similarities), calibration)
@@ -85,7 +85,7 @@ def _ratios(track: Scored, calibration: Calibration) -> Array:
 
 
 def _counted(tops: Array) -> float:
-    """Just over the first stranger who may not pass."""
+    """Return the confidence just above that of the first stranger beyond 0.3 %."""
     return float(np.nextafter(np.sort(tops)[::-1][int(STRICT_FPIR * len(tops))], 1.0))
 
 
@@ -97,6 +97,6 @@ def _extrapolated(confidence: Array, unknown: Array) -> float:
 
 
 def _rounded_up(threshold: float) -> float:
-    """Rounded up, so that the printed figure is not laxer than the chosen one; as it is where only 1 is left."""
+    """Round up, so that the printed figure is not laxer than the chosen one; keep it if that gives 1."""
     rounded = round(float(np.ceil(threshold * 10**DECIMALS)) / 10**DECIMALS, DECIMALS)
     return rounded if rounded < 1 else threshold

@@ -1,1 +1,1 @@
-"""Manifests, splits by subject, and batches of identities."""
+"""Bundles, splits by subject, images, batches and augmentation."""

@@ -1,49 +1,22 @@
-"""Label-preserving augmentation of one image: geometry, light and the damage that pictures take on their way.
+"""Random changes of one image that keep its identity: geometry, light, and image damage.
 
-Everything happens before the recipe, as it does in life: the picture is taken differently, then preprocessed the same.
+They are applied before the recipe, as in service: the image is taken differently, then preprocessed in the same way.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+
+from training.configuration import AugmentationConfig
 
 Image = NDArray[np.uint8]
 """uint8 (h, w, 3), RGB."""
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class AugmentationConfig(BaseModel):
-    """How far each change may go; 0 switches it off."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rotation: Annotated[float, Field(ge=0, le=180, description="degrees to either side")] = 10.0
-    zoom: Annotated[float, Field(ge=0, lt=1, description="share of the side that is cut off or added")] = 0.15
-    shift: Annotated[float, Field(ge=0, lt=1, description="share of the side")] = 0.06
-    stretch: Annotated[float, Field(ge=0, lt=1, description="change of the aspect ratio")] = 0.05
-    flip_horizontal: bool = False
-    flip_vertical: bool = False
-    brightness: Annotated[float, Field(ge=0, lt=1, description="share of the full range")] = 0.12
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    gamma: Annotated[float, Field(ge=0, lt=1, description="exponent between 1-g and 1/(1-g)")] = 0.2
-    colour: Annotated[float, Field(ge=0, lt=1, description="gain of each channel")] = 0.0
-    tone_curve: Annotated[
-        Share, Field(description="strength of a random curve, not monotone: another MRI contrast")
-    ] = 0.0
-    noise: Annotated[float, Field(ge=0, description="standard deviation in grey levels")] = 4.0
-    blur: Annotated[float, Field(ge=0, description="sigma in pixels")] = 1.0
-    jpeg: Annotated[Share, Field(description="how often the picture is recompressed, quality 30 to 95")] = 0.3
-    erase: Annotated[Share, Field(description="how often a rectangle is painted over, as by a mark")] = 0.3
-
 
 def augment(image: Image, size: int, config: AugmentationConfig, rng: np.random.Generator) -> Image:
-    """A changed copy, uint8 (size, size, 3)."""
+    """Return a changed copy of `image`, uint8 (size, size, 3)."""
     changed = _warp(image, size, config, rng)
     changed = np.asarray(cv2.LUT(changed, _light(config, rng)), np.uint8)
     if config.erase and rng.random() < config.erase:
@@ -70,14 +43,8 @@ def _warp(image: Image, size: int, config: AugmentationConfig, rng: np.random.Ge
 
 
 def _light(config: AugmentationConfig, rng: np.random.Generator) -> Image:
-    """One look-up table per channel, uint8 (256, 1, 3): tone curve, gamma, contrast, brightness, gain."""
+    """Return a look-up table for each channel, uint8 (256, 1, 3): gamma, contrast, brightness, gain."""
     tone = np.linspace(0.0, 1.0, 256)
-    if config.tone_curve:
-        knots = np.sort(rng.random(3))
-        heights = rng.random(5)
-        curve = np.interp(tone, np.concatenate([[0.0], knots, [1.0]]), heights)
-        curve = np.where(tone < 0.02, tone, curve)  # the background stays dark
-        tone += rng.uniform(0.0, config.tone_curve) * (curve - tone)
     exponent = np.exp(rng.uniform(-1, 1) * -np.log1p(-config.gamma))
     tone = np.clip(tone, 0.0, 1.0) ** exponent
     gain = 1.0 + rng.uniform(-config.contrast, config.contrast)

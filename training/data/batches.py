@@ -1,4 +1,4 @@
-"""Batches for `fit`: P identities times K pictures each, augmented as they are drawn."""
+"""Batches for `fit`: P identities times K images each, augmented when drawn."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.augmentation import AugmentationConfig, augment
+from training.configuration import AugmentationConfig
+from training.data.augmentation import augment
 from training.data.bundle_manifest import Row
 from training.data.images import Pictures
 from training.data.splits import series_and_position
-from training.data.synthetic_identities import deform
 
 Preprocess = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """The recipe of the modality, on uint8 (h, w, 3)."""
 
 
 class IdentityBatches(keras.utils.PyDataset):
-    """Identity-balanced batches: float32 (P*K, h, w, 3) RGB 0-255, int32 (P*K,) labels.
+    """Identity-balanced batches: float32 (P*K, h, w, 3) RGB 0-255, int32 (P*K,) numbers of the subjects.
 
-    Each picture is augmented into a square of `view` pixels, then preprocessed.
-
-    The K pictures of an identity come from different series where it has several (cross-sequence positives); an
-    identity with fewer than K pictures repeats them, each time augmented anew (instance discrimination). Every subject
-    counts for `versions` identities, itself and its virtual ones: label = subject * versions + version. The sources
-    take turns in proportion to the square root of their number of identities, so that a small one is not drowned.
+    Each image is augmented into a square of `view` pixels, then preprocessed. The K images of a subject come from
+    different series if it has several (cross-sequence positives). A subject with fewer than K images repeats them, each
+    time augmented anew (instance discrimination). Sources are drawn in proportion to the square root of their number
+    of subjects, so that a small one is seen often enough.
     """
 
     def __init__(
@@ -39,18 +37,16 @@ class IdentityBatches(keras.utils.PyDataset):
         *,
         view: int,
         identities: int,
-        pictures_each: int,
+        images_per_identity: int,
         steps: int,
         seed: int,
-        virtual: int = 0,
     ) -> None:
         super().__init__(workers=2, max_queue_size=8)
         self._members = _by_subject_and_series(rows)
         self.subjects = sorted(self._members)
-        self.versions = 1 + virtual
         self._weights = _source_weights(rows, self.subjects)
         self._pictures, self._preprocess, self._augmentation = pictures, preprocess, augmentation
-        self._view, self._identities, self._each = view, min(identities, len(self.subjects)), pictures_each
+        self._view, self._identities, self._each = view, min(identities, len(self.subjects)), images_per_identity
         self._steps, self._seed, self.epoch = steps, seed, 0
 
     def __len__(self) -> int:
@@ -59,13 +55,8 @@ class IdentityBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         rng = np.random.default_rng((self._seed, self.epoch, index))
         drawn = rng.choice(len(self.subjects), self._identities, replace=False, p=self._weights)
-        labels = drawn * self.versions + rng.integers(self.versions, size=len(drawn))
-        images = [
-            self._picture(path, int(label), rng)
-            for label in labels
-            for path in self._draw(self.subjects[label // self.versions], rng)
-        ]
-        return np.stack(images).astype(np.float32), np.repeat(labels, self._each).astype(np.int32)
+        images = [self._picture(path, rng) for number in drawn for path in self._draw(self.subjects[number], rng)]
+        return np.stack(images).astype(np.float32), np.repeat(drawn, self._each).astype(np.int32)
 
     def on_epoch_end(self) -> None:
         """Draw differently in the next epoch."""
@@ -82,10 +73,8 @@ class IdentityBatches(keras.utils.PyDataset):
             chosen += [str(pool.pop()) for pool in pools if pool]
         return chosen[: self._each]
 
-    def _picture(self, path: str, label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        subject, version = self.subjects[label // self.versions], label % self.versions
-        shown = deform(self._pictures[path], subject, version, mirror=not self._augmentation.flip_horizontal)
-        return self._preprocess(augment(shown, self._view, self._augmentation, rng))
+    def _picture(self, path: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+        return self._preprocess(augment(self._pictures[path], self._view, self._augmentation, rng))
 
 
 def _by_subject_and_series(rows: Sequence[Row]) -> Mapping[str, Mapping[str, list[str]]]:

@@ -1,9 +1,9 @@
-"""Reading a manifest: the CSV that says which picture shows whom, and what it may be used for."""
+"""Read `manifest.csv`: which image shows which person, and what it may be used for. Standard library only."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,9 +12,10 @@ MANIFEST_NAME = "manifest.csv"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a manifest. `subject` is the unit of all splits; empty where the identity is unknown.
+    """One line of a manifest.
 
-    `kind` says of a track whether its probes come from the acquisition that is enrolled: one of `KINDS`, or empty.
+    `subject` is a pseudonym of the person, empty if unknown. All splits are by subject. `kind` is one of `KINDS` or
+    empty, and says whether the probes of a track come from the acquisition that is enrolled.
     """
 
     path: str
@@ -32,41 +33,59 @@ class Row:
 
 COLUMNS = tuple(f.name for f in fields(Row))
 REQUIRED = ("path", "modality", "subject", "split", "role")
-SPLITS = ("train", "test")
-KINDS = ("same scan", "separate acquisitions")
-ROLES = ("train", "gallery", "query", "impostor", "distractor", "modality_only", "ood")
+ALLOWED = {
+    "split": ("train", "test"),
+    "role": ("train", "gallery", "query", "impostor", "distractor", "modality_only", "ood"),
+    "kind": ("", "same scan", "separate acquisitions"),
+}
 
 
 def read_manifest(root: Path) -> list[Row]:
-    """The rows of `root/manifest.csv`; ValueError with the line number where one is wrong."""
-    path = root / MANIFEST_NAME
-    if not path.is_file():
-        raise ValueError(f"there is no {MANIFEST_NAME} in the data folder; DATA must name a folder that holds one")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{MANIFEST_NAME} lacks the columns {', '.join(missing)}")
-        rows = [_row(record, reader.line_num) for record in reader]
-    _check_splits(rows)
+    """Return the rows of `root/manifest.csv`.
+
+    Raises:
+        ValueError: the file is missing or wrong. The message names the first problem and its line.
+    """
+    rows, problems = parse_manifest(root)
+    if problems:
+        more = f" ({len(problems) - 1} more: make check-bundle DATA=<bundle>)" if len(problems) > 1 else ""
+        raise ValueError(f"{problems[0]}{more}")
     return rows
 
 
-def _row(record: dict[str, str], line: int) -> Row:
-    row = Row(**{name: (record.get(name) or "").strip() for name in COLUMNS})
+def parse_manifest(root: Path) -> tuple[list[Row], list[str]]:
+    """Return the rows of `root/manifest.csv`, and one sentence for each problem in it."""
+    path = root / MANIFEST_NAME
+    if not path.is_file():
+        return [], [f"The data folder has no {MANIFEST_NAME}. DATA must name a folder that contains one."]
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+        if missing:
+            return [], [f"{MANIFEST_NAME} lacks the columns {', '.join(missing)}. Add them to its first line."]
+        rows, problems = [], []
+        for record in reader:
+            row = Row(**{name: (record.get(name) or "").strip() for name in COLUMNS})
+            rows.append(row)
+            problems += [f"{MANIFEST_NAME}, line {reader.line_num}: {text}" for text in _problems_of(row)]
+    return rows, [*problems, *_shared_subjects(rows)]
+
+
+def _problems_of(row: Row) -> Iterator[str]:
     if not row.path or not row.modality:
-        raise ValueError(f"{MANIFEST_NAME}, line {line}: path and modality may not be empty")
-    if row.split not in SPLITS:
-        raise ValueError(f"{MANIFEST_NAME}, line {line}: split is {row.split!r}, not one of {', '.join(SPLITS)}")
-    if row.role not in ROLES:
-        raise ValueError(f"{MANIFEST_NAME}, line {line}: role is {row.role!r}, not one of {', '.join(ROLES)}")
-    if row.kind and row.kind not in KINDS:
-        raise ValueError(f"{MANIFEST_NAME}, line {line}: kind is {row.kind!r}, not one of {', '.join(KINDS)}")
-    return row
+        yield "path and modality must not be empty."
+    for name, allowed in ALLOWED.items():
+        value = getattr(row, name)
+        if value not in allowed:
+            yield f"{name} is {value!r}. Use one of: {', '.join(filter(None, allowed))}."
 
 
-def _check_splits(rows: Sequence[Row]) -> None:
-    sides = {split: {(r.modality, r.subject) for r in rows if r.split == split and r.subject} for split in SPLITS}
-    shared = sides["train"] & sides["test"]
+def _shared_subjects(rows: Sequence[Row]) -> Iterator[str]:
+    sides = [{(r.modality, r.subject) for r in rows if r.split == split and r.subject} for split in ALLOWED["split"]]
+    shared = sides[0] & sides[1]
     if shared:
-        raise ValueError(f"{len(shared)} subjects are both in train and in test, {min(shared)[1]} among them")
+        line = 2 + next(i for i, row in enumerate(rows) if (row.modality, row.subject) in shared)
+        yield (
+            f"{MANIFEST_NAME}: {len(shared)} subjects are in both train and test (one in line {line})."
+            " Give all images of a subject the same split."
+        )

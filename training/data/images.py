@@ -1,4 +1,4 @@
-"""Pictures of a manifest in memory, decoded once, as the gateway decodes them."""
+"""Images of a manifest in memory, decoded once, as the gateway decodes them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,21 @@ from shared.images.decoding import decode_image
 from training.data.bundle_manifest import Row
 
 CACHE_SIDE = 256
-"""Longest side, in pixels, that is kept: larger than the network's input, so that zoom and rotation keep detail."""
+"""Longest side in memory, in pixels. Larger than the network's input, so that zoom and rotation keep detail."""
 
 Pictures = dict[str, NDArray[np.uint8]]
-"""By path of the manifest: uint8 (h, w, 3), RGB."""
+"""Images by path of the manifest, each uint8 (h, w, 3), RGB."""
 
 
 def load_pictures(root: Path, rows: Iterable[Row], side: int = CACHE_SIDE) -> Pictures:
-    """Decode every picture of `rows`; raises what `decode_image` raises, with nothing but the manifest's path added."""
+    """Decode every image of `rows`, shrunk to at most `side` pixels. Raises what `decode_image` raises."""
     paths = sorted({row.path for row in rows})
-    return {path: shrink(_decode(root / path), side) for path in tqdm(paths, desc="decoding", unit="picture")}
-
-
-def _decode(path: Path) -> NDArray[np.uint8]:
-    return decode_image(path.read_bytes()).pixels
+    progress = tqdm(paths, desc="decoding", unit="image")
+    return {path: shrink(decode_image((root / path).read_bytes()).pixels, side) for path in progress}
 
 
 def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The uint8 (h, w, 3) image, its longest side at most `side` pixels, its shape kept."""
+    """Return the uint8 (h, w, 3) image with its longest side at most `side` pixels, its aspect ratio kept."""
     scale = side / max(image.shape[:2])
     if scale >= 1:
         return image

@@ -1,27 +1,25 @@
-"""Repeat shots and later visits, made: a second picture of what a validation picture shows, where the data has none.
+"""Simulated repeat shots and later visits, for data that shows every surface or patient only once.
 
-Where training data never shows the same surface twice (both eyes of a person once each; one session of a brain), the
-calibration would learn that keypoints which agree mean nothing. A second shot is therefore made of each subject's
-first validation picture: another part of it, in another light and damaged, so far off that the embedding alone leaves
-doubt. Networks are not chosen by it.
+Without them the calibration would learn that agreeing keypoints mean nothing. A simulated image shows another part of
+a validation image, in another light and damaged, so far off that the embedding alone leaves doubt. It is used for
+calibration only, never to choose a network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shared.images.recipes import Recipe
-from training.data.augmentation import AugmentationConfig, augment
+from training.configuration import AugmentationConfig
+from training.data.augmentation import augment
 from training.data.bundle_manifest import Row
 from training.data.images import Pictures
-from training.data.splits import neighbouring_slices
-from training.engine.validation import ValidationSet
+from training.data.splits import Probes, neighbouring_slices, validation_protocols
 
-TRACK = "repeat shots (made)"
-CHANGES = AugmentationConfig(
+REPEAT_SHOT = "repeat shots (made)"
+SHOT_CHANGES = AugmentationConfig(
     rotation=15.0,
     zoom=0.5,
     shift=0.15,
@@ -35,10 +33,8 @@ CHANGES = AugmentationConfig(
     jpeg=0.5,
     erase=0.5,
 )
-
-
 LATER_VISIT = "later visits (made)"
-LATER = AugmentationConfig(
+VISIT_CHANGES = AugmentationConfig(
     rotation=8.0,
     zoom=0.15,
     shift=0.05,
@@ -53,37 +49,42 @@ LATER = AugmentationConfig(
 )
 
 
-def later_visits(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: int) -> ValidationSet | None:
-    """Neighbouring slices of one series against each other, the later one taken in another position and light.
+@dataclass(frozen=True)
+class Revisits:
+    """Protocols, and the images that they name: originals and simulated ones."""
 
-    For data with one session per subject: unlike repeat shots they tell about embeddings as well, since the slice is
-    another one. Asked where their patient is not enrolled, slices are as they were taken. None where no slice has a
+    protocols: Sequence[Probes]
+    pictures: Pictures
+
+
+def later_visits(rows: Sequence[Row], pictures: Pictures, seed: int) -> Revisits | None:
+    """Simulate later visits: neighbouring slices of one series, the queries in another position and light.
+
+    Unlike repeat shots they also tell about embeddings, since the query is another slice. Return None if no slice has a
     neighbour.
     """
     slices = neighbouring_slices(rows)
     rng = np.random.default_rng(seed)
     shown = {row.path: pictures[row.path] for row in (*slices.gallery, *slices.queries)}
-    asked = []
+    queries = []
     for row in slices.queries:
         again = replace(row, path=f"{row.path} again", track=LATER_VISIT)
-        shown[again.path] = augment(pictures[row.path], max(pictures[row.path].shape[:2]), LATER, rng)
-        asked.append(again)
-    if not asked:
+        shown[again.path] = augment(pictures[row.path], max(pictures[row.path].shape[:2]), VISIT_CHANGES, rng)
+        queries.append(again)
+    if not queries:
         return None
-    return ValidationSet(
-        [], shown, recipe, [replace(slices, track=LATER_VISIT, queries=asked, strangers=slices.queries)]
-    )
+    return Revisits([replace(slices, track=LATER_VISIT, queries=queries, strangers=slices.queries)], shown)
 
 
-def repeat_shots(rows: Sequence[Row], pictures: Pictures, recipe: Recipe, seed: int) -> ValidationSet:
-    """Every subject's first picture is enrolled, and asked for with a changed copy of it."""
+def repeat_shots(rows: Sequence[Row], pictures: Pictures, seed: int) -> Revisits:
+    """Simulate repeat shots: every subject's first image is enrolled, and a changed copy of it is the query."""
     first = {row.subject: row for row in sorted(rows, key=lambda row: row.path, reverse=True)}
     rng = np.random.default_rng(seed)
     shown: Pictures = {}
-    protocol = []
+    both = []
     for _, row in sorted(first.items()):
-        again = replace(row, path=f"{row.path} again", track=TRACK, acquisition="shot 2")
-        protocol += [replace(row, track=TRACK, acquisition="shot 1"), again]
+        again = replace(row, path=f"{row.path} again", track=REPEAT_SHOT, acquisition="shot 2")
+        both += [replace(row, track=REPEAT_SHOT, acquisition="shot 1"), again]
         shown[row.path] = pictures[row.path]
-        shown[again.path] = augment(pictures[row.path], max(pictures[row.path].shape[:2]), CHANGES, rng)
-    return ValidationSet(protocol, shown, recipe)
+        shown[again.path] = augment(pictures[row.path], max(pictures[row.path].shape[:2]), SHOT_CHANGES, rng)
+    return Revisits(validation_protocols(both), shown)

@@ -1,9 +1,8 @@
-"""Virtual identities: people who do not exist, made of those who do.
+"""Synthetic identities: people who do not exist, made by deforming the images of those who do.
 
-A few dozen patients teach a network who they are rather than what people differ in. Each is therefore seen in further
-shapes: one smooth deformation per virtual identity, the same for all of a patient's pictures, so that what two
-pictures of one identity share stays shared. Where no picture is ever flipped, half of them are mirrored too: an anatomy
-and its mirror image are two people.
+Galleries of benchmarks are filled with them. Each identity has one smooth deformation, the same for all images of its
+person, so that two images of one identity still match. If mirrored anatomy counts as another person, half of them are
+mirrored too.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from numpy.typing import NDArray
 from training.data.augmentation import Image
 
 STRETCH = 0.12
-"""Largest change of width or height, as a share."""
+"""Largest change of width or height, as a fraction."""
 BEND = 0.035
-"""Standard deviation of the displacement at the knots, as a share of the side."""
+"""Standard deviation of the displacement at the knots, as a fraction of the side."""
 KNOTS = 4
-"""Knots of the displacement along each side: nothing finer than a quarter of the picture is bent."""
+"""Knots of the displacement along each side: the finest bend spans a quarter of the image."""
 
 
 def deform(image: Image, subject: str, version: int, *, mirror: bool) -> Image:
-    """Version `version` of the subject, uint8 (h, w, 3) as `image`; version 0 is the picture itself."""
+    """Return the image of synthetic identity `version` of a subject, uint8 (h, w, 3); version 0 is the image itself."""
     if version == 0:
         return image
     height, width = image.shape[:2]
@@ -36,7 +35,7 @@ def deform(image: Image, subject: str, version: int, *, mirror: bool) -> Image:
 
 
 def _sources(subject: str, version: int, *, mirror: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where the knots' pixels come from, float32 (64, 64) each, in shares of width and height."""
+    """Return the source position of each knot, float32 (64, 64) for x and y, as fractions of width and height."""
     seed = hashlib.sha256(f"{subject} {version}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
     centres = (np.arange(64, dtype=np.float32) + 0.5) / 64

@@ -1,1 +1,1 @@
-"""Training runs: from pictures to fitted networks."""
+"""Training of networks and their scores on validation subjects."""

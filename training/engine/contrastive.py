@@ -1,10 +1,9 @@
-"""Contrastive refinement of a linear head: pairs of pictures of one patient against everybody else's.
+"""Contrastive refinement of a linear head: pairs of images of one patient against those of all others.
 
-The discriminant knows what pictures of a patient differ in and in which directions patients do, by second moments. Who
-is confused with whom it does not know. From where it stands, gradient steps on InfoNCE (van den Oord et al., 2018,
-arXiv:1807.03748), in both directions as CLIP has it (Radford et al., ICML 2021), look at just that. Few steps and noise
-on the whitened numbers (which is a penalty on the weights: Bishop, Neural Computation 1995) keep it from learning the
-training patients by heart.
+The discriminant uses second moments only and does not know which patients are confused. From there, gradient steps on
+InfoNCE (van den Oord et al., 2018, arXiv:1807.03748), in both directions as in CLIP (Radford et al., ICML 2021), reduce
+these confusions. Few steps, and noise on the whitened features (a penalty on the weights: Bishop, Neural Computation
+1995), prevent overfitting to the training patients.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from numpy.typing import NDArray
 from training.engine.losses import symmetric_contrast
 
 PATIENTS = 512
-"""Of a batch, at the most; each is told from all others in it."""
+"""Largest number of patients in a batch."""
 NOISE = 0.2
-"""Deviation, where the strongest whitened direction has 1."""
+"""Standard deviation of the noise; the strongest whitened direction has 1."""
 TEMPERATURE = 0.07
-"""Where the temperature starts; it is learned."""
+"""Initial temperature; it is learned."""
 
 Array = NDArray[np.float64]
 
 
 class Pairs(keras.utils.PyDataset):
-    """Batches of two pictures each of patients who have two: float32 (n, 2, k), every patient once in a batch.
+    """Batches of two images of each patient who has two: float32 (n, 2, k), every patient once in a batch.
 
-    `values` is float (m, k), `labels` int (m,) the patients, and `pictures` (m,) what each row shows: rows of one
-    picture, as a copy and a mirror image are, are never paired.
+    `values` is float (m, k), `labels` int (m,) the patients, `pictures` (m,) the paths of the images. Rows of one path
+    (an image and its copy) are never paired.
     """
 
     def __init__(self, values: Array, labels: NDArray[np.intp], pictures: Sequence[str], steps: int, seed: int) -> None:
@@ -45,15 +44,15 @@ class Pairs(keras.utils.PyDataset):
         self._patients = [list(rows.values()) for rows in shown.values() if len(rows) > 1]
 
     def __len__(self) -> int:
-        """Steps; none where nobody has two pictures."""
+        """Return the number of steps: 0 if fewer than two patients have two images."""
         return self._steps if len(self._patients) > 1 else 0
 
     def length(self, head: Array) -> float:
-        """How long embeddings are on average before they are normalised."""
+        """Return the mean length of embeddings before normalisation."""
         return float(np.linalg.norm(self._values @ head, axis=1).mean())
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The pairs of one step, and nothing to be told."""
+        """Return the pairs of one step, and unused targets."""
         rng = np.random.default_rng((self._seed, index))
         drawn = rng.permutation(len(self._patients))[:PATIENTS]
         rows = [[rng.choice(self._patients[i][j]) for j in _two(len(self._patients[i]), rng)] for i in drawn]
@@ -61,7 +60,7 @@ class Pairs(keras.utils.PyDataset):
 
 
 class PairLearner(keras.Model):
-    """A linear head and the temperature of its cosines."""
+    """A linear head and the temperature of its cosines, trained on pairs."""
 
     def __init__(self, head: Array, seed: int) -> None:
         super().__init__(name="pair_learner")
@@ -70,7 +69,7 @@ class PairLearner(keras.Model):
         self.head.build((None, len(head)))
         self.head.set_weights([head, np.zeros(head.shape[1])])
         start = keras.initializers.Constant(-np.log(TEMPERATURE))
-        self.sharpness = self.add_weight(shape=(), initializer=start, name="sharpness")
+        self.log_scale = self.add_weight(shape=(), initializer=start, name="sharpness")
         self.built = True
 
     def call(self, pairs: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:  # noqa: FBT001, FBT002
@@ -87,13 +86,13 @@ class PairLearner(keras.Model):
     ) -> Any:
         """InfoNCE of the pairs."""
         del x, y, sample_weight, training
-        return symmetric_contrast(y_pred[:, 0], y_pred[:, 1], ops.exp(self.sharpness))
+        return symmetric_contrast(y_pred[:, 0], y_pred[:, 1], ops.exp(self.log_scale))
 
 
-def contrasted(head: Array, pairs: Pairs, learning_rate: float, seed: int) -> tuple[Array, Array]:
-    """The head float (k, units) after the steps of `pairs`, and a bias (units,).
+def refine_by_pairs(head: Array, pairs: Pairs, learning_rate: float, seed: int) -> tuple[Array, Array]:
+    """Return the head, float (k, units), after the steps of `pairs`, and its bias (units,).
 
-    `learning_rate` is for a head whose embeddings are about 1 long before they are normalised.
+    `learning_rate` applies to the head after scaling its embeddings to a mean length of 1.
     """
     if not len(pairs):
         return head, np.zeros(head.shape[1])
@@ -106,6 +105,6 @@ def contrasted(head: Array, pairs: Pairs, learning_rate: float, seed: int) -> tu
 
 
 def _two(count: int, rng: np.random.Generator) -> list[int]:
-    """Two different numbers below `count`."""
+    """Draw two different numbers below `count`."""
     first, step = int(rng.integers(count)), int(rng.integers(1, count))
     return [first, (first + step) % count]

@@ -1,8 +1,7 @@
-"""Training of an identification network: cosine softmax over the training patients and a metric loss."""
+"""Finetuning of an identification network: cosine softmax over the training patients and a triplet loss."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,32 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
+from shared.identification.cohort import Cohort
 from shared.models.protocols import NETWORK_SIZE
+from training.configuration import FinetuneSettings, IdentifierConfiguration
 from training.data.batches import IdentityBatches
-from training.data.bundle_manifest import Row
-from training.data.dataset import Data
-from training.data.synthetic_identities import deform
-from training.engine.configuration import IdentifierConfiguration
+from training.data.dataset import Dataset
+from training.data.splits import validation_protocols
+from training.engine.checkpoints import LOG_FILE
+from training.engine.discriminant_folds import (
+    FittedIdentifier,
+    TrackScorer,
+    cohort_paths,
+    embed_cohort,
+    later_visits_of,
+)
 from training.engine.initialisation import at_size, in_batches, start_network
 from training.engine.losses import CosineSoftmax, batch_hard_triplet
 from training.engine.optimiser import TwoSpeedAdamW
-from training.engine.validation import ValidationSet, embedder
+from training.engine.validation import Embed, TrackScores, ValidationSet, embedder
 
 SOFTNESS = 10.0
 """Scale of the cosine gap in the triplet loss: a gap of 0.1 is one unit of the softplus."""
 WARM_UP = 0.05
-"""Share of all steps in which the learning rate rises."""
-SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-WITHIN = 0.01
+"""Fraction of all steps in which the learning rate rises."""
+INTERPOLATIONS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Points between the weights at the start and at the end of training that are compared."""
+TOLERANCE = 0.01
+"""Mean average precision below the best point's that still counts as equally good."""
 
 
 class IdentityLearner(keras.Model):
-    """The network with the training patients' class directions, which are thrown away afterwards."""
+    """The network with the class directions of the training patients, which are dropped after training."""
 
-    def __init__(self, network: keras.Model, classes: int, configuration: IdentifierConfiguration) -> None:
+    def __init__(self, network: keras.Model, classes: int, settings: FinetuneSettings) -> None:
         super().__init__(name="identity_learner")
-        self.network, self.configuration = network, configuration
-        self.head = CosineSoftmax(classes, configuration.scale, configuration.margin, name="head")
+        self.network, self.settings = network, settings
+        self.head = CosineSoftmax(classes, settings.scale, settings.margin, name="head")
         self.head.build((None, network.output_shape[-1]))
         self.built = True
 
@@ -53,9 +62,9 @@ class IdentityLearner(keras.Model):
         sample_weight: Any = None,
         training: bool = True,  # noqa: FBT001, FBT002
     ) -> Any:
-        """Cosine softmax plus the weighted triplet loss."""
+        """Return the cosine softmax plus the weighted triplet loss."""
         del x, sample_weight, training
-        return self.head(y_pred, y) + self.configuration.triplet_weight * batch_hard_triplet(y_pred, y, SOFTNESS)
+        return self.head(y_pred, y) + self.settings.triplet_weight * batch_hard_triplet(y_pred, y, SOFTNESS)
 
 
 class BestByValidation(keras.callbacks.Callback):
@@ -77,144 +86,110 @@ class BestByValidation(keras.callbacks.Callback):
             self._network.save_weights(self._path)
 
 
-def train_identifier(
-    data: Data, configuration: IdentifierConfiguration, weights: Path | None, run: Path
-) -> keras.Model:
-    """The best network of the run, by the validation subjects.
+def finetune_identifier(
+    data: Dataset, configuration: IdentifierConfiguration, weights: Path | None, score: TrackScorer, run: Path
+) -> FittedIdentifier:
+    """Return the best network of a run by its validation subjects, and their scores.
 
-    `run` holds checkpoints and the log; a run that was cut off goes on from its last epoch.
+    `run` holds checkpoints and the log. An interrupted run continues from its last epoch.
     """
-    network, trunk = start_network(data, configuration, weights)
-    validation = ValidationSet(data.validation, data.pictures, data.recipe)
-    _learn(network, trunk, data, configuration, validation, run)
-    return network
-
-
-def _learn(
-    network: keras.Model,
-    trunk: keras.Model,
-    data: Data,
-    configuration: IdentifierConfiguration,
-    validation: ValidationSet,
-    run: Path,
-) -> None:
+    network, backbone = start_network(data, configuration, weights)
+    validation = ValidationSet(validation_protocols(data.validation), data.pictures, data.recipe)
     start = network.get_weights()
-    learner, batches = start_learner(network, data, configuration)
+    learner, batches = _learner(network, data, configuration)
     finished = run / "finished"
     if not finished.is_file():
-        _fit(learner, trunk, batches, BestByValidation(network, validation, run / "best.weights.h5"), run)
+        _fit(learner, backbone, batches, BestByValidation(network, validation, run / "best.weights.h5"), run)
         finished.touch()
     network.load_weights(run / "best.weights.h5")
     _pull_towards(start, network, validation)
+    cohort = embed_cohort(embedder(network), data, cohort_paths(data.training, configuration))
+    tracks = score_validation(embedder(network), cohort, data, configuration, score)
+    return FittedIdentifier(network, len(cohort), tracks)
+
+
+def score_validation(
+    embed: Embed, cohort: Cohort | None, data: Dataset, configuration: IdentifierConfiguration, score: TrackScorer
+) -> list[TrackScores]:
+    """Return the tracks of the validation subjects, whom neither the embedder nor the cohort has seen."""
+    parts = [ValidationSet(validation_protocols(data.validation), data.pictures, data.recipe)]
+    if visits := later_visits_of(data, configuration):
+        parts.append(visits)
+    return [track for part in parts for track in score(part, part.embeddings(embed), cohort)]
 
 
 def _pull_towards(start: Sequence[NDArray[np.float32]], network: keras.Model, validation: ValidationSet) -> None:
-    """Set the weights to the point between start and end of the training that is nearest to the start and as good.
+    """Set the weights to the interpolation nearest to the start whose validation is as good as the best one's.
 
-    As good means: its mean average precision on validation is within `WITHIN` of the best point's. What is learned from
-    few subjects of one site then costs less of what the trunk knew (WiSE-FT: Wortsman et al., CVPR 2022).
+    Finetuning on few subjects of one site then costs less of the pretrained features (WiSE-FT: Wortsman et al., CVPR
+    2022).
     """
     end = network.get_weights()
     scores = {}
-    for share in SHARES:
+    for share in INTERPOLATIONS:
         network.set_weights([(1 - share) * a + share * b for a, b in zip(start, end, strict=True)])
         scored = validation.scored(validation.embeddings(embedder(network)))
         scores[share] = float(np.mean([track.score.mean_average_precision for track in scored]))
-    share = min(share for share in SHARES if scores[share] >= max(scores.values()) - WITHIN)
+    share = min(share for share in INTERPOLATIONS if scores[share] >= max(scores.values()) - TOLERANCE)
     network.set_weights([(1 - share) * a + share * b for a, b in zip(start, end, strict=True)])
     print(f"kept {share:.0%} of the training: " + ", ".join(f"{s:.0%} {v:.3f}" for s, v in scores.items()))  # noqa: T201
 
 
-def start_learner(
-    network: keras.Model, data: Data, configuration: IdentifierConfiguration, *, most: int | None = None
+def _learner(
+    network: keras.Model, data: Dataset, configuration: IdentifierConfiguration
 ) -> tuple[IdentityLearner, IdentityBatches]:
-    """What learns from `data.fitting`, and the batches it learns from.
+    """Return the model to fit and its batches.
 
-    Class directions start as the mean embedding of their pictures (of the first `most` of each subject), so that the
-    first steps do not tear the trunk.
+    Class directions start as the mean embedding of each subject's images, so that the first steps do not spoil the
+    backbone.
     """
-    batches = _batches(data, configuration)
-    learner = IdentityLearner(network, len(batches.subjects) * batches.versions, configuration)
-    _start_from_class_means(learner, batches, data, configuration, most)
+    settings = configuration.finetune or FinetuneSettings()
+    preprocess = at_size(data.recipe, configuration.size)
+    batches = IdentityBatches(
+        data.training,
+        data.pictures,
+        preprocess,
+        configuration.augmentation,
+        view=NETWORK_SIZE,
+        identities=settings.identities,
+        images_per_identity=settings.images_per_identity,
+        steps=settings.steps,
+        seed=configuration.seed,
+    )
+    learner = IdentityLearner(network, len(batches.subjects), settings)
+    index = {subject: i for i, subject in enumerate(batches.subjects)}
+    means = np.zeros((len(index), EMBEDDING_DIMENSION), np.float32)
+    embeddings = in_batches(network, (data.pictures[row.path] for row in data.training), preprocess)
+    np.add.at(means, [index[row.subject] for row in data.training], embeddings)
+    learner.head.directions.assign(means)
     return learner, batches
 
 
-def optimiser(configuration: IdentifierConfiguration, slow: keras.Model) -> TwoSpeedAdamW:
-    """Its learning rate rises and falls once over all steps; that of `slow` is a part of it."""
-    steps = configuration.steps * configuration.epochs
+def optimiser(settings: FinetuneSettings, slow: keras.Model) -> TwoSpeedAdamW:
+    """Return the optimiser, whose learning rate rises and falls once; that of `slow` is a part of it."""
+    steps = settings.steps * settings.epochs
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         round((1 - WARM_UP) * steps),
-        warmup_target=configuration.learning_rate,
+        warmup_target=settings.learning_rate,
         warmup_steps=round(WARM_UP * steps),
         alpha=0.01,
     )
-    averaged = {"use_ema": True, "ema_momentum": configuration.ema} if configuration.ema else {}
-    return TwoSpeedAdamW(
-        schedule, slow, configuration.trunk_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0, **averaged
-    )
-
-
-def _batches(data: Data, configuration: IdentifierConfiguration) -> IdentityBatches:
-    return IdentityBatches(
-        data.fitting,
-        data.pictures,
-        at_size(data.recipe, configuration.size),
-        configuration.augmentation,
-        view=NETWORK_SIZE,
-        identities=configuration.identities,
-        pictures_each=configuration.pictures_each,
-        steps=configuration.steps,
-        seed=configuration.seed,
-        virtual=configuration.virtual,
-    )
-
-
-def _start_from_class_means(
-    learner: IdentityLearner,
-    batches: IdentityBatches,
-    data: Data,
-    configuration: IdentifierConfiguration,
-    most: int | None,
-) -> None:
-    index = {subject: i for i, subject in enumerate(batches.subjects)}
-    shown = _first(data.fitting, most)
-    means = np.zeros((len(index), batches.versions, EMBEDDING_DIMENSION), np.float32)
-    preprocess = at_size(data.recipe, configuration.size)
-    mirror = not configuration.augmentation.flip_horizontal
-    for version in range(batches.versions):
-        pictures = (deform(data.pictures[row.path], row.subject, version, mirror=mirror) for row in shown)
-        embeddings = in_batches(learner.network, pictures, preprocess)
-        np.add.at(means[:, version], [index[row.subject] for row in shown], embeddings)
-    learner.head.directions.assign(means.reshape(-1, EMBEDDING_DIMENSION))
-
-
-def _first(rows: Sequence[Row], most: int | None) -> list[Row]:
-    """At most so many rows of each subject."""
-    seen = Counter[str]()
-    kept = []
-    for row in rows:
-        if most is None or seen[row.subject] < most:
-            kept.append(row)
-        seen[row.subject] += 1
-    return kept
+    return TwoSpeedAdamW(schedule, slow, settings.backbone_learning_rate_factor, weight_decay=1e-4, clipnorm=5.0)
 
 
 def _fit(
-    learner: IdentityLearner, trunk: keras.Model, batches: IdentityBatches, best: BestByValidation, run: Path
+    learner: IdentityLearner, backbone: keras.Model, batches: IdentityBatches, best: BestByValidation, run: Path
 ) -> None:
-    configuration = learner.configuration
-    learner.compile(optimizer=optimiser(configuration, trunk))
+    learner.compile(optimizer=optimiser(learner.settings, backbone))
     learner.fit(
         batches,
-        epochs=configuration.epochs,
+        epochs=learner.settings.epochs,
         verbose=2,
         callbacks=[
-            # first, so that what follows sees the averaged weights
-            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if configuration.ema else []),
             best,
-            keras.callbacks.EarlyStopping("val_map", mode="max", patience=configuration.patience),
-            keras.callbacks.CSVLogger(run / "log.csv", append=True),
+            keras.callbacks.EarlyStopping("val_map", mode="max", patience=learner.settings.patience),
+            keras.callbacks.CSVLogger(run / LOG_FILE, append=True),
             keras.callbacks.BackupAndRestore(run / "backup", delete_checkpoint=False),
         ],
     )

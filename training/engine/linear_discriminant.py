@@ -1,10 +1,10 @@
-"""A linear head that separates patients as well as a linear map can: standardised, whitened, and within-class whitened.
+"""A linear discriminant as one dense layer: standardised, whitened, and within-class whitened features.
 
-Features of several depths of a trunk differ in scale, so every number is first standardised and every depth weighs the
-same. Principal components then give directions, whose variances are levelled (Jégou & Chum, ECCV 2012). What two
-pictures of one patient differ in is levelled as well (within-class covariance normalisation: Hatch, Kajarekar &
-Stolcke, Interspeech 2006), and the directions in which patients differ most are kept: Fisher's linear discriminant
-analysis with shrinkage. All steps are linear, so one dense layer holds them, whatever else is learned of the last.
+Features of different depths differ in scale, so each is standardised and every depth gets the same total variance.
+Principal components are whitened with shrinkage (Jégou & Chum, ECCV 2012). Then the within-patient covariance is
+whitened with shrinkage (within-class covariance normalisation: Hatch, Kajarekar & Stolcke, Interspeech 2006), and the
+directions in which patients differ most are kept: Fisher's discriminant analysis. All steps are linear, so one layer
+holds them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 COMPONENTS = 512
-"""Principal components in which patients are compared."""
+"""Largest number of principal components."""
 FLOOR = 0.1
-"""Of the mean deviation of a depth: what is added to every deviation, so that numbers that hardly vary stay small."""
+"""Part of a depth's mean standard deviation that is added to each deviation, so that constant features stay small."""
 
 Array = NDArray[np.float64]
 Map = tuple[Array, Array]
 """Kernel (d, k) and bias (k,) of a dense layer."""
 Refinement = Callable[[Array, Array], Map]
-"""Makes more of whitened numbers (n, k) and a head (k, units) for them: a dense layer in its place."""
+"""From whitened features (n, k) and a head (k, units) for them to the dense layer that replaces the head."""
 
 
 def discriminant(
@@ -33,25 +33,28 @@ def discriminant(
     depths: Sequence[int],
     units: int,
     *,
-    shrinkage: float,
-    within: float,
+    whitening_shrinkage: float,
+    within_class_shrinkage: float,
     refine: Refinement | None = None,
 ) -> Map:
-    """The dense layer for float (n, d) `features` of the patients `labels`: kernel (d, units), bias (units,).
+    """Return the discriminant of `features`, float32 (n, d), as a dense layer: kernel (d, units), bias (units,).
 
-    `labels` is int (n,), and every number from 0 on occurs.
-    `depths` are the numbers of features that belong together; they sum to d. `shrinkage` is how little weak directions
-    are raised, as a share of the strongest variance; `within` how little those in which pictures of one patient hardly
-    differ, as a share of the mean variance there. With `within` 0, or without a patient who has two pictures, there is
-    no within-class whitening. Where fewer than `units` directions are to be had, the rest of the layer is 0. `refine`
-    goes on from the discriminant.
+    Args:
+        features: float32 (n, d) of images.
+        labels: int (n,), the number of each image's patient; every number from 0 on occurs.
+        depths: numbers of features that belong together; they sum to d.
+        units: outputs of the layer. If there are fewer directions, the rest is 0.
+        whitening_shrinkage: added to each variance, as a fraction of the largest.
+        within_class_shrinkage: added to each within-patient variance, as a fraction of their mean. 0: no within-class
+            whitening, as if no patient had two images.
+        refine: replaces the head by a better one.
     """
     mean, scale = _standard(features, depths)
     standard = (features - mean) * scale
     directions, variances = principal_components(standard, min(COMPONENTS, *standard.shape))
-    whitening = directions / np.sqrt(variances + shrinkage * variances[0])
+    whitening = directions / np.sqrt(variances + whitening_shrinkage * variances[0])
     values = standard @ whitening
-    head = _separating(values, labels, within)[:, :units]
+    head = _separating(values, labels, within_class_shrinkage)[:, :units]
     head, bias = refine(values, head) if refine else (head, np.zeros(head.shape[1]))
     kernel = scale[:, np.newaxis] * (whitening @ head)
     strongest, missing = np.abs(kernel).max(), units - kernel.shape[1]
@@ -60,9 +63,9 @@ def discriminant(
 
 
 def principal_components(centred: Array, count: int) -> tuple[Array, Array]:
-    """The `count` strongest directions of float (n, d), unit columns (d, count), and their variances, strongest first.
+    """Return the `count` strongest directions of float (n, d) as unit columns (d, count), and their variances.
 
-    Fewer where the rank is smaller. Computed from the smaller of the two Gram matrices.
+    They are fewer if the rank is smaller. They are computed from the smaller of the two Gram matrices.
     """
     rows, columns = centred.shape
     gram = centred @ centred.T if rows < columns else centred.T @ centred
@@ -73,17 +76,17 @@ def principal_components(centred: Array, count: int) -> tuple[Array, Array]:
     return _signed(directions), values / rows
 
 
-def _separating(values: Array, labels: NDArray[np.intp], within: float) -> Array:
-    """The square map (k, k) of whitened numbers (n, k) after which patients differ most in the first directions."""
+def _separating(values: Array, labels: NDArray[np.intp], shrinkage: float) -> Array:
+    """Return the map (k, k) of whitened features (n, k) to directions in which patients differ, the strongest first."""
     differences = _differences(values, labels)
-    if not within or not len(differences):
+    if not shrinkage or not len(differences):
         return np.eye(values.shape[1])
-    levelled = _levelled(differences, within)
-    return np.asarray(levelled @ _principal_axes(_means(values @ levelled, labels)[0]))
+    whitened = _within_class_whitening(differences, shrinkage)
+    return np.asarray(whitened @ _principal_axes(_means(values @ whitened, labels)[0]))
 
 
 def _standard(features: NDArray[np.float32], depths: Sequence[int]) -> tuple[Array, Array]:
-    """What is subtracted and what is multiplied by, float (d,) each; every depth has the same total variance."""
+    """Return mean and scale of each feature, float (d,), after which every depth has the same total variance."""
     mean = features.mean(axis=0, dtype=np.float64)
     parts = np.split(features.std(axis=0, dtype=np.float64), np.cumsum(depths)[:-1])
     scales = [1.0 / ((part + FLOOR * part.mean() + 1e-9) * np.sqrt(len(part))) for part in parts]
@@ -91,7 +94,7 @@ def _standard(features: NDArray[np.float32], depths: Sequence[int]) -> tuple[Arr
 
 
 def _differences(values: Array, labels: NDArray[np.intp]) -> Array:
-    """How far the pictures of each patient are from their mean, without bias; who has one picture has no say."""
+    """Return the deviations of images from their patient's mean, without bias. Patients with one image are left out."""
     means, counts = _means(values, labels)
     several = counts[labels] > 1
     gain = np.sqrt(counts[labels[several]] / (counts[labels[several]] - 1))
@@ -99,13 +102,13 @@ def _differences(values: Array, labels: NDArray[np.intp]) -> Array:
 
 
 def _means(values: Array, labels: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
-    """The mean of every label, float (labels, k), and how many rows it has."""
+    """Return the mean of every label, float (labels, k), and its number of rows, int (labels,)."""
     counts = np.bincount(labels)
     return np.stack([np.bincount(labels, column) for column in values.T], axis=1) / counts[:, np.newaxis], counts
 
 
-def _levelled(differences: Array, shrinkage: float) -> Array:
-    """The square map (k, k) after which `differences`, float (m, k), have nearly the same variance everywhere."""
+def _within_class_whitening(differences: Array, shrinkage: float) -> Array:
+    """Return the map (k, k) after which `differences`, float (m, k), have nearly unit covariance."""
     covariance = differences.T @ differences / len(differences)
     covariance += shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     values, vectors = eigh(covariance)
@@ -113,12 +116,12 @@ def _levelled(differences: Array, shrinkage: float) -> Array:
 
 
 def _principal_axes(values: Array) -> Array:
-    """The rotation (k, k) to the directions in which float (n, k) varies most, the strongest first."""
+    """Return the rotation (k, k) to the principal axes of float (n, k), the strongest first."""
     _, vectors = eigh(np.cov(values.T))
     return _signed(vectors[:, ::-1])
 
 
 def _signed(directions: Array) -> Array:
-    """Signs that do not hang on the last bit: the largest entry of every column is positive."""
+    """Make the largest entry of every column positive: signs then do not depend on rounding."""
     largest = np.abs(directions).argmax(axis=0)
     return np.asarray(directions * np.sign(directions[largest, np.arange(directions.shape[1])]))

@@ -1,6 +1,6 @@
-"""The losses that shape the embedding: cosine softmax over identities, a metric loss over the batch, pairs.
+"""Losses of embeddings: cosine softmax over identities, triplets of a batch, pairs.
 
-Written with `keras.ops` only, so that they run on every backend of Keras 3.
+They use `keras.ops` only, so they run on every backend of Keras 3.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from keras import ops
 class CosineSoftmax(keras.layers.Layer):
     """Additive-angular-margin softmax (ArcFace, Deng et al., CVPR 2019) over the training patients.
 
-    The class weights are directions on the sphere. At inference they are replaced by the templates of the gallery,
-    so no class weight is exported.
+    The class weights are unit directions. They are not exported: in service, templates of the gallery replace them.
     """
 
     def __init__(self, classes: int, scale: float = 24.0, margin: float = 0.2, **kwargs: Any) -> None:
@@ -29,7 +28,7 @@ class CosineSoftmax(keras.layers.Layer):
         )
 
     def call(self, embeddings: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
-        """Mean loss of float (n, d) normalised embeddings against int (n,) labels."""
+        """Return the mean loss of float (n, d) normalised embeddings and int (n,) labels."""
         cosine = ops.matmul(embeddings, ops.transpose(ops.normalize(self.directions, axis=-1)))
         target = ops.one_hot(labels, self.classes, dtype=cosine.dtype)
         angle = ops.arccos(ops.clip(cosine, -1.0 + 1e-6, 1.0 - 1e-6))
@@ -40,7 +39,7 @@ class CosineSoftmax(keras.layers.Layer):
 def symmetric_contrast(
     first: keras.KerasTensor, second: keras.KerasTensor, scale: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """InfoNCE in both directions (Radford et al., ICML 2021): row i of one belongs to row i of the other.
+    """Return InfoNCE in both directions (Radford et al., ICML 2021): row i of one matches row i of the other.
 
     Both are float (n, d), L2-normalised; `scale` is the inverse temperature of their cosines.
     """
@@ -53,10 +52,10 @@ def symmetric_contrast(
 
 
 def batch_hard_triplet(embeddings: keras.KerasTensor, labels: keras.KerasTensor, softness: float) -> keras.KerasTensor:
-    """Soft-margin triplet loss on the hardest pairs of the batch (Hermans et al., 2017, arXiv:1703.07737).
+    """Return the soft-margin triplet loss of a batch's hardest pairs (Hermans et al., 2017, arXiv:1703.07737).
 
-    `embeddings` float (n, d), L2-normalised; `labels` int (n,), each at least twice in the batch. `softness` scales the
-    cosine gap inside the softplus.
+    `embeddings` is float (n, d), L2-normalised; `labels` int (n,), each at least twice in the batch. `softness` scales
+    the cosine gap inside the softplus.
     """
     similarity = ops.matmul(embeddings, ops.transpose(embeddings))
     same = ops.equal(labels[:, None], labels[None, :])

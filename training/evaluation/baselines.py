@@ -20,7 +20,7 @@ from training.data.bundle_manifest import Row
 from training.data.images import shrink
 from training.evaluation.protocol import Track
 from training.evaluation.scorers import EmbeddingScorer, Similarities
-from training.networks.backbones import build_trunk
+from training.networks.backbones import build_backbone
 
 WHITENED = 128
 WHITENING_PICTURES = 1000
@@ -40,7 +40,7 @@ class FrozenFeatures(EmbeddingScorer):
 
     def __init__(self, trunk: str, weights: Path | None, root: Path) -> None:
         super().__init__(f"frozen {trunk}", root)
-        network = build_trunk(trunk, 224, weights)
+        network = build_backbone(trunk, 224, weights)
         pooled = keras.layers.GlobalAveragePooling2D()(network.output)
         self._network = keras.Model(network.input, pooled)
 

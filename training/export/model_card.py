@@ -1,13 +1,12 @@
-"""`model.json` for the service and `CARD.md` for people: what the model is, learned from what, good for what."""
+"""`CARD.md`: what a model is, what it was trained on, and what it is for."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from shared.models.manifest import COHORT_FILE, MANIFEST_FILE, MODEL_FILE, ModelManifest
+from shared.models.manifest import COHORT_FILE, MODEL_FILE, ModelManifest
 from training.data.bundle_manifest import Row
 
 CARD_FILE = "CARD.md"
@@ -36,9 +35,10 @@ hash of the subject code, or of the path without one; every seventh picture of a
 of the probabilities and the threshold of refusal. It chose no checkpoint; nothing of `split=test` was used.
 """
 
-TEST_FIGURES = """
-Figures on the test split, with protocol, baselines and intervals: `make evaluate` (see `docs/explanation/evaluation.md`).
-"""
+TEST_FIGURES = (
+    "\nFigures on the test split, with protocol, baselines and intervals: `make evaluate`"
+    " (see `docs/explanation/evaluation.md`).\n"
+)
 
 IDENTIFYING = """\
 ## Intended use
@@ -68,18 +68,12 @@ named above, not on yours, and foreign pictures unlike all that are named there 
 """
 
 
-def write_folder(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: Mapping[str, Any]) -> None:
-    """Write manifest and card beside the exported network."""
-    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / CARD_FILE).write_text(_card(folder, manifest, rows, figures), encoding="utf-8")
-
-
-def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: Mapping[str, Any]) -> str:
-    size = (folder / MODEL_FILE).stat().st_size / 1e6
+def card(manifest: ModelManifest, size: int, rows: Sequence[Row], figures: Mapping[str, Any]) -> str:
+    """Return the text of the card. `size` is that of the model file in bytes; `rows` were used for training."""
     parts = [
         f"# Model card: {manifest.name}\n",
         f"- kind: {manifest.kind}, trunk `{manifest.trunk}`, output of {manifest.output_size} numbers",
-        f"- file: `{MODEL_FILE}`, {size:.1f} MB, `{manifest.digest}`",
+        f"- file: `{MODEL_FILE}`, {size / 1e6:.1f} MB, `{manifest.digest}`",
         *([f"- cohort: `{COHORT_FILE}`, {COHORT_NOTE}"] if manifest.cohort else []),
         f"- made by: `make train MODALITY={manifest.name} DATA=<bundle>`, seed {manifest.training['seed']}",
         _learned(manifest),
@@ -93,10 +87,11 @@ def _card(folder: Path, manifest: ModelManifest, rows: Sequence[Row], figures: M
 
 
 def _learned(manifest: ModelManifest) -> str:
-    """What the validation part was for: it depends on what was trained."""
+    """Return what the validation part was for, which depends on the kind of training."""
     if manifest.kind == "classifier":
         return OF_MODALITIES
-    return BY_CHECKPOINT if manifest.training["configuration"]["epochs"] else BY_FOLDS
+    configuration = manifest.training["configuration"]  # with `epochs` in models of earlier versions
+    return BY_CHECKPOINT if configuration.get("epochs") or configuration.get("finetune") else BY_FOLDS
 
 
 def _data_table(rows: Sequence[Row]) -> str:
@@ -107,7 +102,7 @@ def _data_table(rows: Sequence[Row]) -> str:
 
 
 def figures_table(figures: Mapping[str, Any]) -> str:
-    """Names and values, fractions with three digits."""
+    """Return names and values as a Markdown table, fractions with three digits."""
     lines = [
         f"| {name} | {value:.3f} |" if isinstance(value, float) else f"| {name} | {value} |"
         for name, value in figures.items()

@@ -1,13 +1,13 @@
-"""`python -m training.export.parity`: does the exported model answer as the Keras model that it came from?"""
+"""`python -m training.export.parity --data BUNDLE`: compare exported models with the Keras models they came from."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,36 +17,34 @@ from shared.images.views import standard_view
 from shared.modalities import load_registry
 from shared.models.litert_session import LiteRTSession
 from training.data.bundle_manifest import read_manifest
+from training.data.dataset import COMPA
+from training.export.model_folder import KERAS_FILE  # importing it registers the layers of saved networks
 
-REPOSITORY = Path(__file__).parent.parent.parent
-KERAS_FILE = "model.keras"
+REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the two models agree."""
+    """Agreement of two models."""
 
-    pictures: int
+    images: int
     smallest_cosine: float
     same_top1: float
 
 
 def compare(name: str, probes: Sequence[Path], gallery: Mapping[Path, str], keras_folder: Path, folder: Path) -> Parity:
-    """Both models on the probes. Top-1 is COMPA's label, or the patient of the nearest other picture of the gallery.
+    """Compare both models on the probes. Top-1 is COMPA's label, or the patient of the nearest other gallery image.
 
-    `gallery` gives the patient of every enrolled picture.
+    `gallery` gives the patient of every enrolled image.
     """
     registry = load_registry()
     prepare = build_recipe(registry[name].recipe) if name in registry.names else standard_view
-    # imported here: TensorFlow takes seconds to start
-    keras = importlib.import_module("keras")
-    importlib.import_module("training.networks.layers")  # registers the layers of our own
+    session = LiteRTSession(folder)
     network = keras.models.load_model(keras_folder / KERAS_FILE, compile=False)
-    exported = LiteRTSession(folder)
 
     def answers(paths: Sequence[Path]) -> list[NDArray[np.float32]]:
         views = np.stack([standard_view(prepare(decode_image(path.read_bytes()).pixels)) for path in paths])
-        return [exported.run(views), np.asarray(network.predict_on_batch(views), np.float32)]
+        return [session.run(views), np.asarray(network.predict_on_batch(views), np.float32)]
 
     ours, theirs = answers(probes)
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
@@ -61,16 +59,16 @@ def compare(name: str, probes: Sequence[Path], gallery: Mapping[Path, str], kera
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print one line per model."""
+    """Print one line for each model."""
     parser = argparse.ArgumentParser(prog="python -m training.export.parity", description=__doc__)
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs", help="where training left model.keras")
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--data", required=True, type=Path, help="folder with manifest.csv and the images")
+    parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs", help="folder of the training runs")
+    parser.add_argument("--images", type=int, default=200, help="probes of each model")
     options = parser.parse_args(arguments)
     rows = [row for row in read_manifest(options.data) if row.split == "test"]
-    for name in ("compa", *load_registry().names):
-        own = sorted({row.path for row in rows if name in {row.modality, "compa"}})
-        drawn = np.random.default_rng(0).permutation(own)[: options.pictures]
+    for name in (COMPA, *load_registry().names):
+        own = sorted({row.path for row in rows if name in {row.modality, COMPA}})
+        drawn = np.random.default_rng(0).permutation(own)[: options.images]
         enrolled = {options.data / r.path: r.subject for r in rows if r.modality == name and r.role == "gallery"}
         parity = compare(
             name,
@@ -80,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
             REPOSITORY / f"{name}-service",
         )
         print(  # noqa: T201
-            f"{name}: {parity.pictures} pictures, smallest cosine {parity.smallest_cosine:.5f},"
+            f"{name}: {parity.images} images, smallest cosine {parity.smallest_cosine:.5f},"
             f" same top-1 {parity.same_top1:.1%}"
         )
 

@@ -1,4 +1,4 @@
-"""Pretrained trunks behind one name each: RGB 0-255 in; out come a feature map or the averages of several."""
+"""Pretrained backbones by name: RGB 0-255 in, a feature map or averages of several maps out."""
 
 from __future__ import annotations
 
@@ -16,44 +16,63 @@ BOTTLENECKS = {
     "mobilenet_v2": ("block_12_add", "block_16_project_BN"),
     "efficientnet_lite0": ("add_14", "lite0_blocks_15__bn2"),
 }
-"""Layers with the last narrow maps of two resolutions, a 16th and a 32nd of the picture's: few numbers a place."""
+"""Layers with narrow maps (few channels) at 1/16 and 1/32 of the image's resolution."""
 MOBILENET_V2_FILE = "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
 
 
 FILES = {"mobilenet_v2": MOBILENET_V2_FILE, "efficientnet_lite0": LITE0_FILE}
-"""ImageNet weights of the trunks that ship in a network."""
+"""File names of the ImageNet weights, by backbone."""
 
 
 def at_hand(weights: Path) -> set[str]:
-    """The trunks of `FILES` whose weights lie in a folder."""
-    return {trunk for trunk, file in FILES.items() if (weights / file).is_file()}
+    """Return the backbones whose weights lie in a folder."""
+    return {backbone for backbone, file in FILES.items() if (weights / file).is_file()}
 
 
-def build_trunk(name: str, size: int | None, weights: Path | None) -> keras.Model:
-    """The trunk called `name` for square pictures of `size` pixels (None: any multiple of 32).
+def require_weights(name: str, weights: Path | None) -> None:
+    """Check that the ImageNet weights of a backbone, or of both parts of a hybrid, lie in a folder.
 
-    `name` is one of TRUNKS, or two joined with `+` (a hybrid, whose feature maps are concatenated). `weights` is a
-    folder with the files of ImageNet weights; where it lacks one, Keras' own download is tried; None starts from
-    random weights. ValueError where there is no such trunk.
+    Raises:
+        ValueError: the folder or a file is missing. The message says which file to put where.
+    """
+    missing = [
+        FILES[part] for part in name.split("+") if part in FILES and not (weights and (weights / FILES[part]).is_file())
+    ]
+    if missing:
+        raise ValueError(
+            f"The ImageNet weights of {name} are missing: {', '.join(missing)}. Put them into a folder `weights` beside"
+            " the data folder, or name their folder with --weights (make: WEIGHTS=<folder>). Without them the network"
+            " would start from random weights; if you want that, pass --random-weights (make: RANDOM_WEIGHTS=1)."
+        )
+
+
+def build_backbone(name: str, size: int | None, weights: Path | None) -> keras.Model:
+    """Return the backbone called `name` for square images of `size` pixels (None: any multiple of 32).
+
+    `name` is one of BACKBONES, or two joined with `+` (a hybrid, whose feature maps are concatenated). `weights` is a
+    folder with the files of ImageNet weights. If it lacks one, Keras downloads it. None: random weights.
+
+    Raises:
+        ValueError: there is no such backbone.
     """
     inputs = keras.Input((size, size, 3), name="rgb")
-    maps = [TRUNKS[part](size, weights)(inputs) for part in _parts(name)]
+    maps = [BACKBONES[part](size, weights)(inputs) for part in _parts(name)]
     features = maps[0] if len(maps) == 1 else keras.layers.Concatenate(name="hybrid")(maps)
     return keras.Model(inputs, features, name="trunk")
 
 
 def build_depths(name: str, size: int, weights: Path | None, *, grid: bool = False) -> keras.Model:
-    """The trunk called `name`, read at every depth: float (n, size, size, 3), RGB 0-255 -> float (n, d).
+    """Return a backbone with features of every depth: float (n, size, size, 3), RGB 0-255 -> float (n, d).
 
-    Each number is the average of one channel over the picture. The depths are the last activated maps of each
-    resolution, the finest first: textures and light from early layers, things from late ones. With `grid` there
-    follow averages over 3 x 3 overlapping parts of the picture, of the maps in `BOTTLENECKS`: what is where. `name`,
-    `weights` and errors as in `build_trunk`; a hybrid gives all of its first part, then all of the second.
+    Each feature is the average of one channel over the image. The depths are the last activated maps of each
+    resolution, the finest first: early layers show texture and light, late ones objects. With `grid`, averages over
+    3 x 3 overlapping parts of the maps in `BOTTLENECKS` follow: they keep positions. `name`, `weights` and errors are
+    those of `build_backbone`. A hybrid gives all features of its first part, then all of its second.
     """
     inputs = keras.Input((size, size, 3), name="rgb")
     averages = []
     for part in _parts(name):
-        rescaling, network = TRUNKS[part](size, weights).layers[1:]
+        rescaling, network = BACKBONES[part](size, weights).layers[1:]
         activated, placed = _activated(network), _bottlenecks(part, network) if grid else []
         maps = keras.Model(network.input, [*activated, *placed], name=part)(rescaling(inputs))
         averages += [keras.layers.GlobalAveragePooling2D()(features) for features in maps[: len(activated)]]
@@ -62,27 +81,29 @@ def build_depths(name: str, size: int, weights: Path | None, *, grid: bool = Fal
 
 
 def depth_sizes(depths: keras.Model) -> list[int]:
-    """How many numbers of `build_depths` come from each depth, in order."""
+    """Return the number of features of each depth of a `build_depths` network, in order."""
     return [int(pooled.shape[-1]) for pooled in depths.get_layer("averages").input]
 
 
-def freeze_batch_normalisation(trunk: keras.Model) -> None:
-    """Use the pretrained statistics as they are: batches of a few subjects would spoil them."""
-    for layer in trunk._flatten_layers():
+def freeze_batch_normalisation(backbone: keras.Model) -> None:
+    """Keep the pretrained statistics: batches of a few subjects would spoil them."""
+    for layer in backbone._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
 
 def _parts(name: str) -> list[str]:
     parts = name.split("+")
-    unknown = [part for part in parts if part not in TRUNKS]
+    unknown = [part for part in parts if part not in BACKBONES]
     if unknown:
-        raise ValueError(f"there is no trunk {unknown[0]!r}; choose from {', '.join(TRUNKS)} or join two with +")
+        raise ValueError(
+            f"There is no backbone {unknown[0]!r}. Choose from {', '.join(BACKBONES)}, or join two with +."
+        )
     return parts
 
 
 def _activated(network: keras.Model) -> list[keras.KerasTensor]:
-    """The last map of each resolution that has passed an activation, the finest first."""
+    """Return the last activated map of each resolution, the finest first."""
     activations = keras.layers.ReLU | keras.layers.Activation
     maps = {layer.output.shape[1]: layer.output for layer in network.layers if isinstance(layer, activations)}
     return list(maps.values())
@@ -90,7 +111,7 @@ def _activated(network: keras.Model) -> list[keras.KerasTensor]:
 
 def _bottlenecks(name: str, network: keras.Model) -> list[keras.KerasTensor]:
     if name not in BOTTLENECKS:
-        raise ValueError(f"{name} cannot be read in a grid; choose from {', '.join(BOTTLENECKS)}")
+        raise ValueError(f"{name} has no grid features. Choose from {', '.join(BOTTLENECKS)}, or turn grid off.")
     return [network.get_layer(layer).output for layer in BOTTLENECKS[name]]
 
 
@@ -121,9 +142,9 @@ def _mobilenet_v2(size: int | None, weights: Path | None) -> keras.Model:
 
 def _efficientnet_lite0(size: int | None, weights: Path | None) -> keras.Model:
     if weights is None or not (weights / LITE0_FILE).is_file():
-        raise ValueError(f"efficientnet_lite0 needs {LITE0_FILE} in the weights folder (--weights)")
+        raise ValueError(f"efficientnet_lite0 needs {LITE0_FILE} in the folder of weights (--weights).")
     with zipfile.ZipFile(weights / LITE0_FILE) as archive, TemporaryDirectory() as folder:
-        # SavedModel, the way to LiteRT, takes no names that begin with an underscore, and PyTorch none with dots
+        # SavedModel accepts no names with a leading underscore, and PyTorch none with dots
         names = re.compile(r'"_((?:conv|bn|blocks)[^"]*)"')
         text = names.sub(lambda name: f'"lite0_{name[1].replace(".", "_")}"', archive.read("config.json").decode())
         config = json.loads(text)["config"]
@@ -149,11 +170,11 @@ def _application(factory: str, scale: float, offset: float) -> Callable[[int | N
     return build
 
 
-TRUNKS: dict[str, Callable[[int | None, Path | None], keras.Model]] = {
+BACKBONES: dict[str, Callable[[int | None, Path | None], keras.Model]] = {
     "mobilenet": _application("MobileNet", 1 / 127.5, -1.0),
     "mobilenet_v2": _mobilenet_v2,
     "efficientnet_b0": _application("EfficientNetB0", 1.0, 0.0),
     "efficientnet_lite0": _efficientnet_lite0,
-    # ResNet50V2 scales like MobileNet; the first version's channel means would need a layer of their own.
+    # ResNet50V2 scales like MobileNet; the first version would need a layer for channel means.
     "resnet50": _application("ResNet50V2", 1 / 127.5, -1.0),
 }

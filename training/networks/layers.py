@@ -1,14 +1,17 @@
-"""The networks' own layers, and the identifier: a trunk, pooling and an embedding (COMPA: engine.classifier)."""
+"""Own layers, the heads of identifiers and of COMPA, and backbone features of several layers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
+from shared.models.protocols import NETWORK_SIZE
 
 
 @keras.saving.register_keras_serializable(package="medreid")
@@ -45,17 +48,8 @@ class UnitLength(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="medreid")
-class Mirrored(keras.layers.Layer):
-    """The picture with its left and right swapped."""
-
-    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Float (n, h, w, c) -> (n, h, w, c)."""
-        return ops.flip(inputs, axis=2)
-
-
-@keras.saving.register_keras_serializable(package="medreid")
 class PixelsToFloat(keras.layers.Layer):
-    """uint8 pixels as float32, so that the exported network takes the bytes of the picture."""
+    """Cast uint8 pixels to float32, so that the exported network takes the bytes of an image."""
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Uint8 (n, h, w, c) -> float32 (n, h, w, c), still 0-255."""
@@ -64,11 +58,11 @@ class PixelsToFloat(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="medreid")
 class Positive(keras.layers.Layer):
-    """Of a picture and its negative always the same one: the warmer of the two, or, without colour, the darker.
+    """Map an image and its negative to the same one: the warmer of the two, or, without colour, the darker.
 
-    A network behind it answers both alike. `warmth` says how much more colour counts than darkness. That no sum of
-    the two is 0 for a picture but by accident, and changes its sign where black becomes white, is all that matters;
-    skin and retina are warm, and scans are dark, so most pictures stay as they were taken.
+    A network behind it gives both the same answer. `warmth` is the weight of colour (red minus blue) against darkness.
+    The weighted sum is hardly ever 0 and changes its sign in the negative, so it tells the two apart. Skin and retina
+    are warm and scans are dark, so most images pass unchanged.
     """
 
     def __init__(self, warmth: float = 20.0, **kwargs: Any) -> None:
@@ -90,7 +84,7 @@ class Positive(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="medreid")
 class LeftToRight(keras.layers.Layer):
-    """The mean over a map, weighted from -1 at its left edge to 1 at its right: on which side something is."""
+    """Average a map, weighted from -1 at its left edge to 1 at its right: it tells the side of a structure."""
 
     def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Float (n, h, w, c) -> (n, c)."""
@@ -99,33 +93,68 @@ class LeftToRight(keras.layers.Layer):
 
 
 def build_identifier(
-    trunk: keras.Model, *, dense: int = 512, dropout: float = 0.4, exponent: float = 3.0
+    backbone: keras.Model, *, dense: int = 512, dropout: float = 0.4, exponent: float = 3.0
 ) -> keras.Model:
-    """Trunk, generalised mean, dense, dropout, embedding: float (n, 256), L2-normalised.
+    """Join backbone, generalised mean, dense, dropout and embedding: float (n, 256), L2-normalised.
 
-    Both dense layers are linear, so that they can start as the whitening of the trunk's features
-    (`training.engine.whitening`): training starts where frozen features end.
+    Both dense layers are linear, so that they can start as the whitening of the backbone's features
+    (`training.engine.whitening`).
     """
-    x = GeneralisedMean(exponent, name="pooling")(trunk.output)
+    x = GeneralisedMean(exponent, name="pooling")(backbone.output)
     x = UnitLength(name="unit_features")(x)
     x = keras.layers.Dense(dense, name="dense")(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     x = keras.layers.Dense(EMBEDDING_DIMENSION, name="embedding")(x)
-    return keras.Model(trunk.input, UnitLength(name="unit_embedding")(x), name="identifier")
+    return keras.Model(backbone.input, UnitLength(name="unit_embedding")(x), name="identifier")
 
 
-def linear_identifier(depths: keras.Model, *, dropout: float = 0.0) -> keras.Model:
-    """One dense layer on the averages of `training.networks.backbones.build_depths`: float (n, 256), L2-normalised.
+def linear_identifier(depths: keras.Model) -> keras.Model:
+    """Join the features of `backbones.build_depths` and one dense layer: float (n, 256), L2-normalised.
 
-    It starts as the linear discriminant of the training patients (`training.engine.linear_discriminant`).
+    The layer is set to a linear discriminant (`training.engine.linear_discriminant`). The dropout layer does nothing in
+    service; it keeps exports equal to those of earlier versions.
     """
-    x = keras.layers.Dropout(dropout, name="dropout")(depths.output)
+    x = keras.layers.Dropout(0.4, name="dropout")(depths.output)
     x = keras.layers.Dense(EMBEDDING_DIMENSION, name="embedding")(x)
     return keras.Model(depths.input, UnitLength(name="unit_embedding")(x), name="identifier")
 
 
-def mirror_symmetric(identifier: keras.Model) -> keras.Model:
-    """The mean of a picture's embedding and its mirror image's: left and right eye look alike to it."""
-    inputs = keras.Input(identifier.input_shape[1:], name="rgb")
-    both = keras.layers.Add()([identifier(inputs), identifier(Mirrored()(inputs))])
-    return keras.Model(inputs, UnitLength(name="unit_mean")(both), name="mirror_symmetric")
+def classifier_head(
+    features: NDArray[np.float32], labels: int, subtypes: Mapping[str, int], *, dense: int = 256, dropout: float = 0.3
+) -> keras.Model:
+    """Return COMPA's head: float (n, d) -> `probabilities`, float (n, labels), one output per modality of `subtypes`.
+
+    Mean and variance of `features`, float32 (m, d) of training images, scale the inputs. Sub-types have a linear layer
+    only, since a deeper one would overfit their few images.
+    """
+    inputs = keras.Input((features.shape[1],), name="features")
+    mean, variance = features.mean(axis=0, dtype=np.float64), features.var(axis=0, dtype=np.float64)
+    scaled = keras.layers.Normalization(mean=mean, variance=variance + 1e-4, name="scaled")(inputs)
+    x = keras.layers.Dropout(dropout, name="dropout_features")(scaled)
+    hidden = keras.layers.Dense(dense, activation="relu", name="dense")(x)
+    hidden = keras.layers.Dropout(dropout, name="dropout_hidden")(hidden)
+    outputs = {"probabilities": keras.layers.Dense(labels, activation="softmax", name="probabilities")(hidden)}
+    for modality, count in subtypes.items():
+        outputs[modality] = keras.layers.Dense(count, activation="softmax", name=modality)(x)
+    return keras.Model(inputs, outputs, name="head")
+
+
+def multiscale_features(backbone: keras.Model, layers: Sequence[str]) -> keras.Model:
+    """Return a network for features of several layers: float (n, 224, 224, 3), RGB 0-255 -> float (n, d).
+
+    The features are averages of the named layers and of the last map, then `LeftToRight` of the last map. The image is
+    resized to the input of `backbone` (one of `backbones.BACKBONES`, no hybrid). A negative gives the same features.
+
+    Raises:
+        ValueError: the backbone has no layer of such a name.
+    """
+    size = backbone.input_shape[1]
+    inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), name="pixels")
+    x = inputs if size == NETWORK_SIZE else keras.layers.Resizing(size, size, name="smaller")(inputs)
+    rescaling, network = backbone.layers[1].layers[1:]
+    maps = [network.get_layer(name).output for name in layers]
+    *early, last = keras.Model(network.input, [*maps, network.output], name=network.name)(
+        rescaling(Positive(name="positive")(x))
+    )
+    rows = [keras.layers.GlobalAveragePooling2D()(features) for features in (*early, last)]
+    return keras.Model(inputs, keras.layers.Concatenate(name="taps")([*rows, LeftToRight()(last)]), name="tapped")

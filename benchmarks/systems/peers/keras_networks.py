@@ -18,8 +18,8 @@ from deploy.local.state_folder import REPOSITORY
 from shared.images.views import Image, standard_view
 from shared.models.manifest import ModelManifest, read_manifest
 from shared.models.protocols import NETWORK_SIZE, NetworkInput
-from training.networks.backbones import build_trunk
-from training.networks.layers import build_identifier, mirror_symmetric
+from training.networks.backbones import build_backbone
+from training.networks.layers import build_identifier
 
 COMPA = "compa"
 
@@ -75,18 +75,14 @@ def build_network(manifest: ModelManifest) -> Any:
 
     The averages of early depths, which take next to no time, are left out.
     """
-    settings = manifest.training["configuration"]
-    trunk = _trunk(str(settings["trunk"]))
-    if manifest.kind == "classifier":
-        return _classifier(trunk, int(settings["dense"]), manifest.output_size)
-    network = build_identifier(trunk, dense=int(settings["dense"]), exponent=float(settings["exponent"]))
-    return mirror_symmetric(network) if settings.get("mirrored") else network
+    trunk = _trunk(str(manifest.trunk))
+    return _classifier(trunk, manifest.output_size) if manifest.kind == "classifier" else build_identifier(trunk)
 
 
-def _classifier(trunk: Any, dense: int, outputs: int) -> Any:
+def _classifier(trunk: Any, outputs: int) -> Any:
     """Build COMPA. Its cost is that of its trunk."""
     x = keras.layers.GlobalAveragePooling2D()(trunk.output)
-    x = keras.layers.Dense(dense, activation="relu")(x)
+    x = keras.layers.Dense(512, activation="relu")(x)
     return keras.Model(trunk.input, keras.layers.Dense(outputs, activation="softmax")(x))
 
 
@@ -94,7 +90,7 @@ def _trunk(name: str) -> Any:
     """Build a trunk as `training.networks.backbones` does, also without the weights of EfficientNet-Lite0."""
     inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), name="rgb")
     parts = [
-        efficientnet_lite0(NETWORK_SIZE) if part == "efficientnet_lite0" else build_trunk(part, NETWORK_SIZE, None)
+        efficientnet_lite0(NETWORK_SIZE) if part == "efficientnet_lite0" else build_backbone(part, NETWORK_SIZE, None)
         for part in name.split("+")
     ]
     maps = [part(inputs) for part in parts]

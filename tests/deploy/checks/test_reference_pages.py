@@ -11,7 +11,7 @@ from deploy.checks.reference_pages import FOLDER, check, pages, write
     ("page", "names"),
     [
         ("settings.md", ["`MEDREID_PORT`", "`MEDREID_COMPA_URL`", "`MEDREID_WORKERS`", "`MEDREID_DATABASE_URL`"]),
-        ("training.md", ["`trunk`", "`validation_share`"]),
+        ("training.md", ["`backbone`", "`validation_share`", "`cap_cosine_llr`"]),
         ("metrics.md", ["`medreid_requests_total`", "`medreid_confidence`"]),
         ("errors.md", ["`unsupported-modality`", "`queue-full`"]),
         ("api.md", ["`POST /v1/identify`", "`DELETE /v1/patients/{patient_id}`", "`top_k`"]),

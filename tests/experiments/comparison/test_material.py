@@ -6,7 +6,7 @@ import pytest
 from experiments.comparison.candidates import SIZE
 from experiments.comparison.material import Budget, Material, prepare
 from training.data.bundle_manifest import read_manifest
-from training.engine.run import Bundle
+from training.data.dataset import Bundle
 
 BUDGET = Budget(steps=2, pictures=12)
 

@@ -4,7 +4,7 @@ import pytest
 from experiments.comparison.candidates import CANDIDATES
 from experiments.comparison.material import Budget
 from experiments.comparison.results import Result, TrackRanks, comparison, ranked
-from training.engine.validation import Scored
+from training.engine.validation import TrackScores
 
 NEAR = TrackRanks("skin-lesion", 9, [1, 1, 2, 1], ["a", "a", "b", "c"])
 FAR = TrackRanks("skin-lesion", 9, [2, 2, 4, 2], ["a", "a", "b", "c"])
@@ -12,7 +12,7 @@ FAR = TrackRanks("skin-lesion", 9, [2, 2, 4, 2], ["a", "a", "b", "c"])
 
 def test_a_tie_counts_against_the_patient() -> None:
     similarities = np.array([[0.9, 0.9], [0.2, 0.8]], np.float32)
-    track = ranked(Scored("skin-lesion", ["a", "b"], np.array([0, 1]), similarities))
+    track = ranked(TrackScores("skin-lesion", ["a", "b"], np.array([0, 1]), similarities))
     assert (track.ranks, track.subjects, track.enrolled) == ([2, 1], ["a", "b"], 2)
 
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from experiments.comparison.candidates import CANDIDATES
 from experiments.comparison.students import ADAPTED, MOMENTUM, BasisAdapter, build_student, embeddings, modulated
-from training.networks.backbones import build_trunk
+from training.networks.backbones import build_backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 
@@ -63,7 +63,7 @@ def test_an_adapter_mixes_low_rank_changes_of_the_kernel() -> None:
 
 @pytest.fixture(scope="module")
 def trunk() -> keras.Model:
-    return build_trunk("mobilenet_v2", 64, None)
+    return build_backbone("mobilenet_v2", 64, None)
 
 
 def test_adapters_start_without_effect_and_share_the_trunk(trunk: keras.Model) -> None:

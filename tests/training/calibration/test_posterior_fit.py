@@ -8,29 +8,29 @@ from shared.identification.calibration import log_likelihood_ratios, normalise_c
 from shared.images.recipes import build_recipe
 from shared.modalities import load_registry
 from shared.models.manifest import Calibration
+from training.calibration.identifier_calibration import calibrate
 from training.calibration.posterior_fit import (
     GLOBAL,
     START,
     Limits,
-    _cautious,
     _fit,
     draw_trials,
     fit_calibration,
+    keep_limits,
 )
-from training.data.dataset import Data
-from training.engine.configuration import IdentifierConfiguration
-from training.engine.run import calibrate
-from training.engine.validation import Scored
+from training.configuration import CalibrationSettings, DiscriminantSettings, IdentifierConfiguration
+from training.data.dataset import dataset_of
+from training.engine.validation import TrackScores
 
 SUBJECTS = [f"p{i}" for i in range(200)]
 
 
-def normal_scores(queries: int, rng: np.random.Generator) -> Scored:
+def normal_scores(queries: int, rng: np.random.Generator) -> TrackScores:
     """Genuine cosines N(0.7, 0.1), impostors N(0.2, 0.1): log LR is linear, slope 50, zero at 0.45."""
     similarities = rng.normal(0.2, 0.1, (queries, len(SUBJECTS)))
     truth = rng.integers(0, len(SUBJECTS), queries)
     similarities[np.arange(queries), truth] = rng.normal(0.7, 0.1, queries)
-    return Scored("t", SUBJECTS, truth, similarities.astype(np.float32))
+    return TrackScores("t", SUBJECTS, truth, similarities.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,13 @@ def test_strangers_are_mostly_unknown(fitted: Calibration) -> None:
     assert np.mean(np.array(unknown) > 0.5) > 0.9
 
 
-def of_six(queries: int, seed: int, genuine: float, impostor: float) -> Scored:
+def of_six(queries: int, seed: int, genuine: float, impostor: float) -> TrackScores:
     """A track of six people; all cosines have the deviation 0.1."""
     rng = np.random.default_rng(seed)
     similarities = rng.normal(impostor, 0.1, (queries, 6))
     truth = rng.integers(0, 6, queries)
     similarities[np.arange(queries), truth] = rng.normal(genuine, 0.1, queries)
-    return Scored("t", SUBJECTS[:6], truth, similarities.astype(np.float32))
+    return TrackScores("t", SUBJECTS[:6], truth, similarities.astype(np.float32))
 
 
 def test_half_of_the_probes_are_taken_for_strangers() -> None:
@@ -98,7 +98,7 @@ def test_few_are_taken_for_their_double(own: float, least: float, most: float) -
     similarities[doubled, double] = np.random.default_rng(1).normal(0.6, 0.05, len(doubled))
     track = replace(track, similarities=similarities)
     bold = Calibration(scale=50.0, offset=-22.5)
-    limited = _cautious([track], bold, Limits(0.75), np.random.default_rng(2))
+    limited = keep_limits([track], bold, Limits(0.75), np.random.default_rng(2))
     assert strangers_identified(track, bold) > 0.1
     assert least < strangers_identified(track, limited) < most
 
@@ -106,7 +106,7 @@ def test_few_are_taken_for_their_double(own: float, least: float, most: float) -
 HALF = Limits(0.75).halved()
 
 
-def near_strangers(queries: int, rng: np.random.Generator) -> Scored:
+def near_strangers(queries: int, rng: np.random.Generator) -> TrackScores:
     """Genuine cosines N(0.8, 0.05), but impostors N(0.45, 0.08): a question whose strangers are more alike."""
     track = normal_scores(queries, rng)
     similarities = rng.normal(0.45, 0.08, track.similarities.shape)
@@ -114,7 +114,7 @@ def near_strangers(queries: int, rng: np.random.Generator) -> Scored:
     return replace(track, track="near, fold 1 of 1", similarities=similarities.astype(np.float32))
 
 
-def strangers_identified(track: Scored, calibration: Calibration) -> float:
+def strangers_identified(track: TrackScores, calibration: Calibration) -> float:
     """The share of probes that reach 0.75 where their patient is not enrolled."""
     asked = [np.delete(row, own) for row, own in zip(track.similarities, track.truth, strict=True)]
     tops = [
@@ -124,12 +124,12 @@ def strangers_identified(track: Scored, calibration: Calibration) -> float:
     return float(np.mean(np.array(tops) >= 0.75))
 
 
-def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> None:
+def test_one_question_with_near_strangers_makes_the_calibrationkeep_limits() -> None:
     rng = np.random.default_rng(0)
     tracks, fresh = [normal_scores(300, rng), near_strangers(300, rng)], near_strangers(400, rng)
     bold = Calibration(scale=50.0, offset=-22.5)
 
-    cautious = _cautious(tracks, bold, HALF, rng)
+    cautious = keep_limits(tracks, bold, HALF, rng)
 
     assert strangers_identified(fresh, bold) > 0.1
     assert strangers_identified(fresh, cautious) < 0.04
@@ -137,7 +137,7 @@ def test_one_question_with_near_strangers_makes_the_calibration_cautious() -> No
     assert cautious == bold.model_copy(update={"offset": cautious.offset})
 
 
-def test_patients_who_pass_for_others_make_it_cautious_where_strangers_do_not() -> None:
+def test_patients_taken_for_others_lower_the_offset() -> None:
     """Some 0.8 % of the questions to half of the people are of patients whose double is enrolled, too."""
     rng = np.random.default_rng(5)
     track = normal_scores(1000, rng)
@@ -145,43 +145,43 @@ def test_patients_who_pass_for_others_make_it_cautious_where_strangers_do_not() 
     similarities[doubled, track.truth[doubled]] = 0.0
     similarities[doubled, (track.truth[doubled] + 1) % len(track.subjects)] = 0.9
     bold, limits = Calibration(scale=50.0, offset=-25.0), Limits(0.75, strangers=0.02, wrong=0.005)
-    assert _cautious([track], bold, limits, np.random.default_rng(6)) == bold
+    assert keep_limits([track], bold, limits, np.random.default_rng(6)) == bold
     doubles = replace(track, similarities=similarities)
-    assert _cautious([doubles], bold, limits, np.random.default_rng(6)).offset < bold.offset
+    assert keep_limits([doubles], bold, limits, np.random.default_rng(6)).offset < bold.offset
 
 
-def test_caution_asks_galleries_that_are_smaller_than_any_size_too() -> None:
+def test_limits_hold_in_galleries_smaller_than_any_size() -> None:
     rng = np.random.default_rng(3)
     track = near_strangers(300, rng)
     few = replace(track, subjects=track.subjects[:4], similarities=track.similarities[:, :4], truth=track.truth % 4)
     bold = Calibration(scale=50.0, offset=-22.5)
-    assert _cautious([few], bold, HALF, rng).offset < bold.offset
+    assert keep_limits([few], bold, HALF, rng).offset < bold.offset
 
 
-def test_caution_changes_nothing_where_strangers_are_told(fitted: Calibration) -> None:
+def test_limits_that_are_kept_change_nothing(fitted: Calibration) -> None:
     tracks, timid = [normal_scores(300, np.random.default_rng(0))], fitted.model_copy(update={"offset": -30.0})
-    assert _cautious(tracks, timid, HALF, np.random.default_rng(1)) == timid
+    assert keep_limits(tracks, timid, HALF, np.random.default_rng(1)) == timid
 
 
 @pytest.mark.parametrize(
     ("people", "most", "mistaken"), [(59, 0.05, 0), (93, 0.05, 1), (124, 0.05, 2), (149, 0.02, 0), (236, 0.02, 1)]
 )
-def test_limits_that_are_shown_are_exact_bounds(people: int, most: float, mistaken: int) -> None:
+def test_clopper_pearson_limits_are_exact_bounds(people: int, most: float, mistaken: int) -> None:
     """Of tables of Clopper and Pearson's one-sided bound: so many people are needed with so many of them mistaken."""
-    limits = Limits(0.75, shown=True)
+    limits = Limits(0.75, clopper_pearson=True)
     assert mistaken <= people * limits.allowed(most, people) < mistaken + 0.05
     assert (people - 1) * limits.allowed(most, people - 1) < max(mistaken, 1e-9)
     assert Limits(0.75).allowed(most, people) == most
 
 
-def test_few_people_show_little() -> None:
+def test_few_people_lower_the_offset_more() -> None:
     track, bold = normal_scores(60, np.random.default_rng(0)), Calibration(scale=50.0, offset=-22.5)
-    assert _cautious([track], bold, HALF, np.random.default_rng(1)) == bold
-    shown = _cautious([track], bold, Limits(0.75, shown=True), np.random.default_rng(1))
-    assert shown.offset < bold.offset - 1
+    assert keep_limits([track], bold, HALF, np.random.default_rng(1)) == bold
+    bounded = keep_limits([track], bold, Limits(0.75, clopper_pearson=True), np.random.default_rng(1))
+    assert bounded.offset < bold.offset - 1
 
 
-def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:
+def test_strangers_of_simulated_queries_are_the_originals() -> None:
     rng = np.random.default_rng(0)
     made = normal_scores(40, rng)
     taken = replace(made, similarities=made.similarities + 1)
@@ -195,7 +195,7 @@ def test_where_probes_are_made_strangers_are_what_they_are_made_of() -> None:
     np.testing.assert_allclose(drawn.strangers.similarities, drawn.similarities + 1)
 
 
-def outsiders(track: Scored, cosine: float) -> Scored:
+def outsiders(track: TrackScores, cosine: float) -> TrackScores:
     """As many people without a query, each of whom has a double among those who are enrolled."""
     own = np.arange(len(track.subjects))
     similarities = np.full((len(own), len(own)), 0.2, np.float32)
@@ -204,7 +204,7 @@ def outsiders(track: Scored, cosine: float) -> Scored:
     return replace(track, truth=own, similarities=similarities)
 
 
-def test_who_has_no_query_is_a_stranger_to_everybody_else() -> None:
+def test_people_without_a_query_are_strangers() -> None:
     rng = np.random.default_rng(0)
     track = normal_scores(40, rng)
     (trials,) = draw_trials([replace(track, outsiders=outsiders(track, 0.6))], rng)
@@ -219,22 +219,22 @@ def test_who_has_no_query_is_a_stranger_to_everybody_else() -> None:
     assert len(drawn.outsiders.truth) == 5
 
 
-def test_strangers_who_have_no_query_make_the_calibration_cautious() -> None:
+def test_strangers_who_have_no_query_make_the_calibrationkeep_limits() -> None:
     track, limits = normal_scores(300, np.random.default_rng(0)), Limits(0.75)
     bold = Calibration(scale=50.0, offset=-25.0)
-    assert _cautious([track], bold, limits, np.random.default_rng(1)) == bold
+    assert keep_limits([track], bold, limits, np.random.default_rng(1)) == bold
     near = replace(track, outsiders=outsiders(track, 0.7))
-    assert _cautious([near], bold, limits, np.random.default_rng(1)).offset < bold.offset
+    assert keep_limits([near], bold, limits, np.random.default_rng(1)).offset < bold.offset
 
 
-def with_agreeing(track: Scored, genuine: float, rng: np.random.Generator) -> Scored:
+def with_agreeing(track: TrackScores, genuine: float, rng: np.random.Generator) -> TrackScores:
     """Impostors agree in about three keypoints, patients in about `genuine`."""
     agreeing = rng.poisson(3.0, track.similarities.shape).astype(np.float32)
     agreeing[np.arange(len(track.truth)), track.truth] = rng.poisson(genuine, len(track.truth))
     return replace(track, agreeing=agreeing)
 
 
-def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> None:
+def test_simulated_shots_teach_the_worth_of_keypoints() -> None:
     rng = np.random.default_rng(2)
     real = with_agreeing(normal_scores(60, rng), 3.0, rng)
     made = with_agreeing(normal_scores(60, rng), 40.0, rng)
@@ -245,7 +245,7 @@ def test_made_shots_teach_what_keypoints_are_worth_where_real_ones_cannot() -> N
     assert taught.scale == pytest.approx(alone.scale, rel=0.5)
 
 
-def test_made_shots_say_that_the_real_pictures_show_another_surface() -> None:
+def test_simulated_shots_give_the_prior_odds_of_a_repeat_shot() -> None:
     rng = np.random.default_rng(2)
     real = with_agreeing(normal_scores(60, rng), 3.0, rng)
     made = with_agreeing(normal_scores(60, rng), 40.0, rng)
@@ -255,7 +255,7 @@ def test_made_shots_say_that_the_real_pictures_show_another_surface() -> None:
     assert taught.repeat_offset < 0  # a repeat shot in which nothing agrees speaks against it
 
 
-def with_doubles(queries: int, rng: np.random.Generator) -> Scored:
+def with_doubles(queries: int, rng: np.random.Generator) -> TrackScores:
     """For every fifth probe somebody else's cosine is as high as a patient's; keypoints tell them apart."""
     track = normal_scores(queries, rng)
     similarities = track.similarities.copy()
@@ -265,9 +265,9 @@ def with_doubles(queries: int, rng: np.random.Generator) -> Scored:
     return with_agreeing(replace(track, similarities=similarities), 8.0, rng)
 
 
-def test_a_bounded_calibration_leaves_to_keypoints_what_cosines_do_not_tell() -> None:
+def test_a_cap_leaves_doubles_to_keypoints() -> None:
     track, fresh = (with_doubles(150, np.random.default_rng(seed)) for seed in (0, 1))
-    free, bounded = fit_calibration([track], seed=1), fit_calibration([track], seed=1, bounded=True)
+    free, bounded = fit_calibration([track], seed=1), fit_calibration([track], seed=1, cap_cosine_llr=True)
     assert free.similarity_limit is None
     assert bounded.similarity_limit is not None
     assert bounded.similarity_limit < bounded.scale * 0.6  # less than a patient's cosine would say
@@ -275,23 +275,28 @@ def test_a_bounded_calibration_leaves_to_keypoints_what_cosines_do_not_tell() ->
 
 
 @pytest.mark.parametrize("compared", [True, False])
-def test_cosines_have_a_limit_only_where_keypoints_are_compared(compared: bool) -> None:
+def test_cosines_are_capped_only_if_keypoints_are_compared(compared: bool) -> None:
     track = with_doubles(40, np.random.default_rng(2))
-    configuration = IdentifierConfiguration(kind="identifier", trunk="mobilenet_v2", bounded=True)
+    configuration = IdentifierConfiguration(
+        kind="identifier",
+        backbone="mobilenet_v2",
+        discriminant=DiscriminantSettings(),
+        calibration=CalibrationSettings(cap_cosine_llr=True),
+    )
     modality = load_registry()["mri"].model_copy(update={"local_verification": compared})
-    nothing = Data([], {}, build_recipe(modality.recipe), 0.3)
+    nothing = dataset_of([], {}, build_recipe(modality.recipe), 0.3)
     calibration = calibrate([track], nothing, configuration, modality, lambda images: images)
     assert (calibration.similarity_limit is not None) == compared
 
 
-def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> Scored:
+def levelled_scores(queries: int, rng: np.random.Generator, spread: float) -> TrackScores:
     """Every probe is nearer to everybody, or farther from everybody, by a number of its own."""
     plain = normal_scores(queries, rng)
     levels = rng.normal(0, spread, (queries, 1)).astype(np.float32)
     return replace(plain, similarities=plain.similarities + levels)
 
 
-def surprise(track: Scored, calibration: Calibration) -> float:
+def surprise(track: TrackScores, calibration: Calibration) -> float:
     """Mean negative log probability of the right answers; every probe is asked as a patient and as a stranger."""
     losses = []
     agreeing = np.zeros_like(track.similarities) if track.agreeing is None else track.agreeing
@@ -303,7 +308,7 @@ def surprise(track: Scored, calibration: Calibration) -> float:
     return float(np.mean(losses))
 
 
-def test_where_probes_have_a_level_of_their_own_it_is_taken_off() -> None:
+def test_a_level_of_a_probe_is_subtracted() -> None:
     track = levelled_scores(150, np.random.default_rng(4), spread=0.2)
     fitted = fit_calibration([track], seed=1)
     start = START.model_copy(update={"keypoint_worth": 0.0})
@@ -313,12 +318,12 @@ def test_where_probes_have_a_level_of_their_own_it_is_taken_off() -> None:
     assert surprise(fresh, fitted) < 0.8 * surprise(fresh, plain)
 
 
-def with_levels(track: Scored, offsets: NDArray[np.float32], rng: np.random.Generator) -> Scored:
+def with_levels(track: TrackScores, offsets: NDArray[np.float32], rng: np.random.Generator) -> TrackScores:
     """A cohort tells the offset of every probe, nearly."""
     return replace(track, levels=(offsets + rng.normal(0.3, 0.02, len(offsets))).astype(np.float32))
 
 
-def test_what_a_cohort_knows_of_a_probe_is_taken_off() -> None:
+def test_the_level_in_a_cohort_is_subtracted() -> None:
     rng = np.random.default_rng(7)
     tracks = []
     for queries in (150, 300):
@@ -350,5 +355,5 @@ def test_tiny_galleries_can_be_calibrated_on(count: int) -> None:
     similarities = np.random.default_rng(0).normal(0.3, 0.1, (8, count)).astype(np.float32)
     truth = np.arange(8) % count
     similarities[np.arange(8), truth] += np.float32(0.3)
-    calibration = fit_calibration([Scored("t", SUBJECTS[:count], truth, similarities)], seed=1)
+    calibration = fit_calibration([TrackScores("t", SUBJECTS[:count], truth, similarities)], seed=1)
     assert np.isfinite(list(calibration.model_dump(exclude_none=True).values())).all()

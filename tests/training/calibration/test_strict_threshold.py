@@ -8,20 +8,26 @@ from shared.identification.calibration import log_likelihood_ratios
 from shared.keypoints.verification import VERIFIED_CANDIDATES
 from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import Array, CalibratedPosterior
-from training.calibration.strict_threshold import ENOUGH, STRICT_FPIR, choose_points, strict_threshold, without_patients
-from training.engine.validation import Scored
+from training.calibration.strict_threshold import (
+    COUNTED_FROM,
+    STRICT_FPIR,
+    choose_points,
+    strict_threshold,
+    without_patients,
+)
+from training.engine.validation import TrackScores
 
 PLAIN = Calibration(scale=1.0, offset=0.0, size_exponent=0.0)
 """Similarities are log likelihood ratios."""
 
 
-def track(similarities: NDArray[np.floating], truth: list[int], agreeing: Array | None = None) -> Scored:
+def track(similarities: NDArray[np.floating], truth: list[int], agreeing: Array | None = None) -> TrackScores:
     subjects = [f"s{i}" for i in range(similarities.shape[1])]
     counted = None if agreeing is None else agreeing.astype(np.float32)
-    return Scored("track", subjects, np.array(truth), similarities.astype(np.float32), counted)
+    return TrackScores("track", subjects, np.array(truth), similarities.astype(np.float32), counted)
 
 
-def validation(queries: int, people: int = 5, own: float = 4.0) -> Scored:
+def validation(queries: int, people: int = 5, own: float = 4.0) -> TrackScores:
     """Own patients near `own`, others near -4."""
     rng = np.random.default_rng(0)
     ratios = rng.normal(-4, 1, (queries, people))
@@ -30,7 +36,7 @@ def validation(queries: int, people: int = 5, own: float = 4.0) -> Scored:
     return track(ratios, truth.tolist())
 
 
-def share_of_strangers(scored: Scored, threshold: float) -> float:
+def share_of_strangers(scored: TrackScores, threshold: float) -> float:
     rows = without_patients(scored).similarities
     tops = [float(CalibratedPosterior(PLAIN)(np.sort(row)[::-1], len(row))[0][0]) for row in rows]
     return float(np.mean(np.array(tops) >= threshold))
@@ -46,7 +52,7 @@ def test_every_probe_is_a_stranger_where_its_patient_is_taken_out() -> None:
 
 
 def test_with_many_strangers_the_threshold_is_counted() -> None:
-    many = validation(2 * ENOUGH)
+    many = validation(2 * COUNTED_FROM)
     threshold, origin = strict_threshold([many], PLAIN)
     assert origin == "2000 validation strangers"
     assert share_of_strangers(many, threshold) <= STRICT_FPIR

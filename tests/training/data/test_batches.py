@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.augmentation import AugmentationConfig
+from training.configuration import AugmentationConfig
 from training.data.batches import IdentityBatches
 from training.data.bundle_manifest import read_manifest
 from training.data.images import load_pictures
@@ -19,7 +19,7 @@ def batches(bundle: Path) -> IdentityBatches:
         AugmentationConfig(),
         view=32,
         identities=6,
-        pictures_each=4,
+        images_per_identity=4,
         steps=5,
         seed=3,
     )

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from training.data.corruptions import MISHAPS, befallen, inverted, turned
+from training.data.corruptions import CORRUPTIONS, corrupt, inverted, turned
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
 
 
-@pytest.mark.parametrize("name", MISHAPS)
-def test_a_mishap_leaves_a_picture_that_differs(name: str) -> None:
-    happened = MISHAPS[name][0](PICTURE, np.random.default_rng(1))
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corruption_changes_the_image(name: str) -> None:
+    happened = CORRUPTIONS[name][0](PICTURE, np.random.default_rng(1))
     assert happened.dtype == np.uint8
     assert happened.shape[2] == 3
     assert happened.shape != PICTURE.shape or (happened != PICTURE).any()
@@ -25,5 +25,5 @@ def test_turning_keeps_every_pixel() -> None:
 
 
 def test_mostly_something_happens_and_sometimes_nothing() -> None:
-    same = [befallen(PICTURE, np.random.default_rng(seed)) is PICTURE for seed in range(60)]
+    same = [corrupt(PICTURE, np.random.default_rng(seed)) is PICTURE for seed in range(60)]
     assert 0 < sum(same) < 40

@@ -6,7 +6,7 @@ from shared.keypoints.verification import LocalVerifier
 from shared.modalities import RecipeSpec
 from tests.shared.keypoints.surfaces import surface
 from training.data.bundle_manifest import Row
-from training.data.simulated_revisits import LATER_VISIT, TRACK, later_visits, repeat_shots
+from training.data.simulated_revisits import LATER_VISIT, REPEAT_SHOT, Revisits, later_visits, repeat_shots
 from training.data.splits import series_and_position
 from training.engine.validation import ValidationSet
 
@@ -18,14 +18,18 @@ ROWS = [
 PICTURES = {row.path: surface(i) for i, row in enumerate(ROWS)}
 
 
+def validation(revisits: Revisits) -> ValidationSet:
+    return ValidationSet(revisits.protocols, revisits.pictures, build_recipe(RecipeSpec(size=256)))
+
+
 @pytest.fixture(scope="module")
 def shots() -> ValidationSet:
-    return repeat_shots(ROWS, PICTURES, build_recipe(RecipeSpec(size=256)), seed=1)
+    return validation(repeat_shots(ROWS, PICTURES, seed=1))
 
 
 def test_each_subject_is_asked_for_once_with_a_picture_that_was_made(shots: ValidationSet) -> None:
     (protocol,) = shots.protocols
-    assert protocol.track == TRACK
+    assert protocol.track == REPEAT_SHOT
     assert [row.path for row in protocol.gallery] == ["0l.png", "1l.png", "2l.png", "3l.png"]
     assert [row.subject for row in protocol.queries] == ["p0", "p1", "p2", "p3"]
     assert not {row.path for row in protocol.queries} & set(PICTURES)
@@ -47,7 +51,7 @@ def test_the_number_of_probes_that_are_compared_is_bounded(shots: ValidationSet)
 
 
 def test_made_shots_are_repeatable() -> None:
-    again = [repeat_shots(ROWS, PICTURES, build_recipe(RecipeSpec(size=256)), seed=1) for _ in range(2)]
+    again = [validation(repeat_shots(ROWS, PICTURES, seed=1)) for _ in range(2)]
     np.testing.assert_array_equal(again[0].images, again[1].images)
 
 
@@ -61,9 +65,9 @@ SCANS = {row.path: surface(i) for i, row in enumerate(SLICES)}
 
 @pytest.fixture(scope="module")
 def visits() -> ValidationSet:
-    made = later_visits(SLICES, SCANS, build_recipe(RecipeSpec(size=256)), seed=1)
+    made = later_visits(SLICES, SCANS, seed=1)
     assert made is not None
-    return made
+    return validation(made)
 
 
 def test_a_later_visit_asks_for_the_same_people_by_the_slice_next_to_an_enrolled_one(visits: ValidationSet) -> None:
@@ -95,11 +99,11 @@ def test_strangers_to_a_later_visit_are_as_they_were_taken(visits: ValidationSet
 
 
 def test_later_visits_are_repeatable(visits: ValidationSet) -> None:
-    again = later_visits(SLICES, SCANS, build_recipe(RecipeSpec(size=256)), seed=1)
+    again = later_visits(SLICES, SCANS, seed=1)
     assert again is not None
-    np.testing.assert_array_equal(again.images, visits.images)
+    np.testing.assert_array_equal(validation(again).images, visits.images)
 
 
 def test_without_neighbouring_slices_there_is_no_later_visit() -> None:
     lonely = [row for row in SLICES if series_and_position(row)[1] % 4 == 0]
-    assert later_visits(lonely, SCANS, build_recipe(RecipeSpec(size=256)), seed=1) is None
+    assert later_visits(lonely, SCANS, seed=1) is None

@@ -41,7 +41,7 @@ def test_slices_of_a_single_scan_are_asked_half_way_between_the_enrolled() -> No
     assert [series_and_position(r)[1] for r in protocol.queries] == [4, 12, 20, 28]
 
 
-def test_who_has_a_single_picture_is_enrolled_and_an_outsider() -> None:
+def test_people_with_a_single_image_are_enrolled_outsiders() -> None:
     (protocol,) = validation_protocols([row("a", "visit 1"), row("a", "visit 2"), row("b", "visit 1")])
     assert {r.subject for r in protocol.gallery} == {"a", "b"}
     assert [r.subject for r in protocol.outsiders] == ["b"]

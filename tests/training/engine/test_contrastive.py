@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.engine.contrastive import PATIENTS, Pairs, contrasted
+from training.engine.contrastive import PATIENTS, Pairs, refine_by_pairs
 from training.engine.linear_discriminant import Array
 
 PEOPLE, SIZE = 40, 24
@@ -30,15 +30,15 @@ def rank1(values: Array, labels: NDArray[np.intp], head: Array, bias: Array) -> 
 def test_strangers_to_the_steps_are_told_apart_better_afterwards() -> None:
     head = np.eye(SIZE)[:, : SIZE - 2]
     pairs = Pairs(*shown(1), steps=200, seed=1)
-    refined = contrasted(head, pairs, 1e-2, seed=1)
+    refined = refine_by_pairs(head, pairs, 1e-2, seed=1)
     values, labels, _ = shown(2)
     assert rank1(values, labels, *refined) > rank1(values, labels, head, np.zeros(SIZE - 2)) + 0.1
 
 
 def test_steps_are_the_same_again() -> None:
     keras.utils.set_random_seed(3)
-    first = contrasted(np.eye(SIZE), Pairs(*shown(1), steps=5, seed=1), 1e-2, seed=1)
-    second = contrasted(np.eye(SIZE), Pairs(*shown(1), steps=5, seed=1), 1e-2, seed=1)
+    first = refine_by_pairs(np.eye(SIZE), Pairs(*shown(1), steps=5, seed=1), 1e-2, seed=1)
+    second = refine_by_pairs(np.eye(SIZE), Pairs(*shown(1), steps=5, seed=1), 1e-2, seed=1)
     np.testing.assert_array_equal(first[0], second[0])
     assert np.abs(first[0] / first[0].max() - np.eye(SIZE)).max() > 1e-3
 
@@ -60,7 +60,7 @@ def test_a_picture_is_no_partner_of_its_own_copy() -> None:
     copied = np.arange(len(labels)) // 2 * 2  # both rows of every patient show the same picture
     alone = Pairs(values, labels, [str(picture) for picture in copied], steps=4, seed=0)
     assert len(alone) == 0
-    head, bias = contrasted(np.eye(SIZE), alone, 1e-2, seed=1)
+    head, bias = refine_by_pairs(np.eye(SIZE), alone, 1e-2, seed=1)
     np.testing.assert_array_equal(head, np.eye(SIZE))
     assert not bias.any()
 
@@ -68,5 +68,8 @@ def test_a_picture_is_no_partner_of_its_own_copy() -> None:
 @pytest.mark.parametrize("factor", [0.1, 10.0])
 def test_the_length_of_the_head_does_not_matter(factor: float) -> None:
     pairs = Pairs(*shown(1), steps=20, seed=1)
-    usual, scaled = contrasted(np.eye(SIZE), pairs, 1e-2, 1)[0], contrasted(factor * np.eye(SIZE), pairs, 1e-2, 1)[0]
+    usual, scaled = (
+        refine_by_pairs(np.eye(SIZE), pairs, 1e-2, 1)[0],
+        refine_by_pairs(factor * np.eye(SIZE), pairs, 1e-2, 1)[0],
+    )
     np.testing.assert_allclose(usual, scaled, atol=1e-4)

@@ -1,8 +1,8 @@
+"""A discriminant behind a tiny backbone: what it is fitted to, and by whom subjects are scored."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,25 +10,50 @@ import pytest
 
 from shared.contracts.internal import EMBEDDING_DIMENSION
 from shared.identification.cohort import Cohort
-from tests.training.engine.test_initialisation import CONFIGURATION, tiny_trunk
-from training.data.dataset import Data
+from shared.images.views import square_view
+from shared.models.protocols import NETWORK_SIZE
+from training.configuration import CalibrationSettings, DiscriminantSettings, IdentifierConfiguration
+from training.data.augmentation import augment
+from training.data.dataset import Dataset
 from training.data.simulated_revisits import LATER_VISIT
-from training.engine.discriminant_folds import FOLDS, Everybody, Fitted, Fold, cohort_paths, fit_discriminant, fold_of
-from training.engine.initialisation import build_network, embedded, set_discriminant, shown_features
-from training.engine.validation import Embeddings, Scored, ValidationSet
-from training.networks import backbones
+from training.data.splits import FOLDS, fold_of
+from training.engine.discriminant_folds import (
+    FittedIdentifier,
+    ImageFeatures,
+    cohort_paths,
+    embedded,
+    fit_discriminant,
+    image_features,
+    set_discriminant,
+)
+from training.engine.initialisation import at_size, build_network, in_batches
+from training.engine.validation import Embeddings, TrackScores, ValidationSet
+from training.export.model_folder import at_network_size
 
-COPIED = CONFIGURATION.model_copy(update={"copies": 0.5})
+pytestmark = pytest.mark.usefixtures("_tiny")
+
+
+def configured(*, size: int = 64, later_visits: bool = False, **settings: float | bool) -> IdentifierConfiguration:
+    return IdentifierConfiguration(
+        kind="identifier",
+        backbone="tiny",
+        size=size,
+        discriminant=DiscriminantSettings.model_validate(settings),
+        calibration=CalibrationSettings(simulate_later_visits=later_visits),
+    )
+
+
+PLAIN, COPIED = configured(), configured(augmented_copies=0.5)
 
 
 @dataclass
 class Witness:
-    """A judge that remembers what was brought before it."""
+    """A scorer that remembers what it was given."""
 
     cases: list[tuple[ValidationSet, Embeddings]] = field(default_factory=list)
     cohorts: list[Cohort] = field(default_factory=list)
 
-    def __call__(self, part: ValidationSet, embeddings: Embeddings, cohort: Cohort | None) -> list[Scored]:
+    def __call__(self, part: ValidationSet, embeddings: Embeddings, cohort: Cohort | None) -> list[TrackScores]:
         assert cohort is not None
         self.cases.append((part, embeddings))
         self.cohorts.append(cohort)
@@ -38,133 +63,170 @@ class Witness:
         return [{row.subject for p in part.protocols for row in (*p.gallery, *p.queries)} for part, _ in self.cases]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tiny() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(backbones.TRUNKS, "tiny", tiny_trunk)
-        yield
-
-
 @pytest.fixture(scope="module")
-def sliced(data: Data) -> Data:
-    """The same pictures as slices 0, 1 and 4 of one scan per subject."""
-    scan = "scan 1, axial position {:02} of 8".format
-    rows = [replace(row, acquisition=scan((0, 1, 4)[i % 3])) for i, row in enumerate(data.rows)]
-    return Data(rows, data.pictures, data.recipe, data.validation_share)
-
-
-@pytest.fixture(scope="module")
-def fitted(data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Witness]:
+def fitted(data: Dataset) -> tuple[FittedIdentifier, Witness]:
     witness = Witness()
-    return fit_discriminant(data, COPIED, None, witness, tmp_path_factory.mktemp("run")), witness
+    return fit_discriminant(data, COPIED, None, witness), witness
 
 
-def fold(data: Data, number: int) -> Fold:
-    return Fold(data.rows, data.pictures, data.recipe, data.validation_share, number)
+@pytest.fixture(scope="module")
+def backbone(_tiny: None) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return build_network(PLAIN, 64, None)[1]
 
 
-def everybody(data: Data) -> Everybody:
-    return Everybody(data.rows, data.pictures, data.recipe, data.validation_share)
+def fresh(data: Dataset) -> tuple[keras.Model, keras.Model, ImageFeatures]:
+    """Network and backbone as they start, and the features that a discriminant is fitted to."""
+    keras.utils.set_random_seed(COPIED.seed)
+    network, backbone = build_network(COPIED, None, None)
+    return network, backbone, image_features(backbone, data.all_training(), COPIED)
 
 
-def test_every_subject_is_held_out_of_one_fold_with_all_of_its_pictures(data: Data) -> None:
-    held_out = [fold(data, number).validation for number in range(FOLDS)]
+def views(data: Dataset, size: int) -> np.ndarray:
+    """All training images as a network of that size gets them."""
+    seen = [square_view(data.recipe(data.pictures[row.path]), NETWORK_SIZE) for row in data.training]
+    return np.stack([square_view(view, size) for view in seen]).astype(np.float32)
+
+
+def test_features_are_of_every_training_image(data: Dataset, backbone: keras.Model) -> None:
+    images = image_features(backbone, data, PLAIN)
+    assert list(images.rows) == data.training
+    assert 0 < len(data.training) < len(data.rows)
+    np.testing.assert_allclose(images.features, backbone.predict_on_batch(views(data, 64)), atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_copy_lies_between_image_and_augmentation(data: Dataset, backbone: keras.Model, share: float) -> None:
+    configuration = configured(augmented_copies=share)
+    rng = np.random.default_rng(configuration.seed)
+    changed = [augment(data.pictures[r.path], NETWORK_SIZE, configuration.augmentation, rng) for r in data.training]
+    augmented = in_batches(backbone, changed, at_size(data.recipe, 64))
+    images, count = image_features(backbone, data, configuration), len(data.training)
+    assert list(images.rows) == [*data.training, *data.training]
+    original, copies = images.features[:count], images.features[count:]
+    assert np.abs(augmented - original).max() > 0.01
+    np.testing.assert_allclose(copies, (1 - share) * original + share * augmented, atol=1e-5)
+    unchanged = images.unchanged()
+    np.testing.assert_array_equal(np.stack([unchanged[row.path] for row in data.training]), original)
+
+
+def test_a_mirror_image_is_another_image_of_the_person(data: Dataset, backbone: keras.Model) -> None:
+    images = image_features(backbone, data, configured(mirrored_copies=True))
+    half = len(data.training)
+    np.testing.assert_array_equal(images.labels[:half], images.labels[half:])
+    flipped = replace(data, pictures={path: np.ascontiguousarray(p[:, ::-1]) for path, p in data.pictures.items()})
+    np.testing.assert_array_equal(images.features[half:], image_features(backbone, flipped, PLAIN).features)
+
+
+def test_some_subjects_keep_all_of_their_features(data: Dataset, backbone: keras.Model) -> None:
+    images = image_features(backbone, data, COPIED)
+    some = {row.subject for row in data.training[:4]}
+    part = images.of(some)
+    kept = [i for i, row in enumerate(images.rows) if row.subject in some]
+    np.testing.assert_array_equal(part.features, images.features[kept])
+    assert set(part.labels.tolist()) == set(range(len(some)))
+
+
+def test_a_refined_head_differs_and_finds_the_same_people(data: Dataset) -> None:
+    network, backbone, images = fresh(data)
+    set_discriminant(network, backbone, images, PLAIN)
+    plain = network.get_layer("embedding").get_weights()[0]
+    set_discriminant(network, backbone, images, configured(contrastive_steps=20))
+    assert np.abs(network.get_layer("embedding").get_weights()[0] - plain).max() > 1e-3
+    alike = embedded(network, images.features)
+    nearest = (alike @ alike.T - 2 * np.eye(len(alike))).argmax(axis=1)
+    subjects = np.array([row.subject for row in images.rows])
+    assert np.mean(subjects[nearest] == subjects) > 0.9
+
+
+@pytest.mark.parametrize("grid", [False, True])
+def test_a_rebuilt_network_gives_the_same_embeddings(data: Dataset, grid: bool) -> None:
+    configuration = configured(grid=grid, size=NETWORK_SIZE)
+    network, backbone = build_network(configuration, None, None)
+    images = image_features(backbone, data, configuration)
+    set_discriminant(network, backbone, images, configuration)
+    embeddings = embedded(network, images.features)
+    assert embeddings.shape == (len(data.training), EMBEDDING_DIMENSION)
+    served = at_network_size(network, build_network(configuration, NETWORK_SIZE, None)[0])
+    pictures = views(data, NETWORK_SIZE)
+    for answers in (network.predict_on_batch(pictures), served.predict_on_batch(pictures.astype(np.uint8))):
+        np.testing.assert_allclose(answers, embeddings, atol=1e-4)
+
+
+def test_every_subject_is_held_out_of_one_fold_with_all_images(data: Dataset) -> None:
+    held_out = [data.fold(number).validation for number in range(FOLDS)]
     assert all(held_out)
     assert sorted(row.path for part in held_out for row in part) == sorted(row.path for row in data.rows)
     for number, part in enumerate(held_out):
-        fitting = fold(data, number).fitting
-        assert len(part) + len(fitting) == len(data.rows)
-        assert not {row.subject for row in part} & {row.subject for row in fitting}
+        training = data.fold(number).training
+        assert len(part) + len(training) == len(data.rows)
+        assert not {row.subject for row in part} & {row.subject for row in training}
 
 
-def test_a_subject_stays_in_its_fold_when_others_come_and_folds_are_about_equal() -> None:
+def test_folds_are_about_equal() -> None:
     folds = [fold_of(f"p{i}") for i in range(3000)]
     assert set(folds) == set(range(FOLDS))
     assert max(np.bincount(folds)) < 1.1 * min(np.bincount(folds))
-    assert folds[:5] == [fold_of(f"p{i}") for i in range(5)]
 
 
-def test_nobody_is_held_out_of_what_ships(data: Data) -> None:
-    assert everybody(data).fitting == list(data.rows)
-
-
-def test_every_subject_is_judged_once(data: Data, fitted: tuple[Fitted, Witness]) -> None:
-    tracks, witness = fitted[0].tracks, fitted[1]
-    judged = witness.subjects()
-    assert len(judged) == FOLDS
-    assert sum(len(part) for part in judged) == len(set.union(*judged))
-    assert set.union(*judged) == {row.subject for row in data.rows}
+def test_every_subject_is_scored_once(data: Dataset, fitted: tuple[FittedIdentifier, Witness]) -> None:
+    tracks, scored = fitted[0].tracks, fitted[1].subjects()
+    assert len(scored) == FOLDS
+    assert sum(len(part) for part in scored) == len(set.union(*scored))
+    assert set.union(*scored) == {row.subject for row in data.rows}
     assert [track.track for track in tracks] == [f"skin-generated, fold {i + 1} of {FOLDS}" for i in range(FOLDS)]
+    assert np.mean([track.score.rank1 for track in tracks]) > 0.7
 
 
-def test_subjects_are_judged_by_a_discriminant_that_has_not_seen_them(
-    data: Data, fitted: tuple[Fitted, Witness]
+def test_neither_discriminant_nor_cohort_has_seen_who_is_scored(
+    data: Dataset, fitted: tuple[FittedIdentifier, Witness]
 ) -> None:
-    shipped, witness = fitted[0].network, fitted[1]
-    keras.utils.set_random_seed(COPIED.seed)
-    network, trunk = build_network(COPIED, COPIED.size, None)
-    pictures = shown_features(trunk, everybody(data), COPIED).as_they_are()
-    full = shown_features(trunk, everybody(data), COPIED)
-    for number, (part, embeddings) in enumerate(witness.cases):
-        unseen = np.stack([pictures[path] for path in part.paths])
-        set_discriminant(network, trunk, full.of({row.subject for row in fold(data, number).fitting}), COPIED)
+    network, backbone, images = fresh(data)
+    unchanged = images.unchanged()
+    probes = np.stack(list(unchanged.values()))
+    for number, ((part, embeddings), cohort) in enumerate(zip(fitted[1].cases, fitted[1].cohorts, strict=True)):
+        training = data.fold(number).training
+        unseen = np.stack([unchanged[path] for path in part.paths])
+        set_discriminant(network, backbone, images.of({row.subject for row in training}), COPIED)
         np.testing.assert_allclose(embeddings, embedded(network, unseen), atol=1e-4)
-        assert np.abs(embeddings - embedded(shipped, unseen)).max() > 0.01
+        assert np.abs(embeddings - embedded(fitted[0].network, unseen)).max() > 0.01
+        expected = Cohort(embedded(network, np.stack([unchanged[row.path] for row in training])))
+        assert len(cohort) == len(training)
+        np.testing.assert_allclose(
+            cohort.levels(embedded(network, probes)), expected.levels(embedded(network, probes)), atol=1e-3
+        )
 
 
-def test_what_ships_is_fitted_to_everybody(data: Data, fitted: tuple[Fitted, Witness]) -> None:
-    shipped = fitted[0].network
-    keras.utils.set_random_seed(COPIED.seed)
-    network, trunk = build_network(COPIED, COPIED.size, None)
-    set_discriminant(network, trunk, shown_features(trunk, everybody(data), COPIED), COPIED)
-    for ours, theirs in zip(network.get_weights(), shipped.get_weights(), strict=True):
+def test_what_ships_is_fitted_to_everybody(data: Dataset, fitted: tuple[FittedIdentifier, Witness]) -> None:
+    network, backbone, images = fresh(data)
+    set_discriminant(network, backbone, images, COPIED)
+    for ours, theirs in zip(network.get_weights(), fitted[0].network.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    assert shipped.output_shape == (None, EMBEDDING_DIMENSION)
-
-
-def test_people_who_were_not_seen_are_found(fitted: tuple[Fitted, Witness]) -> None:
-    assert np.mean([track.score.rank1 for track in fitted[0].tracks]) > 0.7
+    assert fitted[0].cohort_size == min(len(cohort) for cohort in fitted[1].cohorts)
 
 
 @pytest.mark.parametrize("size", [64, 224])
-def test_where_there_is_one_visit_a_later_one_is_made_of_every_subject(sliced: Data, size: int, tmp_path: Path) -> None:
-    witness = Witness()
-    configuration = CONFIGURATION.model_copy(update={"neighbours": True, "size": size})
-    tracks = fit_discriminant(sliced, configuration, None, witness, tmp_path).tracks
+def test_later_visits_are_simulated_of_every_subject(data: Dataset, size: int) -> None:
+    scan = "scan 1, axial position {:02} of 8".format
+    rows = [replace(row, acquisition=scan((0, 1, 4)[i % 3])) for i, row in enumerate(data.rows)]
+    sliced, witness = replace(data, rows=rows), Witness()
+    tracks = fit_discriminant(sliced, configured(size=size, later_visits=True), None, witness).tracks
     assert len(witness.cases) == 2 * FOLDS
     for number in range(FOLDS):
         ours, later = witness.subjects()[2 * number : 2 * number + 2]
-        assert ours == later == {row.subject for row in fold(sliced, number).validation}
+        assert ours == later == {row.subject for row in sliced.fold(number).validation}
     names = [f"{track}, fold {i + 1} of {FOLDS}" for i in range(FOLDS) for track in ("skin-generated", LATER_VISIT)]
     assert [track.track for track in tracks] == names
 
 
-def test_the_cohort_of_a_fold_knows_nobody_who_is_judged(data: Data, fitted: tuple[Fitted, Witness]) -> None:
-    keras.utils.set_random_seed(COPIED.seed)
-    network, trunk = build_network(COPIED, COPIED.size, None)
-    full = shown_features(trunk, everybody(data), COPIED)
-    pictures = full.as_they_are()
-    for number, cohort in enumerate(fitted[1].cohorts):
-        fitting = fold(data, number).fitting
-        set_discriminant(network, trunk, full.of({row.subject for row in fitting}), COPIED)
-        expected = Cohort(embedded(network, np.stack([pictures[row.path] for row in fitting])))
-        probes = embedded(network, np.stack(list(pictures.values())))
-        assert len(cohort) == len(fitting)
-        np.testing.assert_allclose(cohort.levels(probes), expected.levels(probes), atol=1e-3)
-
-
-def test_the_cohort_that_ships_is_as_large_as_the_smallest_of_the_folds(fitted: tuple[Fitted, Witness]) -> None:
-    assert fitted[0].cohort_size == min(len(cohort) for cohort in fitted[1].cohorts)
-
-
-def test_probes_are_judged_with_their_level_in_the_cohort(fitted: tuple[Fitted, Witness]) -> None:
+def test_probes_are_scored_with_their_level_in_the_cohort(fitted: tuple[FittedIdentifier, Witness]) -> None:
     for track in fitted[0].tracks:
         assert track.levels is not None
         assert track.levels.shape == track.truth.shape
         assert track.drawn(3).levels is not None
 
 
-def test_a_cohort_is_drawn_the_same_every_time_and_no_larger_than_it_may_be(data: Data) -> None:
+def test_a_cohort_is_repeatable_and_bounded(data: Dataset) -> None:
     paths = {row.path for row in data.rows}
     drawn = cohort_paths(data.rows, COPIED, 10)
     assert drawn == cohort_paths(data.rows, COPIED, 10)
@@ -172,9 +234,9 @@ def test_a_cohort_is_drawn_the_same_every_time_and_no_larger_than_it_may_be(data
     assert sorted(cohort_paths(data.rows, COPIED)) == sorted(paths)
 
 
-def test_who_will_be_enrolled_may_be_kept_out_of_the_cohort(data: Data) -> None:
+def test_a_cohort_comes_from_the_configured_sources(data: Dataset) -> None:
     rows = [replace(row, source="apart" if row.subject < "s04" else "ours") for row in data.rows]
-    configuration = COPIED.model_copy(update={"cohort_sources": ("apart",)})
+    configuration = COPIED.model_copy(update={"calibration": CalibrationSettings(cohort_sources=("apart",))})
     assert set(cohort_paths(rows, configuration)) == {row.path for row in rows if row.subject < "s04"}
-    with pytest.raises(ValueError, match="nobody is left for the cohort"):
+    with pytest.raises(ValueError, match="no training image is from the cohort_sources apart"):
         cohort_paths(data.rows, configuration)

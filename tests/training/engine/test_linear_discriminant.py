@@ -28,7 +28,7 @@ def pictures_of(people: int, each: int, seed: int) -> tuple[Features, Labels]:
 def fitted(
     features: Features, labels: Labels, units: int = 16, *, shrinkage: float = 0.01, within: float = 0.1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return discriminant(features, labels, DEPTHS, units, shrinkage=shrinkage, within=within)
+    return discriminant(features, labels, DEPTHS, units, whitening_shrinkage=shrinkage, within_class_shrinkage=within)
 
 
 def cosines(features: Features, layer: tuple[NDArray[np.float64], NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -57,7 +57,13 @@ def test_a_refinement_takes_the_place_of_the_last_part_and_its_bias_arrives() ->
     plain = fitted(features, labels)
     turn = scipy.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
     kernel, bias = discriminant(
-        features, labels, DEPTHS, 16, shrinkage=0.01, within=0.1, refine=lambda _, head: (head @ turn, np.ones(16))
+        features,
+        labels,
+        DEPTHS,
+        16,
+        whitening_shrinkage=0.01,
+        within_class_shrinkage=0.1,
+        refine=lambda _, head: (head @ turn, np.ones(16)),
     )
     middle = features.mean(axis=0, dtype=np.float64) @ kernel + bias
     np.testing.assert_allclose(middle, middle[0], rtol=1e-3)

@@ -31,7 +31,7 @@ def network(seed: int, outputs: int) -> Any:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`runs/` and `models/` of a skin network and of COMPA; `other/` holds another network than was exported."""
-    from training.export.litert import export_litert  # noqa: PLC0415
+    from training.export.model_folder import export_litert  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("parity")
     for name, outputs in (("skin", 16), ("compa", 5)):
@@ -57,7 +57,7 @@ def gallery(bundle: Path) -> dict[Path, str]:
 
 def test_an_export_answers_as_its_network(exported: Path, probes: list[Path], gallery: dict[Path, str]) -> None:
     found = compare("skin", probes, gallery, exported / "runs/skin", exported / "models/skin-service")
-    assert found.pictures == len(probes)
+    assert found.images == len(probes)
     assert found.smallest_cosine > 0.9999
     assert found.same_top1 == 1.0
 
@@ -91,13 +91,20 @@ def test_the_command_prints_a_line_for_every_model(
     shutil.copytree(exported / "runs/compa", tmp_path / "runs/compa")
     shutil.copytree(exported / "models/compa-service", tmp_path / "compa-service")
     lines = (bundle / "manifest.csv").read_text().splitlines()
-    every = [lines[0], *(line.replace(",skin,", f",{name},") for line in lines[1:] for name in load_registry().names)]
+    every = [
+        lines[0],
+        *(
+            line.replace(",skin,", f",{name},").replace(",train,train", ",test,gallery")
+            for line in lines[1:]
+            for name in load_registry().names
+        ),
+    ]
     (tmp_path / "manifest.csv").write_text("\n".join(every))
     for picture in bundle.glob("*.png"):
         (tmp_path / picture.name).symlink_to(picture)
     monkeypatch.setattr(parity, "REPOSITORY", tmp_path)
-    parity.main(["--data", str(tmp_path), "--runs", str(tmp_path / "runs"), "--pictures", "5"])
+    parity.main(["--data", str(tmp_path), "--runs", str(tmp_path / "runs"), "--images", "5"])
     printed = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in printed] == ["compa", *load_registry().names]
-    assert all("5 pictures, smallest cosine 1.0" in line or "0.9999" in line for line in printed)
+    assert all("5 images, smallest cosine 1.0" in line or "0.9999" in line for line in printed)
     assert np.all([(tmp_path / f"{name}-service" / MODEL_FILE).is_file() for name in load_registry().names])

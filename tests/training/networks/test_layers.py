@@ -4,16 +4,17 @@ import keras
 import numpy as np
 import pytest
 
-from training.engine.whitening import whiten_head
+from training.engine.initialisation import whiten_head
 from training.networks.backbones import (
     BOTTLENECKS,
     FILES,
     _in_nine_parts,
     at_hand,
+    build_backbone,
     build_depths,
-    build_trunk,
     depth_sizes,
     freeze_batch_normalisation,
+    require_weights,
 )
 from training.networks.layers import (
     GeneralisedMean,
@@ -21,13 +22,12 @@ from training.networks.layers import (
     Positive,
     build_identifier,
     linear_identifier,
-    mirror_symmetric,
 )
 
 
 @pytest.fixture(scope="module")
-def trunk() -> keras.Model:
-    return build_trunk("mobilenet_v2", 64, None)
+def backbone() -> keras.Model:
+    return build_backbone("mobilenet_v2", 64, None)
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +44,10 @@ def test_a_generalised_mean_of_one_is_the_average() -> None:
     np.testing.assert_allclose(GeneralisedMean(1.0)(features), features.mean(axis=(1, 2)), rtol=1e-4)
 
 
-def test_embeddings_have_unit_length(trunk: keras.Model) -> None:
-    embeddings = build_identifier(trunk).predict_on_batch(pictures(3))
+def test_embeddings_have_unit_length(backbone: keras.Model) -> None:
+    embeddings = build_identifier(backbone).predict_on_batch(pictures(3))
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1.0, atol=1e-5)
     assert embeddings.shape == (3, 256)
-
-
-def test_a_mirror_symmetric_network_sees_no_difference_between_left_and_right(trunk: keras.Model) -> None:
-    network = mirror_symmetric(build_identifier(trunk))
-    images = pictures(2)
-    np.testing.assert_allclose(
-        network.predict_on_batch(images), network.predict_on_batch(images[:, :, ::-1]), atol=1e-5
-    )
 
 
 def test_left_to_right_says_on_which_side_something_is() -> None:
@@ -82,29 +74,29 @@ def test_the_warmer_or_darker_of_the_two_is_the_positive(
     np.testing.assert_array_equal(Positive()(image)[0, 0, 0], expected)
 
 
-def test_a_hybrid_concatenates_the_maps_of_both_trunks() -> None:
-    hybrid = build_trunk("mobilenet_v2+mobilenet", 64, None)
+def test_a_hybrid_concatenates_both_maps() -> None:
+    hybrid = build_backbone("mobilenet_v2+mobilenet", 64, None)
     assert hybrid.output_shape == (None, 2, 2, 1280 + 1024)
 
 
-def test_an_unknown_trunk_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no trunk 'vgg'; choose from mobilenet, mobilenet_v2"):
-        build_trunk("vgg", 64, None)
+def test_an_unknown_backbone_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"no backbone 'vgg'. Choose from mobilenet, mobilenet_v2"):
+        build_backbone("vgg", 64, None)
 
 
 def test_lite0_says_which_file_it_needs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"needs efficientnet_lite0_imagenet_notop\.keras"):
-        build_trunk("efficientnet_lite0", 64, tmp_path)
+        build_backbone("efficientnet_lite0", 64, tmp_path)
 
 
 def test_frozen_batch_normalisation_has_nothing_to_train() -> None:
-    trunk = build_trunk("mobilenet_v2", 64, None)
-    freeze_batch_normalisation(trunk)
-    assert not [v.path for v in trunk.trainable_variables if "gamma" in v.path or "beta" in v.path]
+    backbone = build_backbone("mobilenet_v2", 64, None)
+    freeze_batch_normalisation(backbone)
+    assert not [v.path for v in backbone.trainable_variables if "gamma" in v.path or "beta" in v.path]
 
 
-def test_a_whitened_head_gives_uncorrelated_embeddings_of_the_features(trunk: keras.Model) -> None:
-    network = build_identifier(trunk, dense=32)
+def test_a_whitened_head_gives_uncorrelated_embeddings_of_the_features(backbone: keras.Model) -> None:
+    network = build_identifier(backbone, dense=32)
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(400, 1280)) * np.linspace(3, 0.1, 1280)).astype(np.float32)
     whiten_head(network, features, shrinkage=0.0)
@@ -118,10 +110,10 @@ def test_depths_are_the_averages_of_every_resolution(depths: keras.Model) -> Non
     assert depths.output_shape == (None, 96 + 144 + 192 + 576 + 1280)
 
 
-def test_the_deepest_averages_are_those_of_the_last_map(depths: keras.Model, trunk: keras.Model) -> None:
-    depths.set_weights(trunk.get_weights())
+def test_the_deepest_averages_are_those_of_the_last_map(depths: keras.Model, backbone: keras.Model) -> None:
+    depths.set_weights(backbone.get_weights())
     images = pictures(3)
-    last = trunk.predict_on_batch(images).mean(axis=(1, 2))
+    last = backbone.predict_on_batch(images).mean(axis=(1, 2))
     np.testing.assert_allclose(depths.predict_on_batch(images)[:, -1280:], last, atol=1e-5)
 
 
@@ -142,9 +134,9 @@ def test_a_grid_adds_nine_numbers_for_each_channel_of_a_bottleneck(depths: keras
     assert np.isfinite(grid.predict_on_batch(pictures(1, 96))).all()
 
 
-def test_a_trunk_without_bottlenecks_has_no_grid() -> None:
+def test_a_backbone_without_bottlenecks_has_no_grid() -> None:
     assert "mobilenet" not in BOTTLENECKS
-    with pytest.raises(ValueError, match="mobilenet cannot be read in a grid; choose from mobilenet_v2"):
+    with pytest.raises(ValueError, match=r"mobilenet has no grid features. Choose from mobilenet_v2"):
         build_depths("mobilenet", 64, None, grid=True)
 
 
@@ -166,7 +158,7 @@ def test_parts_are_averages() -> None:
 
 
 def test_a_linear_identifier_is_one_dense_layer_of_unit_length(depths: keras.Model) -> None:
-    network = linear_identifier(depths, dropout=0.4)
+    network = linear_identifier(depths)
     kernel, bias = network.get_layer("embedding").get_weights()
     images = pictures(3)
     values = depths.predict_on_batch(images) @ kernel + bias
@@ -175,7 +167,15 @@ def test_a_linear_identifier_is_one_dense_layer_of_unit_length(depths: keras.Mod
     assert network.output_shape == (None, 256)
 
 
-def test_the_trunks_at_hand_are_those_whose_weights_are_there(tmp_path: Path) -> None:
+def test_backbones_at_hand_are_those_with_weights(tmp_path: Path) -> None:
     assert at_hand(tmp_path) == set()
     (tmp_path / FILES["efficientnet_lite0"]).touch()
     assert at_hand(tmp_path) == {"efficientnet_lite0"}
+
+
+def test_missing_weights_are_named_with_their_place(tmp_path: Path) -> None:
+    (tmp_path / FILES["mobilenet_v2"]).touch()
+    require_weights("mobilenet_v2", tmp_path)
+    for weights in (tmp_path, None):
+        with pytest.raises(ValueError, match=rf"missing: .*{FILES['efficientnet_lite0']}.*beside the data folder"):
+            require_weights("mobilenet_v2+efficientnet_lite0", weights)

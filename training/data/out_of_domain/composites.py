@@ -1,4 +1,4 @@
-"""Made of pictures of the modalities, and none of them any more: tiles out of order, two in one, small on a page."""
+"""Composites of two modalities, which belong to neither: shuffled tiles, two or four in one, small on a page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def quarters(first: Image, second: Image, rng: np.random.Generator) -> Image:
 
 
 def on_a_page(first: Image, _second: Image, rng: np.random.Generator) -> Image:
-    """A small picture on a report page or in a window: too small to tell anybody by."""
+    """A small picture on a report page or in a window: too small to identify a person."""
     canvas = page(rng) if rng.random() < 0.6 else screen(rng)
     side = int(SIDE * rng.uniform(0.25, 0.45))
     top, left = (int(v) for v in rng.integers(0, SIDE - side, 2))

@@ -1,6 +1,6 @@
-"""Other instruments: ultrasound, optical coherence tomography, endoscopes, microscopes of several kinds.
+"""Generated images of other instruments: ultrasound, coherence tomography, endoscopes, microscopes.
 
-The pictures have the look, not the anatomy, of what they are named after.
+They imitate the look of the instrument, not anatomy.
 """
 
 from __future__ import annotations
@@ -167,3 +167,16 @@ def _field_of_view(rng: np.random.Generator) -> Field:
     half, apex = float(rng.uniform(25, 70)), (SIDE // 2, int(rng.integers(-60, 20)))
     cv2.ellipse(fan, apex, (SIDE, SIDE), 90, -half, half, 1.0, -1)
     return fan
+
+
+FAMILIES = (
+    stained_tissue,
+    smear,
+    fluorescence,
+    electron_microscopy,
+    ultrasound,
+    coherence_tomography,
+    endoscopy,
+    heat_map,
+)
+"""All families of this module. The order is part of the training."""

@@ -1,4 +1,4 @@
-"""Made for reading: report pages, forms, charts, screens, bar codes, curves on paper, drawn icons."""
+"""Generated documents: report pages, forms, charts, screens, bar codes, curves on paper, icons."""
 
 from __future__ import annotations
 
@@ -130,3 +130,16 @@ def _write(canvas: Image, rng: np.random.Generator, ink: tuple[int, ...]) -> Non
         text = " ".join(rng.choice(WORDS, int(rng.integers(1, 6))))
         cv2.putText(canvas, text, (int(rng.integers(4, 40)), y), font, line / 34, ink, 1, cv2.LINE_AA)
         y += line + int(rng.integers(0, 2) * line)
+
+
+FAMILIES = (
+    page,
+    form,
+    chart,
+    screen,
+    bar_code,
+    traces,
+    spectrogram,
+    icon,
+)
+"""All families of this module. The order is part of the training."""

@@ -1,4 +1,4 @@
-"""Pictures without content: blank, gradients, stripes, noise of any spectrum, fractals, landscapes, tilings."""
+"""Generated textures: blank, gradients, stripes, noise of many spectra, fractals, landscapes, tilings."""
 
 from __future__ import annotations
 
@@ -96,3 +96,17 @@ def tiling(rng: np.random.Generator) -> Image:
     if rng.random() < 0.6:
         picture[nearest[..., 1] - nearest[..., 0] < rng.uniform(1, 5)] = rng.random(3)
     return np.asarray(cv2.resize(to_bytes(picture), (SIDE, SIDE)), np.uint8)
+
+
+FAMILIES = (
+    blank,
+    gradient,
+    blocks,
+    spectrum,
+    stripes,
+    fractal,
+    terrain,
+    landscape,
+    tiling,
+)
+"""All families of this module. The order is part of the training."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.data.out_of_domain import GENERATED, MIXED, SIDE, ForeignPictures
+from training.data.out_of_domain import GENERATED, MIXED, SIDE, OutOfDomainImages
 
 BRIGHT, DARK = np.full((60, 80, 3), 200, np.uint8), np.full((90, 70, 3), 20, np.uint8)
 
@@ -11,7 +11,7 @@ def numbered(count: int) -> list[np.ndarray]:
 
 
 def drawn(family: str, seed: int) -> np.ndarray:
-    return ForeignPictures({}).draw(family, BRIGHT, DARK, np.random.default_rng(seed))
+    return OutOfDomainImages({}).draw(family, BRIGHT, DARK, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("family", sorted({*GENERATED, *MIXED}))
@@ -36,7 +36,7 @@ def test_two_modalities_in_one_picture_are_both_seen() -> None:
 
 
 def test_what_is_held_out_is_never_chosen() -> None:
-    foreign = ForeignPictures({"cats": numbered(2)})
+    foreign = OutOfDomainImages({"cats": numbered(2)})
     held_out = frozenset({*MIXED, *GENERATED} - {"blank"})
     rng = np.random.default_rng(0)
     assert {foreign.choose(rng, without=held_out) for _ in range(40)} == {"blank", "cats"}
@@ -44,7 +44,7 @@ def test_what_is_held_out_is_never_chosen() -> None:
 
 
 def test_pictures_of_a_large_collection_that_validate_are_not_learned_from() -> None:
-    foreign, rng = ForeignPictures({"cats": numbered(21)}), np.random.default_rng(0)
+    foreign, rng = OutOfDomainImages({"cats": numbered(21)}), np.random.default_rng(0)
 
     def seen(*, validation: bool) -> set[int]:
         crops = (foreign.draw("cats", BRIGHT, DARK, rng, validation=validation) for _ in range(150))

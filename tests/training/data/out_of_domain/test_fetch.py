@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data.out_of_domain.collections import Collection
-from training.data.out_of_domain.fetch import fetch_collections
+from training.data.out_of_domain.collections import Collection, fetch_collections
 
 APT_GET = """#!/bin/sh
 [ "$3" = cats ] || exit 100
