@@ -13,13 +13,19 @@ export PYTHON
 
 python := .venv/bin/python
 on = $(filter-out 0 no false,$(1))
-data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manifest.csv: make $@ DATA=<bundle>))
+data_needed = $(if $(DATA),,$(error DATA is not set. Name a folder with a manifest.csv: make $(firstword $(MAKECMDGOALS)) DATA=<bundle>))
 local = $(python) -m deploy.local
+# The Python of .venv, or before it is made any of 3.11 or newer.
+any_python = $(firstword $(wildcard $(python)) $(PYTHON) $(shell command -v python3.11 || command -v python3))
+check_bundle = $(any_python) -m training.data.check_bundle --data "$(DATA)"
+train = $(python) -m training --data "$(DATA)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
+	$(if $(call on,$(RANDOM_WEIGHTS)),--random-weights)
 modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry.toml)
 
 bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") --out "$(BENCH_OUT)"
 
-.PHONY: help install demo up down status test coverage mutants schemathesis test-containers check format train train-all \
+.PHONY: help install demo up down status test coverage mutants schemathesis test-containers check format check-bundle train train-all \
+        trainable all-trainable evaluable \
         evaluate bench bench-callers bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
         bench-guard bench-page bench-gallery samples docs reference-pages secrets lock clean
 
@@ -75,17 +81,31 @@ test-containers: .venv/local.stamp ## Build the images and test the compose syst
 
 ##@ Train and measure
 
-train: .venv/train.stamp ## Train, export and write the card of one model: MODALITY=ct DATA=<bundle>
+check-bundle: ## Check manifest and images; nothing is installed: DATA=<bundle> [MODALITY=ct]
+	@:$(data_needed)
+	@$(check_bundle) $(if $(MODALITY),--modality $(MODALITY))
+
+train: trainable .venv/train.stamp ## Train and describe one model: MODALITY=ct DATA=<bundle> [WEIGHTS=<folder>]
+	@$(train) --modality $(MODALITY)
+
+train-all: all-trainable .venv/train.stamp ## The same for COMPA and every modality: DATA=<bundle> [WEIGHTS=<folder>]
+	@for modality in compa $(modalities); do $(train) --modality $$modality || exit; done
+
+# Before gigabytes are installed.
+trainable:
 	@:$(data_needed)
 	@:$(if $(MODALITY),,$(error MODALITY is not set: make train MODALITY=ct DATA=<bundle>))
-	@$(python) -m training --modality $(MODALITY) --data "$(DATA)"
+	@$(check_bundle) --modality $(MODALITY)
 
-train-all: .venv/train.stamp ## The same for COMPA and every modality: DATA=<bundle>
+all-trainable:
 	@:$(data_needed)
-	@for modality in compa $(modalities); do $(python) -m training --modality $$modality --data "$(DATA)" || exit; done
+	@for modality in compa $(modalities); do $(check_bundle) --modality $$modality || exit; done
 
-evaluate: .venv/train.stamp ## Measure all models: DATA=<bundle> [WEIGHTS=<folder>] [BASELINES=0] [SPLIT=test] OUT=<dir>
+evaluable:
 	@:$(data_needed)
+	@$(check_bundle) --evaluate $(SPLIT)
+
+evaluate: evaluable .venv/train.stamp ## Measure all models: DATA=<bundle> [WEIGHTS=<folder>] [BASELINES=0] [SPLIT=test] OUT=<dir>
 	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)" \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(filter 0 no false,$(BASELINES)),--without-baselines)
 
