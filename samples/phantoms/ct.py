@@ -12,24 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from samples.phantoms.texture import (
-    OVERSAMPLING,
-    Field,
-    Picture,
-    Rng,
-    blurred,
-    coordinates,
-    ellipse,
-    fbm,
-    generator,
-    inside,
-    mixed,
-    picture,
-    reduced,
-    sharpened,
-    smooth,
-    wobble,
-)
+from samples.phantoms import texture as tx
+from samples.phantoms.texture import Field, Picture, Rng
 from samples.phantoms.thorax import lung_vessels, ribs, scapulae, spine, sternum
 
 AIR: Final = -1000.0
@@ -65,19 +49,19 @@ class _Chest:
 
 def draw(seed: int, size: int = 288) -> Picture:
     """Draw the patient `seed`: uint8 (size, size, 3), three equal channels."""
-    rng = generator("ct", seed)
-    chest = _chest(rng, size * OVERSAMPLING)
+    rng = tx.generator("ct", seed)
+    chest = _chest(rng, size * tx.OVERSAMPLING)
     hu, cavity = _wall(rng, chest)
     lungs, mediastinum = _lungs(rng, chest, cavity)
     hu = _mediastinum(rng, chest, hu, mediastinum, cavity)
     hu = _parenchyma(rng, chest, hu, lungs)
     hu = _bones(rng, chest, hu)
-    return picture(_shown(rng, reduced(hu)))
+    return tx.picture(_shown(rng, tx.reduced(hu)))
 
 
 def _chest(rng: Rng, n: int) -> _Chest:
     """Choose build and framing: tightly around the chest, or with air around it."""
-    x, y = coordinates(n)
+    x, y = tx.coordinates(n)
     zoom = rng.choice((rng.uniform(0.64, 0.80), rng.uniform(0.86, 1.02), rng.uniform(1.02, 1.4)), p=(0.4, 0.3, 0.3))
     tilt, shift = rng.normal(0, 0.06), rng.normal(0, 0.06, 2)
     u = (x * math.cos(tilt) + y * math.sin(tilt) - shift[0]) * zoom
@@ -98,29 +82,29 @@ def _chest(rng: Rng, n: int) -> _Chest:
 def _wall(rng: Rng, chest: _Chest) -> tuple[Field, Field]:
     """Return skin, fat and muscle, and the radius field of the thoracic cavity (1 on its wall)."""
     n, x, y = len(chest.x), chest.x, chest.y
-    body = ellipse(x, y, (0, 0), (chest.width, chest.depth), power=rng.uniform(2.2, 2.7))
+    body = tx.ellipse(x, y, (0, 0), (chest.width, chest.depth), power=rng.uniform(2.2, 2.7))
     body = (
-        body * (1 + wobble(rng, chest.angle, 0.016, 5))
-        + 0.035 * smooth(y / chest.depth) ** 3
+        body * (1 + tx.wobble(rng, chest.angle, 0.016, 5))
+        + 0.035 * tx.smooth(y / chest.depth) ** 3
         + 0.06 * np.exp(-((x / 0.12) ** 2)) * (y > 0)
     )
     shell = (chest.width - chest.fat) / chest.width
-    muscle = ellipse(x, y, (0, 0), (chest.width * shell, chest.depth * (shell - 0.02)), power=2.4)
+    muscle = tx.ellipse(x, y, (0, 0), (chest.width * shell, chest.depth * (shell - 0.02)), power=2.4)
     muscle = (
-        muscle * (1 + wobble(rng, chest.angle, 0.018, 6))
-        + 0.04 * smooth(y / chest.depth) ** 3
+        muscle * (1 + tx.wobble(rng, chest.angle, 0.018, 6))
+        + 0.04 * tx.smooth(y / chest.depth) ** 3
         + 0.05 * np.exp(-((x / 0.10) ** 2)) * (y > 0)
     )
     inset = rng.uniform(0.085, 0.12) + 0.09 * (1 - chest.level) * rng.uniform(0.5, 1)
-    cavity = ellipse(
+    cavity = tx.ellipse(
         x, y, (0, -0.045), (chest.width * shell - inset, chest.depth * shell - 0.115), power=rng.uniform(2.1, 2.5)
     )
-    cavity = cavity * (1 + wobble(rng, chest.angle, 0.015, 6))
-    hu = mixed(np.full((n, n), AIR, np.float32), FAT + 12 * fbm(rng, n, n / 20, 4), inside(body, 0.012))
-    hu = mixed(hu, FAT + 150 * np.exp(-(((body - 0.995) / 0.012) ** 2)), inside(body, 0.012))
-    planes = smooth((np.abs(fbm(rng, n, n / 7, 3)) - 0.08) / 0.1)  # fat between the muscles
-    hu = mixed(hu, FAT + (MUSCLE - FAT) * planes + 10 * fbm(rng, n, n / 30, 3), inside(muscle, 0.02))
-    hu = mixed(hu, MUSCLE, inside(cavity / 1.07, 0.03))
+    cavity = cavity * (1 + tx.wobble(rng, chest.angle, 0.015, 6))
+    hu = tx.mixed(np.full((n, n), AIR, np.float32), FAT + 12 * tx.fbm(rng, n, n / 20, 4), tx.inside(body, 0.012))
+    hu = tx.mixed(hu, FAT + 150 * np.exp(-(((body - 0.995) / 0.012) ** 2)), tx.inside(body, 0.012))
+    planes = tx.smooth((np.abs(tx.fbm(rng, n, n / 7, 3)) - 0.08) / 0.1)  # fat between the muscles
+    hu = tx.mixed(hu, FAT + (MUSCLE - FAT) * planes + 10 * tx.fbm(rng, n, n / 30, 3), tx.inside(muscle, 0.02))
+    hu = tx.mixed(hu, MUSCLE, tx.inside(cavity / 1.07, 0.03))
     return hu + _table(rng, chest, hu), cavity
 
 
@@ -136,16 +120,16 @@ def _table(rng: Rng, chest: _Chest, hu: Field) -> Field:
 def _lungs(rng: Rng, chest: _Chest, cavity: Field) -> tuple[Field, Field]:
     """Return the masks of the lungs and of the mediastinum between them."""
     n, x, y = len(chest.x), chest.x, chest.y
-    spine_bulge = ellipse(x, y, (0, chest.depth * 0.56), (0.17, chest.depth * 0.36))
+    spine_bulge = tx.ellipse(x, y, (0, chest.depth * 0.56), (0.17, chest.depth * 0.36))
     half = 0.11 + 0.05 * rng.random() + 0.05 * np.clip(y, -1, 0.1) * (1 - chest.level)
     band = np.abs(x - 0.015) / half + 0.6 * np.clip(-(y + chest.depth * 0.45), 0, 1)
     parts = [spine_bulge, band]
     for centre, radii, turn in _great_shapes(rng, chest):
-        parts.append(ellipse(x, y, centre, radii, turn) * (1 + wobble(rng, chest.angle, 0.02)))
+        parts.append(tx.ellipse(x, y, centre, radii, turn) * (1 + tx.wobble(rng, chest.angle, 0.02)))
     union = -np.logaddexp.reduce(np.stack([-14 * p for p in parts]), axis=0) / 14
-    union = union + 0.03 * fbm(rng, n, n / 14, 3)
-    mediastinum = inside(union, 0.05)
-    return inside(cavity, 0.03) * (1 - mediastinum), mediastinum
+    union = union + 0.03 * tx.fbm(rng, n, n / 14, 3)
+    mediastinum = tx.inside(union, 0.05)
+    return tx.inside(cavity, 0.03) * (1 - mediastinum), mediastinum
 
 
 def _great_shapes(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], tuple[float, float], float]]:
@@ -168,22 +152,22 @@ def _great_shapes(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], tu
 def _mediastinum(rng: Rng, chest: _Chest, hu: Field, mask: Field, cavity: Field) -> Field:
     """Add fat, vessels, heart chambers, oesophagus and trachea or main bronchi."""
     n, x, y, d = len(chest.x), chest.x, chest.y, chest.depth
-    within = mask * inside(cavity, 0.03)
-    hu = mixed(hu, FAT + 25 + 130 * smooth(0.5 + 0.5 * fbm(rng, n, n / 18, 4)), within)
+    within = mask * tx.inside(cavity, 0.03)
+    hu = tx.mixed(hu, FAT + 25 + 130 * tx.smooth(0.5 + 0.5 * tx.fbm(rng, n, n / 18, 4)), within)
     blood = 45 + chest.contrast
     for i, (centre, radii, turn) in enumerate(_great_vessels(rng, chest)):
-        shape = ellipse(x, y, centre, radii, turn) * (1 + wobble(rng, chest.angle, 0.03)) + 0.04 * fbm(
+        shape = tx.ellipse(x, y, centre, radii, turn) * (1 + tx.wobble(rng, chest.angle, 0.03)) + 0.04 * tx.fbm(
             rng, n, n / 16, 3
         )
-        value = blood * rng.uniform(0.75, 1.1) + 8 * fbm(rng, n, n / 12, 3)
-        hu = mixed(hu, value if i else 0.5 * (value + MUSCLE), inside(shape, 0.12) * within)
-    hu = mixed(hu, 35.0, inside(ellipse(x, y, (0.035, d * 0.2), (0.035, 0.028)), 0.2) * within)  # oesophagus
+        value = blood * rng.uniform(0.75, 1.1) + 8 * tx.fbm(rng, n, n / 12, 3)
+        hu = tx.mixed(hu, value if i else 0.5 * (value + MUSCLE), tx.inside(shape, 0.12) * within)
+    hu = tx.mixed(hu, 35.0, tx.inside(tx.ellipse(x, y, (0.035, d * 0.2), (0.035, 0.028)), 0.2) * within)  # oesophagus
     airways = [((-0.01, d * 0.02), (0.062, 0.07))] if chest.level < 0.35 else []
     if 0.35 <= chest.level < 0.65:
         airways = [((-0.12, d * 0.04), (0.055, 0.045)), ((0.11, d * 0.06), (0.055, 0.045))]
     for centre, radii in airways:
-        tube = ellipse(x, y, centre, radii, rng.normal(0, 0.3))
-        hu = mixed(mixed(hu, 30.0, inside(tube / 1.25, 0.1)), AIR + 20, inside(tube, 0.1))
+        tube = tx.ellipse(x, y, centre, radii, rng.normal(0, 0.3))
+        hu = tx.mixed(tx.mixed(hu, 30.0, tx.inside(tube / 1.25, 0.1)), AIR + 20, tx.inside(tube, 0.1))
     return hu
 
 
@@ -213,15 +197,15 @@ def _great_vessels(rng: Rng, chest: _Chest) -> list[tuple[tuple[float, float], t
 def _parenchyma(rng: Rng, chest: _Chest, hu: Field, lungs: Field) -> Field:
     """Add lung tissue, denser at the back, with vessels and bronchi; some patients have ground-glass opacities."""
     n = len(chest.x)
-    tissue = LUNG + rng.uniform(-40, 40) + 45 * np.clip(chest.y, -0.6, 0.6) + 14 * fbm(rng, n, n / 10, 4)
-    hu = mixed(hu, tissue, lungs)
+    tissue = LUNG + rng.uniform(-40, 40) + 45 * np.clip(chest.y, -0.6, 0.6) + 14 * tx.fbm(rng, n, n / 10, 4)
+    hu = tx.mixed(hu, tissue, lungs)
     vessels, walls, lumens = lung_vessels(rng, chest.x, chest.y, chest.depth)
-    inner = lungs * inside(blurred(1 - lungs, n / 160) * 2.2, 0.6)
-    hu = mixed(hu, 30 + 0.5 * chest.contrast, vessels * inner)
-    hu = mixed(mixed(hu, -60.0, 0.7 * walls * inner), -960.0, lumens * inner)
+    inner = lungs * tx.inside(tx.blurred(1 - lungs, n / 160) * 2.2, 0.6)
+    hu = tx.mixed(hu, 30 + 0.5 * chest.contrast, vessels * inner)
+    hu = tx.mixed(tx.mixed(hu, -60.0, 0.7 * walls * inner), -960.0, lumens * inner)
     if rng.random() < 0.3:
-        patch = smooth((fbm(rng, n, n / 6, 5, 0.6) + 0.8 * chest.y - 1.0) / 0.8) * lungs
-        hu = mixed(hu, -420 + 120 * fbm(rng, n, n / 40, 4), rng.uniform(0.4, 0.9) * patch)
+        patch = tx.smooth((tx.fbm(rng, n, n / 6, 5, 0.6) + 0.8 * chest.y - 1.0) / 0.8) * lungs
+        hu = tx.mixed(hu, -420 + 120 * tx.fbm(rng, n, n / 40, 4), rng.uniform(0.4, 0.9) * patch)
     return hu
 
 
@@ -232,15 +216,15 @@ def _bones(rng: Rng, chest: _Chest, hu: Field) -> Field:
     parts.append(ribs(rng, chest.x, chest.y, chest.width - chest.fat - 0.085, chest.depth - chest.fat - 0.085))
     if chest.level < 0.45:
         parts.append(scapulae(rng, chest.x, chest.y, chest.width - chest.fat, chest.depth))
-    marrow = 170 + 70 * fbm(rng, n, n / 90, 3, 0.8)
+    marrow = 170 + 70 * tx.fbm(rng, n, n / 90, 3, 0.8)
     for bone, cortex in parts:
-        hu = mixed(mixed(hu, marrow, bone), rng.uniform(480, 760), cortex)
+        hu = tx.mixed(tx.mixed(hu, marrow, bone), rng.uniform(480, 760), cortex)
     return hu
 
 
 def _shown(rng: Rng, hu: Field) -> Field:
     """Add the scanner's blur and noise, enhance edges, and apply a window: 0 to 1."""
-    noise = blurred(rng.standard_normal(hu.shape, np.float32), 0.6)
-    hu = sharpened(blurred(hu, rng.uniform(0.3, 0.95)), rng.uniform(0.1, 1.0)) + noise * rng.uniform(8, 60)
+    noise = tx.blurred(rng.standard_normal(hu.shape, np.float32), 0.6)
+    hu = tx.sharpened(tx.blurred(hu, rng.uniform(0.3, 0.95)), rng.uniform(0.1, 1.0)) + noise * rng.uniform(8, 60)
     centre, width = WINDOWS[rng.integers(len(WINDOWS))]
     return np.asarray((hu - centre) / width + 0.5, np.float32)

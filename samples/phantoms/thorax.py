@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from samples.phantoms.texture import Field, Rng, blurred, ellipse, fbm, inside, smooth, wobble
+from samples.phantoms import texture as tx
+from samples.phantoms.texture import Field, Rng
 from samples.phantoms.vessels import Branch, Habit, Shoot, Territory, grow, stroked
 
 Bone = tuple[Field, Field]
@@ -18,8 +19,8 @@ Bone = tuple[Field, Field]
 
 def _shell(radius: Field, thickness: float) -> Bone:
     """A bone inside `radius` < 1. `thickness` is the share of its cortex."""
-    bone = inside(radius, 0.14)
-    return bone, bone * (1 - inside(radius / (1 - thickness), 0.22))
+    bone = tx.inside(radius, 0.14)
+    return bone, bone * (1 - tx.inside(radius / (1 - thickness), 0.22))
 
 
 def _joined(bones: list[Bone]) -> Bone:
@@ -31,24 +32,24 @@ def spine(rng: Rng, x: Field, y: Field, depth: float) -> Bone:
     """Vertebral body, arch round the canal, transverse and spinous processes."""
     middle, grown = depth * 0.42, rng.uniform(0.85, 1.02)
     angle = np.asarray(np.arctan2(y - middle, x), np.float32)
-    body = ellipse(x, y, (0, middle), (0.125 * grown, 0.10 * grown), power=2.3) * (1 + wobble(rng, angle, 0.02))
+    body = tx.ellipse(x, y, (0, middle), (0.125 * grown, 0.10 * grown), power=2.3) * (1 + tx.wobble(rng, angle, 0.02))
     canal_y = middle + 0.155 * grown
-    arch = ellipse(x, y, (0, canal_y), (0.095 * grown, 0.085 * grown))
+    arch = tx.ellipse(x, y, (0, canal_y), (0.095 * grown, 0.085 * grown))
     bones = [_shell(body, 0.10), _shell(np.abs(arch - 0.92) / 0.22, 0.3)]
     tip = (0, canal_y + 0.125 * grown)
-    bones.append(_shell(ellipse(x, y, tip, (0.024, 0.06 * grown), rng.normal(0, 0.08)), 0.4))
+    bones.append(_shell(tx.ellipse(x, y, tip, (0.024, 0.06 * grown), rng.normal(0, 0.08)), 0.4))
     for side in (-1, 1):
         centre = (side * 0.155 * grown, canal_y + 0.012)
-        bones.append(_shell(ellipse(x, y, centre, (0.085 * grown, 0.032), side * rng.uniform(0.25, 0.6)), 0.4))
+        bones.append(_shell(tx.ellipse(x, y, centre, (0.085 * grown, 0.032), side * rng.uniform(0.25, 0.6)), 0.4))
     solid, cortex = _joined(bones)
-    hollow = 1 - inside(arch / 0.72, 0.15)
-    return solid * np.maximum(hollow, inside(body, 0.1)), cortex * np.maximum(hollow, inside(body, 0.1))
+    hollow = 1 - tx.inside(arch / 0.72, 0.15)
+    return solid * np.maximum(hollow, tx.inside(body, 0.1)), cortex * np.maximum(hollow, tx.inside(body, 0.1))
 
 
 def sternum(rng: Rng, x: Field, y: Field, depth: float) -> Bone:
     """A flat bone behind the skin of the front."""
     centre = (rng.normal(0, 0.01), -depth * rng.uniform(0.80, 0.84))
-    return _shell(ellipse(x, y, centre, (rng.uniform(0.09, 0.14), rng.uniform(0.032, 0.045)), power=3), 0.3)
+    return _shell(tx.ellipse(x, y, centre, (rng.uniform(0.09, 0.14), rng.uniform(0.032, 0.045)), power=3), 0.3)
 
 
 def ribs(rng: Rng, x: Field, y: Field, width: float, depth: float) -> Bone:
@@ -60,7 +61,7 @@ def ribs(rng: Rng, x: Field, y: Field, width: float, depth: float) -> Bone:
             centre = (side * width * math.cos(turn), depth * math.sin(turn))
             tangent = math.atan2(depth * math.cos(turn), -side * width * math.sin(turn))
             radii = (rng.uniform(0.05, 0.115), rng.uniform(0.017, 0.024))
-            bones.append(_shell(ellipse(x, y, centre, radii, tangent, power=2.3), 0.32))
+            bones.append(_shell(tx.ellipse(x, y, centre, radii, tangent, power=2.3), 0.32))
     return _joined(bones)
 
 
@@ -70,9 +71,9 @@ def scapulae(rng: Rng, x: Field, y: Field, width: float, depth: float) -> Bone:
     for side in (-1, 1):
         turn = side * rng.uniform(-0.75, -0.45)
         centre = (side * width * 0.70, depth * rng.uniform(0.50, 0.58))
-        plate = ellipse(x, y, centre, (rng.uniform(0.15, 0.21), 0.018), turn)
+        plate = tx.ellipse(x, y, centre, (rng.uniform(0.15, 0.21), 0.018), turn)
         head = (centre[0] + side * 0.15 * math.cos(turn), centre[1] - 0.15 * abs(math.sin(turn)))
-        bones += [_shell(plate, 0.55), _shell(ellipse(x, y, head, (0.05, 0.035), turn), 0.4)]
+        bones += [_shell(plate, 0.55), _shell(tx.ellipse(x, y, head, (0.05, 0.035), turn), 0.4)]
     return _joined(bones)
 
 
@@ -90,9 +91,9 @@ def lung_vessels(rng: Rng, x: Field, y: Field, depth: float) -> tuple[Field, Fie
         return stroked(n, [Branch(b.points @ spin, b.widths) for b in branches], scale, tuple(origin))
 
     trees, airways = _trees(rng, depth)
-    vessels = np.maximum(blurred(drawn(trees), 0.7), _cut_across(rng, n, scale))
+    vessels = np.maximum(tx.blurred(drawn(trees), 0.7), _cut_across(rng, n, scale))
     walls = [Branch(b.points, b.widths * 1.9) for b in airways]
-    return vessels, drawn(walls), blurred(drawn(airways), 0.8)
+    return vessels, drawn(walls), tx.blurred(drawn(airways), 0.8)
 
 
 def _trees(rng: Rng, depth: float) -> tuple[list[Branch], list[Branch]]:
@@ -131,5 +132,5 @@ def _cut_across(rng: Rng, n: int, scale: float) -> Field:
         turn, length = rng.uniform(0, math.pi), width * rng.uniform(0.2, 1.5)
         step = length * np.asarray([math.cos(turn), math.sin(turn)])
         dots.append(Branch(np.stack([place - step, place, place + step]), np.asarray([0.7, 1, 0.7]) * width))
-    fade = smooth(0.75 + 0.35 * fbm(rng, n, n / 12, 2))
-    return blurred(stroked(n, dots, scale), 0.8) * fade
+    fade = tx.smooth(0.75 + 0.35 * tx.fbm(rng, n, n / 12, 2))
+    return tx.blurred(stroked(n, dots, scale), 0.8) * fade

@@ -13,23 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samples.phantoms.texture import (
-    OVERSAMPLING,
-    Field,
-    Picture,
-    Rng,
-    blurred,
-    coordinates,
-    ellipse,
-    fbm,
-    generator,
-    inside,
-    picture,
-    reduced,
-    sharpened,
-    smooth,
-    wobble,
-)
+from samples.phantoms import texture as tx
+from samples.phantoms.texture import Field, Picture, Rng
 from samples.phantoms.vessels import Branch, Habit, Shoot, Territory, curve, grow, stroked
 
 SIDES = (-1, 1)
@@ -61,7 +46,7 @@ class _Chest:
     def dome(self) -> Field:
         """Return the height of the diaphragm's dome for every pixel."""
         right, left = self.domes
-        return right + (left - right) * smooth(self.x / 0.3 + 0.5)
+        return right + (left - right) * tx.smooth(self.x / 0.3 + 0.5)
 
     def wall(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return half the width of the rib cage at the heights `y`."""
@@ -71,17 +56,17 @@ class _Chest:
 
 def draw(seed: int, size: int = 288) -> Picture:
     """Draw the patient `seed`: uint8 (size, size, 3), three equal channels."""
-    rng = generator("xray", seed)
-    chest = _chest(rng, size * OVERSAMPLING)
+    rng = tx.generator("xray", seed)
+    chest = _chest(rng, size * tx.OVERSAMPLING)
     lungs = _lungs(rng, chest)
     density = _body(rng, chest) - rng.uniform(0.34, 0.66) * lungs
     density = density + _mediastinum(rng, chest) + _parenchyma(rng, chest, lungs)
     density = density + _bones(rng, chest) + _devices(rng, chest)
-    return picture(_shown(rng, reduced(density)))
+    return tx.picture(_shown(rng, tx.reduced(density)))
 
 
 def _chest(rng: Rng, n: int) -> _Chest:
-    x, y = coordinates(n)
+    x, y = tx.coordinates(n)
     zoom, shift = rng.uniform(0.74, 1.16), rng.normal(0, 0.05, 2)
     right = rng.uniform(0.12, 0.62)
     return _Chest(
@@ -100,22 +85,22 @@ def _body(rng: Rng, chest: _Chest) -> Field:
     """Return the attenuation of muscle and fat of trunk, neck, shoulders and breasts."""
     n, x, y = len(chest.x), chest.x, chest.y
     fat = rng.uniform(0.05, 0.34)
-    trunk = ellipse(x, y, (0, 0.9), (chest.width + fat, 2.0), power=3.2)
+    trunk = tx.ellipse(x, y, (0, 0.9), (chest.width + fat, 2.0), power=3.2)
     shoulder = chest.top + rng.uniform(-0.12, 0.10)
-    slope = y - shoulder + rng.uniform(0.10, 0.22) * (1 - smooth((np.abs(x) - 0.1) / 0.55))
-    arms = smooth((np.abs(x) - chest.width - fat) / 0.08) * rng.choice((0.0, 1.0), p=(0.45, 0.55))
-    tissue = np.sqrt(np.clip(1.04 - trunk, 0, 1)) * 0.42 + 0.34 * inside(trunk, 0.05)
-    tissue = np.maximum(tissue, 0.40 * arms * inside(np.abs(x) / 1.4, 0.2))
-    tissue = tissue * smooth(slope / 0.08 + 0.5)
-    neck = inside(np.abs(x) / rng.uniform(0.22, 0.30), 0.25)
-    tissue = np.maximum(tissue, 0.62 * neck * smooth((shoulder + 0.25 - y) / 0.3))
-    tissue = tissue + 0.12 + 0.16 * smooth((y - chest.dome()) / 0.4)
+    slope = y - shoulder + rng.uniform(0.10, 0.22) * (1 - tx.smooth((np.abs(x) - 0.1) / 0.55))
+    arms = tx.smooth((np.abs(x) - chest.width - fat) / 0.08) * rng.choice((0.0, 1.0), p=(0.45, 0.55))
+    tissue = np.sqrt(np.clip(1.04 - trunk, 0, 1)) * 0.42 + 0.34 * tx.inside(trunk, 0.05)
+    tissue = np.maximum(tissue, 0.40 * arms * tx.inside(np.abs(x) / 1.4, 0.2))
+    tissue = tissue * tx.smooth(slope / 0.08 + 0.5)
+    neck = tx.inside(np.abs(x) / rng.uniform(0.22, 0.30), 0.25)
+    tissue = np.maximum(tissue, 0.62 * neck * tx.smooth((shoulder + 0.25 - y) / 0.3))
+    tissue = tissue + 0.12 + 0.16 * tx.smooth((y - chest.dome()) / 0.4)
     breasts = rng.choice((0.0, rng.uniform(0.05, 0.22)))
     for side in SIDES:
         centre = (side * chest.width * rng.uniform(0.52, 0.62), rng.uniform(0.26, 0.40))
-        shape = ellipse(x, y, centre, (0.33, 0.27)) + 0.10 * smooth(centre[1] - y)
-        tissue = tissue + breasts * inside(shape, 0.25)
-    return np.asarray(tissue * (1 + 0.03 * fbm(rng, n, n / 6, 4)), np.float32)
+        shape = tx.ellipse(x, y, centre, (0.33, 0.27)) + 0.10 * tx.smooth(centre[1] - y)
+        tissue = tissue + breasts * tx.inside(shape, 0.25)
+    return np.asarray(tissue * (1 + 0.03 * tx.fbm(rng, n, n / 6, 4)), np.float32)
 
 
 def _lungs(rng: Rng, chest: _Chest) -> Field:
@@ -123,14 +108,14 @@ def _lungs(rng: Rng, chest: _Chest) -> Field:
     n, x, y = len(chest.x), chest.x, chest.y
     wall = chest.wall(np.asarray(y, np.float64)) + 1e-3
     across = np.abs(x - chest.middle) / wall
-    depth = np.sqrt(np.clip(1 - across**2.6, 0, 1)) * smooth((y - chest.top) / 0.5 + 0.25)
-    air = depth * inside(across + 0.01 * fbm(rng, n, n / 8, 3), 0.035)
+    depth = np.sqrt(np.clip(1 - across**2.6, 0, 1)) * tx.smooth((y - chest.top) / 0.5 + 0.25)
+    air = depth * tx.inside(across + 0.01 * tx.fbm(rng, n, n / 8, 3), 0.035)
     reach = (np.abs(x) - rng.uniform(0.40, 0.52) * chest.width) / (0.55 * chest.width)
     fall = np.where(reach > 0, rng.uniform(0.18, 0.30), rng.uniform(0.03, 0.09)) * reach**2
-    air = air * (1 - 0.93 * smooth((y - chest.dome() - fall) / 0.035 + 0.5))
+    air = air * (1 - 0.93 * tx.smooth((y - chest.dome() - fall) / 0.035 + 0.5))
     if rng.random() < 0.6:  # air in the stomach
         bubble = (rng.uniform(0.28, 0.44), chest.domes[1] + rng.uniform(0.12, 0.17))
-        air = np.maximum(air, rng.uniform(0.3, 0.6) * inside(ellipse(x, y, bubble, (0.15, 0.06)), 0.5))
+        air = np.maximum(air, rng.uniform(0.3, 0.6) * tx.inside(tx.ellipse(x, y, bubble, (0.15, 0.06)), 0.5))
     return np.asarray(air, np.float32)
 
 
@@ -139,24 +124,28 @@ def _mediastinum(rng: Rng, chest: _Chest) -> Field:
     n, x, y = len(chest.x), chest.x - chest.middle, chest.y
     angle = np.asarray(np.arctan2(y - 0.15, x - 0.1), np.float32)
     base, grown = sum(chest.domes) / 2, rng.uniform(0.78, 1.42)
-    heart = ellipse(x, y, (0.13 * grown, base - 0.12), (0.36 * grown, 0.21 * grown), rng.uniform(0.35, 0.6), power=2.2)
-    atrium = ellipse(x, y, (-0.05, base - 0.2), (0.16 * grown, 0.26))
-    knob = ellipse(x, y, (rng.uniform(0.08, 0.13), rng.uniform(-0.36, -0.26)), (rng.uniform(0.09, 0.13), 0.11))
-    trunk = ellipse(x, y, (0.12, rng.uniform(-0.16, -0.1)), (0.10, 0.13))
+    heart = tx.ellipse(
+        x, y, (0.13 * grown, base - 0.12), (0.36 * grown, 0.21 * grown), rng.uniform(0.35, 0.6), power=2.2
+    )
+    atrium = tx.ellipse(x, y, (-0.05, base - 0.2), (0.16 * grown, 0.26))
+    knob = tx.ellipse(x, y, (rng.uniform(0.08, 0.13), rng.uniform(-0.36, -0.26)), (rng.uniform(0.09, 0.13), 0.11))
+    trunk = tx.ellipse(x, y, (0.12, rng.uniform(-0.16, -0.1)), (0.10, 0.13))
     half = rng.uniform(0.075, 0.12)
-    band = np.abs(x - 0.005) / (half + 0.05 * smooth((y + 0.1) / 0.6) + 0.05 * smooth((-0.62 - y) / 0.3))
-    shapes = [part * (1 + wobble(rng, angle, 0.02, 5)) for part in (heart, atrium, knob, trunk, band)]
+    band = np.abs(x - 0.005) / (half + 0.05 * tx.smooth((y + 0.1) / 0.6) + 0.05 * tx.smooth((-0.62 - y) / 0.3))
+    shapes = [part * (1 + tx.wobble(rng, angle, 0.02, 5)) for part in (heart, atrium, knob, trunk, band)]
     edge = -np.logaddexp.reduce(np.stack([-9 * part for part in shapes]), axis=0) / 9 + 0.09
-    edge = edge + 0.015 * fbm(rng, n, n / 14, 3)
-    above = 1 - 0.8 * smooth((y - base + 0.05) / 0.25)
-    dense = (0.36 * inside(edge, 0.14) + 0.14 * np.sqrt(np.clip(1 - heart, 0, 1)) + 0.05 * inside(knob, 0.5)) * above
+    edge = edge + 0.015 * tx.fbm(rng, n, n / 14, 3)
+    above = 1 - 0.8 * tx.smooth((y - base + 0.05) / 0.25)
+    dense = (
+        0.36 * tx.inside(edge, 0.14) + 0.14 * np.sqrt(np.clip(1 - heart, 0, 1)) + 0.05 * tx.inside(knob, 0.5)
+    ) * above
     carina = rng.uniform(-0.28, -0.2)
     fork = chest.middle + rng.normal(0, 0.02)
     airways = [Branch(np.asarray([(chest.middle, -1.1), (fork, carina)]), np.asarray([0.085, 0.08]))]
     for side, length in zip(SIDES, (0.17, 0.23), strict=True):
         ends = ((fork, carina), (fork + side * length, carina + rng.uniform(0.12, 0.17)))
         airways.append(Branch(np.asarray(ends), np.full(2, 0.06)))
-    air = blurred(chest.drawn(airways), n / 160)
+    air = tx.blurred(chest.drawn(airways), n / 160)
     return np.asarray(dense - rng.uniform(0.10, 0.16) * air, np.float32)
 
 
@@ -168,7 +157,9 @@ def _parenchyma(rng: Rng, chest: _Chest, lungs: Field) -> Field:
     hila = []
     for side in SIDES:
         hilum = (chest.middle + side * rng.uniform(0.17, 0.22), rng.uniform(-0.12, 0.0))
-        hila.append(inside(ellipse(chest.x, chest.y, hilum, (rng.uniform(0.07, 0.11), rng.uniform(0.13, 0.19))), 0.9))
+        hila.append(
+            tx.inside(tx.ellipse(chest.x, chest.y, hilum, (rng.uniform(0.07, 0.11), rng.uniform(0.13, 0.19))), 0.9)
+        )
         territory = Territory(0.03)
         for heading in np.linspace(-1.3, 1.35, int(rng.integers(9, 13))) + rng.normal(0, 0.1):
             direction = heading if side > 0 else math.pi - heading
@@ -177,15 +168,15 @@ def _parenchyma(rng: Rng, chest: _Chest, lungs: Field) -> Field:
                 hilum, direction, 0.022 * low * rng.uniform(0.6, 1.2), rng.uniform(0.4, 0.65), rng.normal(0, 0.4)
             )
             branches += grow(rng, habit, shoot, territory=territory)
-    vessels = blurred(chest.drawn(branches), n / 420)
-    net = smooth(0.5 + 0.4 * fbm(rng, n, n / 26, 4, 0.65))
-    density = rng.uniform(0.05, 0.17) * vessels + rng.uniform(0.05, 0.2) * blurred(hila[0] + hila[1], n / 50)
+    vessels = tx.blurred(chest.drawn(branches), n / 420)
+    net = tx.smooth(0.5 + 0.4 * tx.fbm(rng, n, n / 26, 4, 0.65))
+    density = rng.uniform(0.05, 0.17) * vessels + rng.uniform(0.05, 0.2) * tx.blurred(hila[0] + hila[1], n / 50)
     density = density + rng.uniform(0.02, 0.13) * net
     if rng.random() < 0.5:
-        density = density + rng.uniform(0.1, 0.4) * smooth((fbm(rng, n, n / 4, 5) - rng.uniform(0, 0.9)) / 1.2)
+        density = density + rng.uniform(0.1, 0.4) * tx.smooth((tx.fbm(rng, n, n / 4, 5) - rng.uniform(0, 0.9)) / 1.2)
     if rng.random() < 0.3:  # fluid beside one lung
         side, level = rng.choice(SIDES), sum(chest.domes) / 2 - rng.uniform(0, 0.4)
-        fluid = smooth((chest.y - level + 0.5 * np.abs(chest.x) - 0.2) / 0.25) * (chest.x * side > 0.1)
+        fluid = tx.smooth((chest.y - level + 0.5 * np.abs(chest.x) - 0.2) / 0.25) * (chest.x * side > 0.1)
         density = density + rng.uniform(0.2, 0.45) * fluid
     return np.asarray(density * np.clip(2 * lungs, 0, 1), np.float32)
 
@@ -226,8 +217,8 @@ def _rib(rng: Rng, chest: _Chest, side: int, height: float, number: int) -> Iter
 
 def _tube(chest: _Chest, bone: Branch) -> Field:
     n = len(chest.x)
-    solid = blurred(chest.drawn([bone]), n / 330)
-    marrow = blurred(chest.drawn([Branch(bone.points, 0.62 * bone.widths)]), n / 330)
+    solid = tx.blurred(chest.drawn([bone]), n / 330)
+    marrow = tx.blurred(chest.drawn([Branch(bone.points, 0.62 * bone.widths)]), n / 330)
     return solid - 0.42 * marrow
 
 
@@ -244,11 +235,11 @@ def _shoulder(rng: Rng, chest: _Chest, side: int) -> Field:
     x, y = chest.x, chest.y
     centre = (side * (chest.width + rng.uniform(-0.02, 0.06)), chest.top + rng.uniform(0.32, 0.42))
     turn = side * rng.uniform(0.1, 0.35)
-    plate = ellipse(x, y, centre, (0.13, 0.36), turn, power=2.5)
-    head = ellipse(x, y, (side * (chest.width + 0.24), chest.top + rng.uniform(0.06, 0.16)), (0.13, 0.14))
-    shell = inside(head, 0.1) - 0.4 * inside(head / 0.8, 0.15)
+    plate = tx.ellipse(x, y, centre, (0.13, 0.36), turn, power=2.5)
+    head = tx.ellipse(x, y, (side * (chest.width + 0.24), chest.top + rng.uniform(0.06, 0.16)), (0.13, 0.14))
+    shell = tx.inside(head, 0.1) - 0.4 * tx.inside(head / 0.8, 0.15)
     margin = np.exp(-(((plate - 0.97) / 0.06) ** 2))
-    return np.asarray(0.05 * inside(plate, 0.06) + 0.07 * margin + 0.15 * shell, np.float32)
+    return np.asarray(0.05 * tx.inside(plate, 0.06) + 0.07 * margin + 0.15 * shell, np.float32)
 
 
 def _spine(rng: Rng, chest: _Chest) -> Field:
@@ -259,15 +250,15 @@ def _spine(rng: Rng, chest: _Chest) -> Field:
     height, start = rng.uniform(0.125, 0.145), rng.uniform(0, 0.1)
     place = (y - start) / height
     within = np.abs(place - np.rint(place)) * 2
-    half = 0.088 + 0.014 * smooth((y + 1) / 2)
-    column = inside(np.abs(x) / half, 0.12)
-    discs = smooth((within - 0.74) / 0.14)
+    half = 0.088 + 0.014 * tx.smooth((y + 1) / 2)
+    column = tx.inside(np.abs(x) / half, 0.12)
+    discs = tx.smooth((within - 0.74) / 0.14)
     density = column * (0.11 - 0.055 * discs)
     for side in SIDES:
         pedicle = np.hypot((x - side * 0.055) / 0.02, (within * height / 2 - 0.01) / 0.027)
-        density = density + 0.05 * inside(pedicle, 0.4)
+        density = density + 0.05 * tx.inside(pedicle, 0.4)
     process = np.hypot(x / 0.013, (place - np.rint(place) - 0.25) * height / 0.03)
-    return np.asarray((density + 0.04 * inside(process, 0.5)) * (1 + 0.06 * fbm(rng, n, n / 60, 3)), np.float32)
+    return np.asarray((density + 0.04 * tx.inside(process, 0.5)) * (1 + 0.06 * tx.fbm(rng, n, n / 60, 3)), np.float32)
 
 
 def _devices(rng: Rng, chest: _Chest) -> Field:
@@ -281,7 +272,7 @@ def _devices(rng: Rng, chest: _Chest) -> Field:
     case = np.zeros_like(chest.x)
     if rng.random() < 0.25:
         centre = (rng.choice(SIDES) * rng.uniform(0.36, 0.5), chest.top + rng.uniform(0.22, 0.36))
-        case = inside(ellipse(chest.x, chest.y, centre, (0.11, 0.09), rng.uniform(-0.4, 0.4), power=3), 0.05)
+        case = tx.inside(tx.ellipse(chest.x, chest.y, centre, (0.11, 0.09), rng.uniform(-0.4, 0.4), power=3), 0.05)
         strokes.append(Branch(curve(rng, centre, (0.12, 0.3), 0.25), np.full(40, 0.013)))
     if rng.random() < 0.2:
         for side in SIDES:
@@ -293,8 +284,8 @@ def _devices(rng: Rng, chest: _Chest) -> Field:
 def _shown(rng: Rng, density: Field) -> Field:
     """Add the detector's blur and noise, enhance edges, and apply the console's curve: 0 to 1."""
     n = len(density)
-    grain = blurred(rng.standard_normal((n, n), np.float32), 0.5) * rng.uniform(0.004, 0.012)
-    values = sharpened(blurred(density, rng.uniform(0.3, 1.3)), rng.uniform(0.1, 1.0), 1.5) + grain
+    grain = tx.blurred(rng.standard_normal((n, n), np.float32), 0.5) * rng.uniform(0.004, 0.012)
+    values = tx.sharpened(tx.blurred(density, rng.uniform(0.3, 1.3)), rng.uniform(0.1, 1.0), 1.5) + grain
     dark, bright = rng.uniform(-0.04, 0.16), rng.uniform(0.96, 1.3)
     values = np.clip((values - dark) / (bright - dark), 0, 1)
     return np.asarray(values ** rng.uniform(0.7, 1.4) * rng.uniform(0.9, 0.98), np.float32)
