@@ -37,17 +37,17 @@ help: ## Show this list
 
 ##@ Run it on this machine
 
-demo: .venv/local.stamp ## Start all, enrol sample patients, identify others; DATA=<bundle>: real patients
+demo: .venv/local.stamp ## Start the system, enrol sample patients, identify others; DATA=<bundle>: real patients
 	@$(local) demo --port $(PORT) $(if $(call on,$(FRESH)),--fresh) $(if $(call on,$(DEMO_EXIT)),--exit) \
 		$(if $(DATA),--data "$(DATA)")
 
 up: .venv/local.stamp ## Start the system in the background; state, logs and the admin key under .run/
 	@$(local) up --port $(PORT) $(if $(call on,$(FRESH)),--fresh)
 
-down: .venv/local.stamp ## Stop it; the gallery stays
+down: .venv/local.stamp ## Stop the system; the gallery stays
 	@$(local) down
 
-status: .venv/local.stamp ## Show every process, its state and its memory
+status: .venv/local.stamp ## Show the state and the memory of every process
 	@$(local) status
 
 ##@ Change it
