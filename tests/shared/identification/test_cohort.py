@@ -44,7 +44,7 @@ def test_the_nearest_member_is_the_one_of_the_highest_cosine() -> None:
 
 def test_numbers_of_another_precision_are_taken_as_float32() -> None:
     rng = np.random.default_rng(0)
-    members, probes = (rng.normal(0, 0.1, (count, 64)) for count in (9, 4))
+    members, probes = (rng.normal(0, 0.1, (count, 64)) for count in (9, 300))
     single = Cohort(members.astype(np.float32))
     for measure in ("levels", "nearest"):
         expected = getattr(single, measure)(probes.astype(np.float32))
