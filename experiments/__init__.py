@@ -1,1 +1,1 @@
-"""Experiments that are run by hand. Each module states its question, its command and where the answer is."""
+"""Experiments that are run by hand. Each module states its question, its command and the place of the answer."""

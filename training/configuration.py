@@ -128,8 +128,8 @@ class DiscriminantSettings(Settings):
     grid: bool = False
     """Add averages over 3 x 3 parts of the image. For one pose in all images: brain MRI."""
     augmented_copies: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Add a copy of each image, moved this far from the image's features to those of an augmented image. 0: none. 0.5
-    if training images are better aligned than real ones."""
+    """Add a copy of each image. Its features lie this far from the image's towards an augmented image's. 0: none.
+    Use 0.5 if training images are better aligned than real ones."""
     mirrored_copies: bool = False
     """Add each image's mirror image as another image of the patient. For paired organs."""
     whitening_shrinkage: Annotated[float, Field(gt=0)] = 0.1
@@ -179,8 +179,8 @@ class CalibrationSettings(Settings):
     """How the calibration is fitted. A shipped network can be recalibrated with other values."""
 
     cohort_sources: tuple[str, ...] = ()
-    """Sources of the manifest whose training images form the cohort. Empty: all. Name people whom you will not enrol if
-    you enrol those you train on."""
+    """Sources of the manifest whose training images form the cohort. Empty: all. If you enrol
+    training patients, name sources of people that you will not enrol."""
     simulate_repeat_shots: bool = False
     """Also fit to simulated second shots. For data that never shows the same surface twice."""
     simulate_later_visits: bool = False

@@ -54,7 +54,7 @@ CONFIDENCE_LEVEL = 0.95
 class Limits:
     """Fractions (0-1) of validation subjects that may reach a threshold falsely, on any track and gallery size.
 
-    `strangers` is of strangers, `wrong` of patients identified as somebody else. With `clopper_pearson` so few may that
+    `strangers` is of strangers, `wrong` of patients under a wrong name. With `clopper_pearson` so few may that
     new people keep the limits with 95 % confidence.
     """
 
@@ -293,7 +293,7 @@ def keep_limits(
 
 
 def _mistaken(asked: Sequence[Trials], calibration: Calibration, threshold: float) -> float:
-    """Return the fraction of probes that are identified as somebody else."""
+    """Return the fraction of probes that are identified as another person."""
     mistaken = []
     for trials in asked:
         logits = _logits(trials, calibration)
@@ -310,7 +310,7 @@ def _level(groups: Sequence[Trials], calibration: Calibration) -> float:
 
 
 def _fit(groups: Sequence[Trials], start: Calibration, free: Sequence[str]) -> Calibration:
-    """Return the likeliest calibration. Parameters that are not `free` keep their values in `start`."""
+    """Return the calibration of greatest likelihood. Parameters that are not `free` keep their values in `start`."""
 
     def at(values: NDArray[np.float64]) -> Calibration:
         return start.model_copy(

@@ -3,10 +3,10 @@
 The threshold of the operating point `strict` is chosen again too. `model.json` is rewritten; the network and its digest
 stay, so enrolled patients stay enrolled. There are two cases, and the command cannot tell them apart:
 
-- BUNDLE is what the network was trained on, and the way of calibrating has changed. Nobody is scored by a network that
-  has learned from them: a finetuned network scores its validation subjects; for a discriminant, folds are fitted again.
-- BUNDLE shows other people (--unseen), from none of whom the network has learned. All of them are scored by the network
-  and the cohort that ship.
+- BUNDLE is what the network was trained on, and the way of calibrating has changed. No subject is scored by a network
+  that has learned from it: a finetuned network scores its validation subjects; a discriminant's folds are fitted again.
+- BUNDLE shows other people (--unseen), and the network has learned from none of them. The shipped network and cohort
+  score all of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from training.networks.backbones import require_weights
 
 REPOSITORY = Path(__file__).parents[2]
 SAME = 0.999
-"""Cosine of an image with itself in the cohort, which is stored as float16. Two images hardly ever reach it."""
+"""Cosine of an image with itself in the cohort, which is stored as float16. Two images almost never reach it."""
 FEW = 0.01
 """Fraction of images that may be in the cohort all the same: empty images of different people look alike."""
 
@@ -109,7 +109,7 @@ def _of_training(
 def _of_unseen(
     modality: Modality, bundle: Bundle, configuration: IdentifierConfiguration, embed: Embed, cohort: Cohort | None
 ) -> CalibrationScores:
-    """Score everybody of the bundle by the network and the cohort that ship.
+    """Score all people of the bundle with the shipped network and cohort.
 
     Nothing is trained, so sources to train on do not matter. There are no folds, so all probes are used.
     """
@@ -143,7 +143,7 @@ def _described(
 ) -> dict[str, Any]:
     """Return the members of the manifest's `training` that tell how the calibration was fitted."""
     settings = configuration.calibration.model_dump(mode="json")
-    if scores.cohort is None:  # it stays, whatever its sources are
+    if scores.cohort is None:  # the cohort stays, so its sources do, too
         before = manifest.training["configuration"]
         settings["cohort_sources"] = before.get("calibration", before).get("cohort_sources", [])
     subjects = len({row.subject for row in scores.data.validation})

@@ -39,7 +39,7 @@ def fit_rejection(
 
 
 def fitted_temperature(probabilities: NDArray[np.float32], labels: NDArray[np.intp]) -> float:
-    """Return the likeliest temperature of 1 to 4."""
+    """Return the most likely temperature from 1 to 4."""
     logs = np.log(np.clip(probabilities.astype(np.float64), 1e-9, 1.0))
     return float(min(np.geomspace(1.0, 4.0, 40), key=lambda t: _negative_log_likelihood(logs / t, labels)))
 

@@ -1,4 +1,4 @@
-"""Synthetic identities: people who do not exist, made by deforming the images of those who do.
+"""Synthetic identities: people who do not exist, made by deforming images of real ones.
 
 Galleries of benchmarks are filled with them. Each identity has one smooth deformation, the same for all images of its
 person, so that two images of one identity still match. If mirrored anatomy counts as another person, half of them are

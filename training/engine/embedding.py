@@ -111,7 +111,7 @@ def finetune_identifier(
 def score_validation(
     embed: Embed, cohort: Cohort | None, data: Dataset, configuration: IdentifierConfiguration, score: TrackScorer
 ) -> list[TrackScores]:
-    """Return the tracks of the validation subjects, whom neither the embedder nor the cohort has seen."""
+    """Return the tracks of the validation subjects, unseen by the embedder and the cohort."""
     parts = [ValidationSet(validation_protocols(data.validation), data.pictures, data.recipe)]
     if visits := later_visits_of(data, configuration):
         parts.append(visits)

@@ -30,7 +30,7 @@ Embed = Callable[[NDArray[np.float32]], Embeddings]
 PROBES_PER_TRACK = 150
 """Probes of a track whose keypoints are compared to fit a calibration: a pair takes a millisecond."""
 COMPARED_SUBJECTS = 60
-"""Nearest subjects whose keypoints are compared. In service it is a third of that, in galleries of any size."""
+"""Nearest subjects whose keypoints are compared. A service compares a third as many, in galleries of any size."""
 
 
 def draw(count: int, most: int) -> list[int]:

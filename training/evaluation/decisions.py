@@ -125,7 +125,7 @@ def _binned(confidences: Array) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold and its origin. At the threshold None, nobody is identified."""
+    """A threshold and its origin. The threshold None identifies no patient."""
 
     name: str
     threshold: float | None
@@ -136,7 +136,7 @@ class OperatingPoint:
 class PointFigures:
     """Shares of queries and of impostors at an operating point.
 
-    `patient_shown`: the patient is identified or among the candidates. `impostors_shown`: somebody is, of an impostor.
+    `patient_shown`: the patient is identified or among the candidates. `impostors_shown`: an impostor sees a patient.
     """
 
     name: str

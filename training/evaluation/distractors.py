@@ -8,7 +8,7 @@ people picture by picture,
 with m the mean of all. Because cos^2 + sin^2 = 1, mixtures of independent people keep the mean and the covariance of
 the embeddings. Plain interpolation would shrink them towards the mean, away from every probe (the smoothed bootstrap of
 Silverman & Young, Biometrika 1987, has the same correction). The angle is the widest at which other people are as near
-to mixtures as to real people. A narrow angle makes near-copies, which hardly enlarge the gallery.
+to mixtures as to real people. A narrow angle makes near-copies, which enlarge the gallery in name only.
 """
 
 from __future__ import annotations

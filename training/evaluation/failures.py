@@ -1,4 +1,4 @@
-"""The worst confusions of a track as pictures. They show patients, so they belong where the data may lie."""
+"""The worst confusions of a track as pictures. They show patients, so protect them like the data."""
 
 from __future__ import annotations
 

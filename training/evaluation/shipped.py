@@ -21,7 +21,7 @@ from training.evaluation.scorers import ShippedModel, Similarities
 class Cascade:
     """Compare the nearest people by keypoints, stage by stage, and the others by their embeddings alone.
 
-    `embedding_scores` turns cosines into scores. Without `stages`, everybody is compared by keypoints.
+    `embedding_scores` turns cosines into scores. Without `stages`, all people are compared by keypoints.
     """
 
     embedding_scores: Callable[[Array], Array]
@@ -55,7 +55,7 @@ class Cascade:
 
 @dataclass(frozen=True)
 class ShippedScoring:
-    """`keypoint_scores` returns scores, float (probes, subjects), as if each stage compared everybody."""
+    """`keypoint_scores` returns scores, float (probes, subjects), as if each stage compared all people."""
 
     keypoint_scores: Callable[[Track, Similarities], Array]
     cascade: Cascade

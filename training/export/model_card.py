@@ -15,24 +15,25 @@ COHORT_NOTE = "embeddings of training pictures, without names; to be kept as the
 BY_CHECKPOINT = """
 ## Data
 
-Pictures of `split=train` only. The subjects of the validation part (cut by a hash of the subject code) chose the
-checkpoint and fitted the calibration; nothing of `split=test` was used.
+Pictures of `split=train` only. Validation subjects (cut by a hash of the subject code) chose the checkpoint and fitted
+the calibration. Nothing of `split=test` was used.
 """
 
 BY_FOLDS = """
 ## Data
 
 Pictures of `split=train` only. The network is fitted to all their subjects, and no checkpoint was chosen. The
-calibration is fitted by folds: each third of the subjects (cut by a hash of the subject code) was judged by a network
-that was fitted to the other two. Nothing of `split=test` was used.
+calibration is fitted by folds: a network that was fitted to two thirds of the subjects judged the other third. A hash
+of the subject code makes the thirds. Nothing of `split=test` was used.
 """
 
 OF_MODALITIES = """
 ## Data
 
-Pictures of `split=train` only, and of the collections that are named with their packages. The validation part (cut by a
-hash of the subject code, or of the path without one; every seventh picture of a large collection) set the temperature
-of the probabilities and the threshold of refusal. It chose no checkpoint; nothing of `split=test` was used.
+Pictures of `split=train` only, and of the collections named with their packages. The validation part set the
+temperature of the probabilities and the threshold of refusal. It is cut by a hash of the subject code, or of the path
+if there is no code. Of a large collection it is every seventh picture. It chose no checkpoint, and nothing of
+`split=test` was used.
 """
 
 TEST_FIGURES = (
@@ -43,28 +44,28 @@ TEST_FIGURES = (
 IDENTIFYING = """\
 ## Intended use
 
-To find whose an image is among patients that a hospital has enrolled, as a proposal that a person checks wherever a
-wrong answer would matter. Not a medical device, no diagnosis, no proof of identity. It must not be used to find out who
-a person in a published or anonymised picture is.
+To propose the patient of an image, among patients that a hospital has enrolled. A person checks the proposal if a
+wrong answer would matter. It is not a medical device, makes no diagnosis and proves no identity. Do not use it to find
+out who a person in a published or anonymised picture is.
 
 ## Limits
 
-Few subjects, few sites, few scanners: figures on other hospitals' images will differ, and must be measured on them
-(`make evaluate DATA=...`) before the answer is relied on. Confidence is calibrated on the subjects named above, not
-on yours.
+Few subjects, few sites, few scanners: figures on other hospitals' images will differ. Measure them
+(`make evaluate DATA=...`) before you rely on an answer. Confidence is calibrated on the subjects named above, not on
+yours.
 """
 
 TELLING_MODALITIES = """\
 ## Intended use
 
-To tell of which modality an image is, so that it goes to the service of that modality, and to refuse what is of none of
-them. It says nothing about whose an image is. Not a medical device, no diagnosis.
+To find the modality of an image, so that it goes to the service of that modality, and to refuse other images. It says
+nothing about the person. It is not a medical device and makes no diagnosis.
 
 ## Limits
 
-Few sites, few scanners: figures on other hospitals' images will differ, and must be measured on them
-(`make evaluate DATA=...`) before the answer is relied on. The threshold of refusal is set on the validation pictures
-named above, not on yours, and foreign pictures unlike all that are named there may pass.
+Few sites, few scanners: figures on other hospitals' images will differ. Measure them (`make evaluate DATA=...`) before
+you rely on an answer. The threshold of refusal is set on the validation pictures named above, not on yours. Foreign
+pictures unlike all that are named there may pass.
 """
 
 

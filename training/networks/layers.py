@@ -61,7 +61,7 @@ class Positive(keras.layers.Layer):
     """Map an image and its negative to the same one: the warmer of the two, or, without colour, the darker.
 
     A network behind it gives both the same answer. `warmth` is the weight of colour (red minus blue) against darkness.
-    The weighted sum is hardly ever 0 and changes its sign in the negative, so it tells the two apart. Skin and retina
+    The weighted sum is almost never 0 and changes its sign in the negative, so it tells the two apart. Skin and retina
     are warm and scans are dark, so most images pass unchanged.
     """
 

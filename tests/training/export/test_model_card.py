@@ -8,10 +8,10 @@ import pytest
 from shared.models.manifest import MANIFEST_FILE, MODEL_FILE, ModelManifest
 from training.export.model_card import CARD_FILE, card
 
-TRAINED = "chose the\ncheckpoint and fitted the calibration"
+TRAINED = "chose the checkpoint and fitted\nthe calibration"
 FOLDS = "calibration is fitted by folds"
-MODALITIES = "set the temperature\nof the probabilities and the threshold of refusal"
-WHOSE = "To find whose an image is"
+MODALITIES = "set the\ntemperature of the probabilities and the threshold of refusal"
+WHOSE = "To propose the patient of an image"
 
 
 def manifest_of(folder: Path) -> ModelManifest:
