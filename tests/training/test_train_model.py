@@ -139,11 +139,13 @@ def test_compa_is_trained_from_rows_and_other_images(
     kinds = (*names, "cats")
     relabelled = [replace(row, modality=kinds[i // PICTURES % len(kinds)]) for i, row in enumerate(rows)]
     monkeypatch.setattr(labelled_images, "load_collections", dict)
+    monkeypatch.setattr(labelled_images, "VALIDATION_PER_FAMILY", 1)
+    monkeypatch.setattr("training.engine.classifier.CALIBRATION_IMAGES", 12)
     configuration = ClassifierConfiguration(
         kind="classifier",
-        backbone="mobilenet",
-        size=32,
-        int8_layers=("mobilenet",),
+        backbone="tiny",
+        size=64,
+        int8_layers=("tiny",),
         training_images=30,
         epochs=1,
         hidden_units=4,
