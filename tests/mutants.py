@@ -33,15 +33,16 @@ HEAD = """\
 `make mutants` changes one expression at a time in the code that recognises patients and checks callers. Then it runs
 the tests that reach that code. A mutant is killed if a test fails, and survives if all tests pass. The run takes about
 half an hour on two idle cores, and continues where it was stopped.
+A run that was stopped has run a part of the mutants, which the column *run* says.
 
 mutmut does not change constants of modules, such as thresholds. Tests that state behaviour pin those.
 
 ## Result
 
-The share is that of the mutants that were run.
+The share is that of the mutants that were run. Most of those that time out never end; on a busy machine some are slow.
 
-| module | mutants | run | killed | share |
-| --- | --- | --- | --- | --- |
+| module | mutants | run | killed | timed out | killed, share |
+| --- | --- | --- | --- | --- | --- |
 """
 SURVIVORS = """
 ## Survivors
@@ -77,7 +78,7 @@ def render(before: str) -> str:
         data.load()
         statuses = Counter(status_by_exit_code[code] for code in data.exit_code_by_key.values())
         run = statuses.total() - statuses["not checked"]
-        found = Counter(mutants=statuses.total(), run=run, killed=run - statuses["survived"] - statuses["no tests"])
+        found = Counter(mutants=statuses.total(), run=run, killed=statuses["killed"], slow=statuses["timeout"])
         if found["mutants"]:
             lines.append(_line(f"`{path}`", found))
         total += found
@@ -91,7 +92,7 @@ def render(before: str) -> str:
 
 def _line(module: str, found: Counter[str]) -> str:
     share = f"{found['killed'] / found['run']:.0%}" if found["run"] else "-"
-    return f"| {module} | {found['mutants']} | {found['run']} | {found['killed']} | {share} |"
+    return f"| {module} | {found['mutants']} | {found['run']} | {found['killed']} | {found['slow']} | {share} |"
 
 
 def _changes(mutant: str, path: Path) -> Iterator[tuple[str, str, str]]:
