@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from shared.contracts.public import Digest, Message, PatientId, Probability, Subtype
 
@@ -34,7 +34,13 @@ Base64InJson = Annotated[
 """Bytes in Python, base64 in JSON."""
 
 
-class Classification(Message):
+class ServiceMessage(Message):
+    """Base of the messages between services. Unknown fields are ignored, so that versions can differ in an upgrade."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Classification(ServiceMessage):
     """COMPA's answer for a batch: `probabilities[i][j]` is that of image i for `labels[j]`; rows sum to 1."""
 
     model: Digest
@@ -54,7 +60,7 @@ StrictThreshold = Annotated[
 ]
 
 
-class CandidateMessage(Message):
+class CandidateMessage(ServiceMessage):
     """One enrolled patient near the probe, with the calibrated probability that the probe shows this patient."""
 
     patient_id: PatientId
@@ -64,7 +70,7 @@ class CandidateMessage(Message):
     probability: Probability
 
 
-class IdentifyAnswer(Message):
+class IdentifyAnswer(ServiceMessage):
     """Answer of `POST /v1/identify`. The probabilities of all enrolled patients and of `unknown` sum to 1."""
 
     model: Digest
@@ -74,21 +80,21 @@ class IdentifyAnswer(Message):
     strict_threshold: StrictThreshold = None
 
 
-class VerifyAnswer(Message):
+class VerifyAnswer(ServiceMessage):
     """Answer of `POST /v1/verify`: how probable it is that the probe shows the claimed patient."""
 
     model: Digest
     match: CandidateMessage
 
 
-class LocalTemplate(Message):
+class LocalTemplate(ServiceMessage):
     """Packed keypoints (`shared.keypoints.packing`): the local part of a template, at most 40 kB."""
 
     kind: Literal["sift"] = "sift"
     data: Base64InJson
 
 
-class TemplateMessage(Message):
+class TemplateMessage(ServiceMessage):
     """One template, ready to be written to the gallery."""
 
     embedding: Annotated[Base64InJson, Field(description=f"{EMBEDDING_DIMENSION} little-endian float32, L2-normalised")]
@@ -96,14 +102,14 @@ class TemplateMessage(Message):
     quality: Probability
 
 
-class Templates(Message):
+class Templates(ServiceMessage):
     """Answer of `POST /v1/templates`: one template per image, in input order."""
 
     model: Digest
     templates: list[TemplateMessage]
 
 
-class ModelDescription(Message):
+class ModelDescription(ServiceMessage):
     """Answer of `GET /v1/model`."""
 
     modality: str

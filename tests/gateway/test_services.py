@@ -12,7 +12,7 @@ import pytest
 
 from gateway.services import Compa, Identifier, Services
 from gateway.settings import GatewaySettings
-from shared.contracts.internal import EMBEDDING_DIMENSION
+from shared.contracts.internal import EMBEDDING_DIMENSION, Classification
 from shared.errors import BadUpstream
 from shared.modalities import load_registry
 from shared.service.context import Deadline, RequestContext, current_request
@@ -108,3 +108,8 @@ async def test_each_replica_adds_its_places(monkeypatch: pytest.MonkeyPatch) -> 
 def test_addresses_that_would_be_overlooked_are_mistakes(urls: dict[str, str], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Services(GatewaySettings(service_urls=urls), load_registry(), Metrics())
+
+
+def test_a_field_of_another_version_is_ignored() -> None:
+    known = {"model": f"sha256:{'0' * 64}", "labels": ["ct"], "probabilities": [[1.0]], "accepted": [True]}
+    assert Classification.model_validate({**known, "timings": {"queue_ms": 1.0}}) == Classification.model_validate(known)
