@@ -112,4 +112,5 @@ def test_addresses_that_would_be_overlooked_are_mistakes(urls: dict[str, str], c
 
 def test_a_field_of_another_version_is_ignored() -> None:
     known = {"model": f"sha256:{'0' * 64}", "labels": ["ct"], "probabilities": [[1.0]], "accepted": [True]}
-    assert Classification.model_validate({**known, "timings": {"queue_ms": 1.0}}) == Classification.model_validate(known)
+    answer = Classification.model_validate({**known, "timings": {"queue_ms": 1.0}})
+    assert answer == Classification.model_validate(known)
