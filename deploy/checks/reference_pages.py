@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +23,7 @@ from training import configuration as training
 
 FOLDER = Path("docs/reference")
 REPOSITORY = Path(__file__).resolve().parents[2]
-NOTE = "`make reference-pages` writes this page from the code. Change the code, not the page."
+NOTE = "`make reference-pages` writes this page from the code."
 
 WHERE_TO_SET = """\
 Every setting is an environment variable of a process.
@@ -113,7 +114,7 @@ def _training() -> str:
         title = ": ".join(
             [
                 *filter(None, [", ".join(tables.get(kind.__name__, []))]),
-                _first_line(kind).partition(" (")[0].rstrip("."),
+                re.split(r" \(|: |\. |\.$", _first_line(kind))[0],
             ]
         )
         parts += [f"## {title}", _table(("field", "default", "meaning"), rows)]
@@ -208,9 +209,9 @@ def _first_line(described: type) -> str:
 
 
 def _table(headings: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    cells = ([" ".join(str(cell or "").split()).replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    cells = ([" ".join(str(cell or "").split()).replace("|", "\\|") for cell in line] for line in (headings, *rows))
+    first, *others = (f"| {' | '.join(line)} |" for line in cells)
+    return "\n".join([first, "|---" * len(headings) + "|", *others])
 
 
 def write(repository: Path) -> None:
