@@ -5,7 +5,7 @@ from shared.models.manifest import Calibration
 from training.calibration.posterior_eval import Array, CalibratedPosterior, answer
 
 
-def test_as_in_service_only_the_nearest_enter_the_posterior_of_a_large_gallery() -> None:
+def test_only_the_nearest_enter_the_posterior() -> None:
     sizes = []
 
     def remember(scores: Array, enrolled: int) -> tuple[Array, float]:
@@ -17,7 +17,7 @@ def test_as_in_service_only_the_nearest_enter_the_posterior_of_a_large_gallery()
     assert sizes == [(MAX_CANDIDATES, MAX_CANDIDATES + 50, row.max())]
 
 
-def test_outcomes_are_those_of_the_serving_rule_with_a_threshold_and_without() -> None:
+def test_outcomes_are_those_of_the_serving_rule() -> None:
     ratios = np.array([[3.0, -9.0], [0.2, -9.0], [-9.0, -8.0]])
     answers = answer(ratios, CalibratedPosterior(Calibration(scale=1.0, offset=0.0, size_exponent=0.0)))
     assert answers.outcomes(0.75).tolist() == ["identified", "candidates", "unknown"]

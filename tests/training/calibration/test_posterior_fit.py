@@ -124,7 +124,7 @@ def strangers_identified(track: TrackScores, calibration: Calibration) -> float:
     return float(np.mean(np.array(tops) >= 0.75))
 
 
-def test_one_question_with_near_strangers_makes_the_calibrationkeep_limits() -> None:
+def test_a_track_with_near_strangers_lowers_the_offset() -> None:
     rng = np.random.default_rng(0)
     tracks, fresh = [normal_scores(300, rng), near_strangers(300, rng)], near_strangers(400, rng)
     bold = Calibration(scale=50.0, offset=-22.5)
@@ -219,7 +219,7 @@ def test_people_without_a_query_are_strangers() -> None:
     assert len(drawn.outsiders.truth) == 5
 
 
-def test_strangers_who_have_no_query_make_the_calibrationkeep_limits() -> None:
+def test_strangers_without_a_query_lower_the_offset() -> None:
     track, limits = normal_scores(300, np.random.default_rng(0)), Limits(0.75)
     bold = Calibration(scale=50.0, offset=-25.0)
     assert keep_limits([track], bold, limits, np.random.default_rng(1)) == bold

@@ -42,7 +42,7 @@ def share_of_strangers(scored: TrackScores, threshold: float) -> float:
     return float(np.mean(np.array(tops) >= threshold))
 
 
-def test_every_probe_is_a_stranger_where_its_patient_is_taken_out() -> None:
+def test_a_probe_without_its_patient_is_a_stranger() -> None:
     asked = without_patients(track(np.array([[1.0, 2.0, 3.0]]), [1], agreeing=np.array([[10.0, 20.0, 30.0]])))
     np.testing.assert_array_equal(asked.similarities, [[1.0, 3.0]])
     assert asked.agreeing is not None
@@ -68,14 +68,14 @@ def test_people_without_a_query_are_strangers_too() -> None:
     assert share_of_strangers(near, strict_threshold([few], PLAIN)[0]) == 1.0
 
 
-def test_with_few_strangers_it_is_extrapolated_and_no_laxer_than_what_was_seen() -> None:
+def test_with_few_strangers_the_threshold_is_extrapolated() -> None:
     few = validation(60)
     threshold, origin = strict_threshold([few], PLAIN)
     assert origin == "60 validation strangers, extrapolated through the calibrated probability"
     assert share_of_strangers(few, threshold) == 0.0
 
 
-def test_an_extrapolated_threshold_holds_for_strangers_who_were_not_seen() -> None:
+def test_an_extrapolated_threshold_holds_for_new_strangers() -> None:
     """Scores for which the posterior is true: normal, two standard deviations squared apart."""
     rng = np.random.default_rng(1)
     ratios = rng.normal(-2, 2, (300, 2))
@@ -96,7 +96,7 @@ def test_a_stranger_whose_keypoints_agree_makes_it_stricter() -> None:
     assert told > nearest
 
 
-def test_keypoints_count_with_those_alone_who_are_compared_in_service() -> None:
+def test_keypoints_count_only_for_verified_candidates() -> None:
     people = VERIFIED_CANDIDATES + 2
     similarities = np.tile(-4.0 - np.arange(people) / 100, (30, 1))
     agreeing = np.zeros((30, people))

@@ -21,20 +21,20 @@ def test_slices_are_told_from_acquisitions() -> None:
     assert series_and_position(row("p", "left eye")) == ("left eye", 0)
 
 
-def test_the_first_acquisition_is_enrolled_and_the_others_are_asked() -> None:
+def test_the_first_acquisition_is_enrolled() -> None:
     (protocol,) = validation_protocols([row("p", "day 3"), row("p", "day 0"), row("q", "day 0")])
     assert [r.path for r in protocol.gallery] == ["p/day 0", "q/day 0"]
     assert [r.path for r in protocol.queries] == ["p/day 3"]
 
 
-def test_a_second_series_is_asked_at_levels_that_are_not_enrolled() -> None:
+def test_a_second_series_is_queried_at_other_levels() -> None:
     rows = [row("p", f"{s}, axial position {i:02} of 16") for s in ("flair", "post") for i in range(16)]
     (protocol,) = validation_protocols(rows)
     assert [series_and_position(r) for r in protocol.gallery] == [("flair", 0), ("flair", 8)]
     assert [series_and_position(r) for r in protocol.queries] == [("post", i) for i in (2, 6, 10, 14)]
 
 
-def test_slices_of_a_single_scan_are_asked_half_way_between_the_enrolled() -> None:
+def test_a_single_scan_is_queried_between_enrolled_slices() -> None:
     rows = [row("p", f"scan 1, axial position {i:02} of 32") for i in range(32)]
     (protocol,) = validation_protocols(rows)
     assert [series_and_position(r)[1] for r in protocol.gallery] == [0, 8, 16, 24]

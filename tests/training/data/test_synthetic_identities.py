@@ -33,7 +33,7 @@ def test_two_pictures_of_one_subject_are_deformed_alike() -> None:
 
 
 @pytest.mark.parametrize("mirror", [True, False])
-def test_some_versions_are_mirrored_only_where_that_is_another_person(mirror: bool) -> None:
+def test_versions_are_mirrored_only_if_asked(mirror: bool) -> None:
     left = np.zeros((64, 64, 3), np.uint8)
     left[:, :32] = 255
     halves = [float(deform(left, "p1", version, mirror=mirror)[:, :24].mean()) for version in range(1, 20)]

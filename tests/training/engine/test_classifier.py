@@ -89,7 +89,7 @@ def test_multiscale_features_are_of_several_layers_and_the_sides(backbone: keras
     assert backbone.output_shape == (None, 144 + 1280 + 1280)
 
 
-def test_multiscale_features_of_a_negative_are_those_of_its_image(backbone: keras.Model) -> None:
+def test_a_negative_has_the_features_of_its_image(backbone: keras.Model) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype(np.float32)
     np.testing.assert_allclose(backbone.predict_on_batch(images), backbone.predict_on_batch(255 - images), atol=1e-4)
 

@@ -43,7 +43,7 @@ def test_steps_are_the_same_again() -> None:
     assert np.abs(first[0] / first[0].max() - np.eye(SIZE)).max() > 1e-3
 
 
-def test_a_pair_is_two_pictures_of_one_patient_and_nobody_comes_twice() -> None:
+def test_a_pair_is_of_one_patient_who_comes_once() -> None:
     values, labels, pictures = shown(1, pictures=3)
     values = np.column_stack([labels, np.arange(len(labels)), values])
     pairs = Pairs(values, labels, pictures, steps=4, seed=0)

@@ -40,7 +40,7 @@ def fitted(data: Dataset, run: Path) -> FittedIdentifier:
     return finetuned(data, 1, run)
 
 
-def test_validation_subjects_are_scored_against_a_cohort_of_others(data: Dataset, fitted: FittedIdentifier) -> None:
+def test_validation_subjects_are_scored_against_others(data: Dataset, fitted: FittedIdentifier) -> None:
     (track,) = fitted.tracks
     assert set(track.subjects) == {row.subject for row in data.validation}
     assert fitted.cohort_size == len(data.training)

@@ -45,14 +45,14 @@ def separation(layer: tuple[NDArray[np.float64], NDArray[np.float64]]) -> float:
     return float(alike[own & ~np.eye(len(own), dtype=bool)].mean() - alike[~own].mean())
 
 
-def test_pictures_of_one_person_come_nearer_than_whitening_brings_them() -> None:
+def test_images_of_one_person_come_nearer_than_by_whitening() -> None:
     seen = pictures_of(60, 3, seed=1)
     whitened, discriminated = separation(fitted(*seen, within=0.0)), separation(fitted(*seen))
     assert discriminated > 0.7
     assert discriminated > whitened + 0.15
 
 
-def test_a_refinement_takes_the_place_of_the_last_part_and_its_bias_arrives() -> None:
+def test_a_refinement_replaces_the_head_and_adds_its_bias() -> None:
     features, labels = pictures_of(20, 2, seed=1)
     plain = fitted(features, labels)
     turn = scipy.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
@@ -167,7 +167,7 @@ def test_whitening_alone_does_not_ask_who_is_who() -> None:
     np.testing.assert_array_equal(fitted(features, everybody_once, within=0.3)[0], plain)
 
 
-def test_a_within_class_part_that_is_shrunk_away_changes_no_cosine() -> None:
+def test_a_large_within_class_shrinkage_changes_no_cosine() -> None:
     features, labels = pictures_of(20, 3, seed=1)
     plain, shrunk = fitted(features, labels, SIZE, within=0.0), fitted(features, labels, SIZE, within=1e7)
     np.testing.assert_allclose(cosines(features, shrunk), cosines(features, plain), atol=1e-4)

@@ -95,7 +95,7 @@ def test_frozen_batch_normalisation_has_nothing_to_train() -> None:
     assert not [v.path for v in backbone.trainable_variables if "gamma" in v.path or "beta" in v.path]
 
 
-def test_a_whitened_head_gives_uncorrelated_embeddings_of_the_features(backbone: keras.Model) -> None:
+def test_a_whitened_head_gives_uncorrelated_embeddings(backbone: keras.Model) -> None:
     network = build_identifier(backbone, dense=32)
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(400, 1280)) * np.linspace(3, 0.1, 1280)).astype(np.float32)
@@ -128,7 +128,7 @@ def test_depths_of_a_hybrid_follow_one_another() -> None:
     assert depth_sizes(hybrid) == [96, 144, 192, 576, 1280, 64, 128, 256, 512, 1024]
 
 
-def test_a_grid_adds_nine_numbers_for_each_channel_of_a_bottleneck(depths: keras.Model) -> None:
+def test_a_grid_adds_nine_features_for_each_channel(depths: keras.Model) -> None:
     grid = build_depths("mobilenet_v2", 96, None, grid=True)
     assert depth_sizes(grid) == [*depth_sizes(depths), 9 * 96, 9 * 320]
     assert np.isfinite(grid.predict_on_batch(pictures(1, 96))).all()

@@ -43,7 +43,7 @@ def test_what_is_held_out_is_never_chosen() -> None:
     assert set(foreign.names()) == {*GENERATED, *MIXED, "cats"}
 
 
-def test_pictures_of_a_large_collection_that_validate_are_not_learned_from() -> None:
+def test_validation_images_of_a_collection_do_not_train() -> None:
     foreign, rng = OutOfDomainImages({"cats": numbered(21)}), np.random.default_rng(0)
 
     def seen(*, validation: bool) -> set[int]:
