@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from shared.models.manifest import MODEL_FILE, file_digest
@@ -19,6 +18,8 @@ class LiteRTSession:
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         """Load the network. Raises OSError if the file cannot be read, ValueError if it is no network of images."""
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - the gateway has no LiteRT
+
         path = folder / MODEL_FILE
         self._digest = file_digest(path)
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)

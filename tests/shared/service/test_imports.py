@@ -23,3 +23,9 @@ def test_the_identification_services_differ_by_their_data_only(service: str, rep
     app = (repository / f"{service}-service" / "app.py").read_text(encoding="utf-8")
     assert app == (repository / "ct-service" / "app.py").read_text(encoding="utf-8")
     assert len(app.splitlines()) <= 10
+
+
+def test_the_gateway_needs_no_runtime_of_models(repository: Path) -> None:
+    code = "import sys, gateway.application; print(*sys.modules)"
+    process = subprocess.run([sys.executable, "-c", code], cwd=repository, check=True, capture_output=True, text=True)  # noqa: S603
+    assert not {"ai_edge_litert", "tensorflow"} & set(process.stdout.split())
