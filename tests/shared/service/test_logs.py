@@ -90,7 +90,7 @@ def test_a_librarys_exception_is_logged_by_type_and_place(logged: Logged) -> Non
         logging.getLogger("library").exception("failed")
     (line,) = logged()
     assert line["error"] == "KeyError"
-    assert line["at"][0].startswith("test_an_exception_in_a_librarys_record")
+    assert line["at"][0].startswith("test_a_librarys_exception_is_logged")
     assert SECRET not in str(line)
 
 
