@@ -28,32 +28,31 @@ class GatewaySettings(ServiceSettings):
         Field(
             ge=1,
             le=16,
-            description="Images that are decoded at once. Raise it with the number of cores. An image of 100 megapixels"
-            " takes 1.4 GB of memory while it is decoded.",
+            description="Images decoded at once. Raise it with the cores. Each takes up to 1.4 GB of memory.",
         ),
     ] = 2
     uploads_at_once: Annotated[
         int,
         Field(
             ge=1,
-            description="Uploads that are read and answered at once. Further ones wait unread, fairly by caller, and"
-            " get 503 only if they would wait longer than their deadline allows. 4 for each core is enough.",
+            description="Uploads that are read and answered at once. Others wait, and callers take turns. They get"
+            " 503 if the wait would exceed their deadline. Set 4 for each core.",
         ),
     ] = 8
     uploads_per_replica: Annotated[
         int,
         Field(
             ge=1,
-            description="Of these, uploads that are at one modality's service at once, for each of its replicas. Raise"
-            " it with `MEDREID_WORKERS`. Higher values make one caller's many requests delay the others more.",
+            description="Uploads sent to one modality's service at once, for each of its replicas. Raise it with"
+            " `MEDREID_WORKERS`. With higher values, one busy caller delays the others more.",
         ),
     ] = 3
     requests_per_minute: Annotated[
         int,
         Field(
             ge=1,
-            description="Requests that one caller may send a minute to one gateway; further ones get 429. Lower it for"
-            " callers that must not use much of the system.",
+            description="Requests that one caller may send a minute to one gateway; further ones get 429. Lower it if"
+            " one caller uses too much of the system.",
         ),
     ] = 6000
     metrics_public: Annotated[

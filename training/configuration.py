@@ -44,7 +44,7 @@ class AugmentationConfig(Settings):
     """How strongly training images are changed at random. 0 switches a change off."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
-    """Largest rotation to either side, in degrees. 180 for lesions."""
+    """Largest rotation to either side, in degrees. Use 180 for lesions."""
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Largest change of scale, as a fraction. Raise it if distances vary."""
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.06
@@ -52,9 +52,9 @@ class AugmentationConfig(Settings):
     stretch: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Largest change of the aspect ratio, as a fraction."""
     flip_horizontal: bool = False
-    """Mirror half of the images. Never if left and right are part of the anatomy."""
+    """Mirror half of the images. Leave it off if left and right differ."""
     flip_vertical: bool = False
-    """Turn half of the images upside down. For lesions."""
+    """Turn half of the images upside down. Use it for lesions."""
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.12
     """Largest change of brightness, as a fraction of the full range."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -62,7 +62,7 @@ class AugmentationConfig(Settings):
     gamma: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Range g of the gamma exponent, from 1-g to 1/(1-g)."""
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Largest gain of each colour channel, as a fraction. 0 for grey images."""
+    """Largest gain of each colour channel, as a fraction. Keep 0 for grey images."""
     noise: Annotated[float, Field(ge=0)] = 4.0
     """Largest standard deviation of noise, in grey levels of 255."""
     blur: Annotated[float, Field(ge=0)] = 1.0
@@ -70,7 +70,7 @@ class AugmentationConfig(Settings):
     jpeg: Share = 0.3
     """Probability of JPEG compression at quality 30 to 95."""
     erase: Share = 0.3
-    """Probability of painting over a rectangle. 0 if marks never cover images."""
+    """Probability of painting over a rectangle. Use 0 if no marks cover images."""
 
 
 class Configuration(Settings):
@@ -85,7 +85,7 @@ class Configuration(Settings):
     float16: bool = True
     """Export weights as float16: half the size, cosine 0.9995 to float32. Turn off if parity fails."""
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Fraction of the subjects of `split=train` for validation. Lower it with thousands of subjects."""
+    """Fraction of the subjects of `split=train` for validation. Lower it if there are thousands."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Changes that two images of one patient may show."""
 
@@ -94,8 +94,9 @@ class ClassifierConfiguration(Configuration):
     """COMPA: modality, sub-type, or refusal."""
 
     kind: Literal["classifier"]
+    """Always `classifier`."""
     int8_layers: tuple[str, ...] = ()
-    """Backbone layers to run in int8, by part of their name. Empty: all in float. Halves the time."""
+    """Backbone layers to run in int8, by part of their name. Empty: all in float. int8 halves the time."""
     feature_layers: tuple[str, ...] = ()
     """Backbone layers whose averages are features, beside the last. Earlier layers see textures."""
     training_images: Annotated[int, Field(gt=0)] = 20000
@@ -126,31 +127,32 @@ class DiscriminantSettings(Settings):
     """A frozen backbone and a linear discriminant on its features: minutes, and every subject validates by folds."""
 
     grid: bool = False
-    """Add averages over 3 x 3 parts of the image. For one pose in all images: brain MRI."""
+    """Add averages over 3 x 3 parts of the image. Use it if all images have one pose, as brain MRI."""
     augmented_copies: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Add a copy of each image. Its features lie this far from the image's towards an augmented image's. 0: none.
+    """Add a copy of each image. Its features are a weighted mean with those of an augmented image;
+    this is that weight. 0: no copies.
     Use 0.5 if training images are better aligned than real ones."""
     mirrored_copies: bool = False
-    """Add each image's mirror image as another image of the patient. For paired organs."""
+    """Add each image's mirror image as another image of the patient. Use it for paired organs."""
     whitening_shrinkage: Annotated[float, Field(gt=0)] = 0.1
     """Shrinkage of the whitening, as a fraction of the largest variance. Higher values amplify weak directions less.
     Lower it with more images."""
     within_class_shrinkage: Annotated[float, Field(ge=0)] = 0.3
-    """Shrinkage of the within-patient covariance, as a fraction of its mean variance. Higher values amplify low-
-    variance directions less; 0: no within-class whitening. Start with 0.1 to 0.3."""
+    """Shrinkage of the within-patient covariance, as a fraction of its mean variance. Higher values
+    amplify low-variance directions less; 0: no within-class whitening. Start with 0.1 to 0.3."""
     contrastive_steps: Annotated[int, Field(ge=0)] = 0
-    """Steps of contrastive refinement after the discriminant. 0: none. For hundreds of patients."""
+    """Steps of contrastive refinement after the discriminant. 0: none. Use it with hundreds of patients."""
     contrastive_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    """Peak learning rate of these steps. A tenth for a few dozen patients."""
+    """Peak learning rate of these steps. Use a tenth for a few dozen patients."""
 
 
 class FinetuneSettings(Settings):
     """The whole network is trained with a cosine softmax and a triplet loss: hours, for many images per patient."""
 
     epochs: Annotated[int, Field(gt=0)] = 20
-    """Most passes of `steps` batches."""
+    """Maximum epochs, each of `steps` batches."""
     patience: Annotated[int, Field(gt=0)] = 5
-    """Stop after so many epochs without a better validation."""
+    """Epochs without a better validation score after which training stops."""
     steps: Annotated[int, Field(gt=0)] = 100
     """Batches in one epoch."""
     identities: Annotated[int, Field(gt=1)] = 16
@@ -182,15 +184,15 @@ class CalibrationSettings(Settings):
     """Sources of the manifest whose training images form the cohort. Empty: all. If you enrol
     training patients, name sources of people that you will not enrol."""
     simulate_repeat_shots: bool = False
-    """Also fit to simulated second shots. For data that never shows the same surface twice."""
+    """Also fit to simulated second shots. Use it if no surface was photographed twice."""
     simulate_later_visits: bool = False
-    """Also fit to neighbouring slices as of a later visit. For one session per patient."""
+    """Also fit to neighbouring slices, as if from a later visit. Use it if each patient has one session."""
     cap_cosine_llr: bool = False
-    """Cap the log likelihood ratio of a cosine at a fitted limit, so that keypoints must add the rest. For images from
-    devices that training has not seen. Without keypoints it has no effect."""
+    """Cap the log likelihood ratio of a cosine at a fitted limit, so that keypoints must add the rest. Use it for
+    images of devices that training has not seen. Without keypoints it has no effect."""
     halve_limits: bool = False
-    """Halve the permitted false identifications of strangers and patients (2 % and 1 %). For data that differs less
-    than real images do."""
+    """Halve the permitted false identifications of strangers and patients (2 % and 1 %). Use it if data
+    varies less than real images."""
     clopper_pearson: bool = False
     """Keep these limits with 95 % confidence (Clopper-Pearson bound). Needs 150 people or more; with fewer, no false
     identification is permitted."""
@@ -202,10 +204,11 @@ class IdentifierConfiguration(Configuration):
     """An identification network: exactly one of `[discriminant]` and `[finetune]`."""
 
     kind: Literal["identifier"]
+    """Always `identifier`."""
     sources: tuple[str, ...] = ()
-    """Sources of the manifest to train on. Empty: all. Leave out poorer ones."""
+    """Sources of the manifest to train on. Empty: all. Leave out those of poor quality."""
     instance_sources: tuple[str, ...] = ()
-    """Sources without identities: each image counts as a patient. For few true repeats."""
+    """Sources without identities: each image counts as a patient. Use it if few patients have several images."""
     discriminant: DiscriminantSettings | None = None
     """Freeze the backbone and fit a linear discriminant."""
     finetune: FinetuneSettings | None = None

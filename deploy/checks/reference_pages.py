@@ -172,7 +172,7 @@ def _api() -> str:
             used.add(name.removeprefix("Body_").split("_v1_")[0].split("_")[0])
     parts.append(
         _table(
-            ("field", "of", "meaning"),
+            ("field", "used by", "meaning"),
             [(f"`{field}`", ", ".join(sorted(used)), meaning) for field, (used, meaning) in sorted(fields.items())],
         )
     )

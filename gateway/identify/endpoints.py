@@ -38,15 +38,19 @@ async def identify(
         str | None,
         Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
     ] = None,
-    top_k: Annotated[int, Form(ge=1, le=10, description="Most candidates in the answer.")] = 3,
+    top_k: Annotated[int, Form(ge=1, le=10, description="Maximum candidates in the answer, 1 to 10. Default: 3.")] = 3,
     threshold: Annotated[
-        Probability | None, Form(description="Confidence from which the first candidate is `identified`.")
+        Probability | None,
+        Form(
+            description="Confidence, 0 to 1, from which the answer is `identified` or a match. Default: that of the"
+            " modality."
+        ),
     ] = None,
     operating_point: Annotated[
         OperatingPoint | None,
         Form(
             description="A named threshold instead of `threshold`. `standard` is the default. `strict` hardly ever"
-            " names a wrong patient. `investigation` identifies no patient and always shows the nearest candidates.",
+            " names a wrong patient. `investigation` identifies no patient and lists the nearest candidates.",
             examples=["standard", "strict", "investigation"],
         ),
     ] = None,

@@ -39,7 +39,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[\x21-\x7e]+$",
-        description="Send the same key when you repeat a request, and it is enrolled once. Valid for 24 hours.",
+        description="Send the same key when you repeat a request: the images are enrolled once. Valid for 24 hours.",
     ),
 ]
 

@@ -14,16 +14,20 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDREID_", frozen=True, extra="ignore")
 
-    database_url: Annotated[SecretStr | None, Field(description="postgresql:// URL of the database.")] = None
-    database_url_file: Annotated[Path | None, Field(description="File that holds the URL (a container secret).")] = None
+    database_url: Annotated[
+        SecretStr | None, Field(description="postgresql:// URL of the database. Set this or the next.")
+    ] = None
+    database_url_file: Annotated[
+        Path | None, Field(description="File that holds the URL, such as a container secret.")
+    ] = None
     database_connections: Annotated[
-        int, Field(ge=1, le=100, description="Most connections of this process to the database.")
+        int, Field(ge=1, le=100, description="Maximum connections of this process to the database.")
     ] = 4
     gallery_exact_up_to: Annotated[
         int,
         Field(
             ge=0,
-            description="Most images of one modality that a search compares one by one. Above that, it uses an index.",
+            description="Maximum images of one modality for an exact search. With more, an index is used: see scale.md.",
         ),
     ] = 5_000
     gallery_ef_search: Annotated[
@@ -31,7 +35,7 @@ class DatabaseSettings(BaseSettings):
         Field(
             ge=1,
             le=1000,
-            description="Images that an index search considers (hnsw.ef_search). More is slower but misses fewer.",
+            description="Images that an index search considers (hnsw.ef_search). More is slower but misses fewer patients.",
         ),
     ] = 400
 

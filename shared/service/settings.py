@@ -16,7 +16,9 @@ class ServiceSettings(BaseSettings):
     host: Annotated[
         str, Field(description="IP address to listen on. Set `0.0.0.0` to be reached from other machines.")
     ] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535, description="TCP port to listen on.")] = 8000
+    port: Annotated[
+        int, Field(ge=0, le=65535, description="TCP port to listen on. Change it if the port is taken.")
+    ] = 8000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(
@@ -28,8 +30,8 @@ class ServiceSettings(BaseSettings):
         int,
         Field(
             gt=0,
-            description="Milliseconds for one request, waiting included, unless its header `x-deadline-ms` says"
-            " otherwise. Raise it if batch clients should rather wait than be refused.",
+            description="Time limit of one request in milliseconds, waiting included. The header `x-deadline-ms` overrides"
+            " it. Raise it if clients prefer waiting to 503.",
         ),
     ] = 10_000
     queue_capacity: Annotated[
@@ -42,8 +44,12 @@ class ServiceSettings(BaseSettings):
     ] = 64
     drain_seconds: Annotated[
         float,
-        Field(ge=0, description="Seconds that requests have to finish after SIGTERM. Keep it below the grace period."),
+        Field(
+            ge=0,
+            description="Seconds that requests have to finish after SIGTERM. Keep it below the container's grace period.",
+        ),
     ] = 10.0
     max_request_bytes: Annotated[
-        int, Field(gt=0, description="Largest request body in bytes; a larger one gets 413.")
+        int,
+        Field(gt=0, description="Largest request body in bytes; a larger one gets 413. Change the proxy's limit too."),
     ] = 64 * 2**20
