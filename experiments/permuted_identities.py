@@ -114,7 +114,7 @@ def labelled(frozen: FrozenFeatures, rows: Sequence[Row], pictures: int, seed: i
         if sum(map(len, people)) + len(repeated[i]) <= pictures:
             people.append([repeated[i][j] for j in rng.permutation(len(repeated[i]))])
     if len(people) < 2:
-        raise ValueError("the control needs two people with two training pictures each")
+        raise ValueError("the control needs two people with two training pictures each: add pictures")
     learned = [row for own in people for row in own[1:]]
     labels = np.repeat(np.arange(len(people), dtype=np.int32), [len(own) - 1 for own in people])
     held_out = frozen.embeddings([own[0] for own in people])

@@ -115,7 +115,8 @@ class Services:
     ) -> None:
         if unknown := set(settings.service_urls) - set(registry.names):
             raise ValueError(
-                f"MEDREID_SERVICE_URLS has modalities that the registry lacks: {', '.join(sorted(unknown))}"
+                f"MEDREID_SERVICE_URLS has modalities that the registry lacks: {', '.join(sorted(unknown))}."
+                " Remove them, or add them to the registry."
             )
         urls = {m.name: settings.service_urls.get(m.name, m.default_url) for m in registry}
         places = settings.uploads_per_replica

@@ -228,7 +228,7 @@ class WrongService(Unavailable):
 
     slug = "wrong-service"
     title = "Wrong service"
-    default_detail = "The request reached another service, since an address has just changed. Try again."
+    default_detail = "The request reached another service, because an address has just changed. Try again."
 
 
 class DeadlineExceeded(MedReIDError):

@@ -219,9 +219,9 @@ class IdentifierConfiguration(Configuration):
     @model_validator(mode="after")
     def _one_way_to_train(self) -> Self:
         if (self.discriminant is None) == (self.finetune is None):
-            raise ValueError("exactly one of the tables [discriminant] and [finetune] is needed")
+            raise ValueError("exactly one of the tables [discriminant] and [finetune] is needed: add or remove one")
         if self.discriminant and self.discriminant.grid and self.size < 96:
-            raise ValueError("grid needs a size of at least 96")
+            raise ValueError("grid needs a size of at least 96: raise size, or turn grid off")
         return self
 
 

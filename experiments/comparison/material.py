@@ -64,7 +64,7 @@ def prepare(name: str, bundle: Bundle, folder: Path, budget: Budget) -> Material
     """Material of the modality whose training is configured in `folder`; only rows of `split=train` are read."""
     configuration = read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration):
-        raise ValueError(f"{name} is no modality")
+        raise ValueError(f"{name}-service/ is not configured as an identification model. Name a modality.")
     rows = identifier_rows(name, bundle, configuration)
     pictures = load_pictures(bundle.root, rows)
     data = dataset_of(rows, pictures, build_recipe(load_registry()[name].recipe), budget.validation_share)

@@ -23,8 +23,12 @@ def check_golden(session: ModelSession, manifest: ModelManifest) -> None:
     expected = np.asarray(manifest.golden.output, np.float32)
     if answer.shape != expected.shape:
         raise ValueError(
-            f"the model answers {len(answer)} numbers, not {len(expected)}: model.tflite and model.json do not match"
+            f"the model answers {len(answer)} numbers, not {len(expected)}."
+            " Restore model.tflite and model.json of one training."
         )
     cosine = float(answer @ expected / (np.linalg.norm(answer) * np.linalg.norm(expected)))
     if not cosine >= manifest.golden.minimum_cosine:
-        raise ValueError(f"the model answers the golden image wrongly: cosine {cosine:.4f}")
+        raise ValueError(
+            f"the model answers the golden image wrongly: cosine {cosine:.4f}, not {manifest.golden.minimum_cosine} or"
+            " more. Restore model.tflite and model.json of one training."
+        )

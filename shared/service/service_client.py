@@ -56,7 +56,7 @@ class ServiceClient:
     ) -> None:
         self._base = httpx.URL(base_url)
         if self._base.path != "/":
-            raise ValueError(f"the address of {service or 'a service'} must have no path")
+            raise ValueError(f"the address of {service or 'a service'} must have no path. Write http://<host>:<port>.")
         self._headers = {"host": self._base.netloc.decode(), **({SERVICE_HEADER: service} if service else {})}
         self._client = httpx.AsyncClient(verify=_certificates(), transport=transport, limits=LIMITS, trust_env=False)
         resolve = resolve or (_itself if transport else resolve_name)

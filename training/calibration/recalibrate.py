@@ -63,7 +63,7 @@ def recalibrate(folder: Path, bundle: Bundle, *, unseen: bool = False) -> ModelM
     """
     manifest, configuration = read_manifest(folder, calibrated=False), read_configuration(folder)
     if not isinstance(configuration, IdentifierConfiguration) or manifest.recipe is None:
-        raise ValueError(f"{folder.name}/ holds no identification model.")
+        raise ValueError(f"{folder.name}/ holds no identification model. Name another modality.")
     modality = load_registry()[manifest.name]
     if not modality.recipe.same_as(manifest.recipe.model_copy(update={"size": modality.recipe.size})):
         raise ValueError(

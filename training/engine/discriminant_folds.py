@@ -108,7 +108,7 @@ def settings_of(configuration: IdentifierConfiguration) -> DiscriminantSettings:
         ValueError: the configuration has none.
     """
     if configuration.discriminant is None:
-        raise ValueError("The configuration has no table [discriminant].")
+        raise ValueError("training.toml has no table [discriminant], which this command needs.")
     return configuration.discriminant
 
 

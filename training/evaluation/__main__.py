@@ -69,7 +69,10 @@ def _evaluate(rows: Sequence[Row], options: argparse.Namespace) -> Json:
     registry, models, figures, compa = load_registry(), {}, [], None
     tracks = {name: read_tracks(rows, options.split, [name]) for name in options.modality or registry.names}
     if not any(tracks.values()):
-        raise ValueError(f"no track of split={options.split} has rows of the roles gallery and query")
+        raise ValueError(
+            f"no track of split={options.split} has rows of the roles gallery and query:"
+            " add some, or name another split"
+        )
     folders = Folders(options.data, options.models, _weights(options), options.out)
     for name, own in tracks.items():
         if own:

@@ -61,7 +61,9 @@ def enlarge(real: Persons, count: int, seed: int) -> Distractors:
     if count <= len(real):
         return Distractors(real[:count], count, None)
     if len(real) < 4:
-        raise ValueError(f"{len(real)} people of the training split are too few to make up others")
+        raise ValueError(
+            f"{len(real)} people of the training split are too few to make up others. Add people with split=train."
+        )
     rng = np.random.default_rng(seed)
     angle = widest_angle(real, rng)
     made = mix(real, count - len(real), angle, rng)

@@ -41,7 +41,10 @@ def run_bundle(api: Api, root: Path, console: Console) -> int:
     rows = read_manifest(root)
     selections = [s for name in load_registry().names if (s := select(rows, name)).gallery]
     if not selections:
-        raise ValueError("The manifest has no gallery rows of a known modality in split=test.")
+        raise ValueError(
+            "The manifest has no row of a known modality with split=test and role=gallery."
+            " Add some: see docs/how-to/own-data.md."
+        )
     tallies = _run(api, root, selections, console)
     console.print(_patients_table(selections, tallies), _strangers_table(selections, tallies))
     return 0
