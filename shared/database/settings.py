@@ -27,7 +27,7 @@ class DatabaseSettings(BaseSettings):
         int,
         Field(
             ge=0,
-            description="Maximum images of one modality for an exact search. With more, an index is used: see scale.md.",
+            description="Maximum images of one modality for an exact search. With more, a search uses an index.",
         ),
     ] = 5_000
     gallery_ef_search: Annotated[
@@ -35,7 +35,7 @@ class DatabaseSettings(BaseSettings):
         Field(
             ge=1,
             le=1000,
-            description="Images that an index search considers (hnsw.ef_search). More is slower but misses fewer patients.",
+            description="Images that an index search considers (hnsw.ef_search). More: slower, fewer missed patients.",
         ),
     ] = 400
 

@@ -30,8 +30,8 @@ class ServiceSettings(BaseSettings):
         int,
         Field(
             gt=0,
-            description="Time limit of one request in milliseconds, waiting included. The header `x-deadline-ms` overrides"
-            " it. Raise it if clients prefer waiting to 503.",
+            description="Time limit of one request in milliseconds, waiting included. The header `x-deadline-ms`"
+            " overrides it. Raise it if clients prefer waiting to 503.",
         ),
     ] = 10_000
     queue_capacity: Annotated[
@@ -46,7 +46,8 @@ class ServiceSettings(BaseSettings):
         float,
         Field(
             ge=0,
-            description="Seconds that requests have to finish after SIGTERM. Keep it below the container's grace period.",
+            description="Seconds that requests have to finish after SIGTERM. Keep it below the container's grace"
+            " period.",
         ),
     ] = 10.0
     max_request_bytes: Annotated[
