@@ -42,7 +42,7 @@ class IdentificationFlow:
     """Takes one probe through all stages.
 
     If the DICOM headers of all images name one modality, its service is asked while COMPA still looks at the images.
-    COMPA cannot change that modality; it only adds its probabilities and tells a conflict.
+    COMPA cannot change that modality; it only adds its probabilities and reports a conflict.
     """
 
     def __init__(self, pipeline: Pipeline, identifiers: Mapping[str, Identifier]) -> None:

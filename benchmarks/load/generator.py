@@ -90,7 +90,7 @@ def _part(boundary: str, disposition: str, headers: str, content: bytes) -> byte
 
 
 def main() -> None:
-    """Answer plans until the input ends."""
+    """Read plans from stdin, run each, and write its samples to stdout."""
     for line in sys.stdin:
         sys.stdout.write(json.dumps(run(Plan(**json.loads(line)))) + "\n")
         sys.stdout.flush()

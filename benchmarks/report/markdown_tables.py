@@ -1,4 +1,4 @@
-"""Results as Markdown."""
+"""Results of the benchmarks as Markdown tables."""
 
 from __future__ import annotations
 

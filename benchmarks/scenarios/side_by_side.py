@@ -79,7 +79,7 @@ def compare(workload: Workload, effort: Effort, progress: Progress) -> dict[str,
 
 @contextmanager
 def _everybody(workload: Workload, progress: Progress) -> Iterator[dict[bool, _Field]]:
-    starting = progress.add_task("starting everybody", total=None)
+    starting = progress.add_task("starting all systems", total=None)
     gallery = workload.gallery
     with (
         Worker() as generator,

@@ -33,7 +33,7 @@ def measure(workload: Workload, seconds: float, progress: Progress) -> dict[str,
 
 
 def _has_part(process: str, modality: str) -> bool:
-    """Whether the process takes part: of the modality services only the modality's own."""
+    """Return whether the process works for the modality: all do, except the services of other modalities."""
     return process.removesuffix("-service") not in load_registry().names or process == f"{modality}-service"
 
 

@@ -60,7 +60,7 @@ class StateFolder:
             yield
 
     def restrict(self) -> None:
-        """Close the folder to other users again: as root, starting the database opens it to the database's user."""
+        """Restrict the folder to its owner. If that is root, others may pass: the database runs as another user."""
         self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
     def clear(self) -> None:

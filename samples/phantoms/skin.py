@@ -184,7 +184,7 @@ _STRUCTURES: Final = {"network": _network, "globules": _globules, "blotch": _blo
 
 
 def _veiled(rng: Rng, skin: Colour, lesion: _Lesion) -> Colour:
-    """Blue-white veil or pale regression over a part of some lesions."""
+    """Add a blue-white veil or pale regression over a part of some lesions."""
     n = skin.shape[0]
     patch = tx.smooth((tx.fbm(rng, n, n / 4, 5, 0.65) - 0.1) / 2.2) * tx.inside(lesion.radius * 1.15, 0.7)
     if rng.random() < 0.2:

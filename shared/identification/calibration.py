@@ -110,7 +110,7 @@ def posterior(ratios: ArrayLike, enrolled_patients: int, calibration: Calibratio
 def rival_shift(ratios: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
     """Return the shift by rivals, float (..., 1), for log likelihood ratios float (..., k); -inf marks no patient.
 
-    It is 0 without rivals: in a gallery of one patient, or for the claim of one patient.
+    It is 0 without rivals: in a gallery of one patient, or for a verification.
     """
     behind = -np.sort(-ratios, axis=-1)[..., 1 : 1 + RIVALS]
     known = np.isfinite(behind)

@@ -176,7 +176,7 @@ def _repeated(track: TrackScores, trials: int) -> NDArray[np.intp]:
 
 
 def _as_often(track: TrackScores, other: TrackScores, probes: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Repeat every probe of a track as often as those of the other track occur in `probes`."""
+    """Return every probe of `track`, repeated as often as each probe of `other` is in `probes`."""
     return np.repeat(np.arange(len(track.truth)), len(probes) // len(other.truth))
 
 

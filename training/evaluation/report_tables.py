@@ -144,7 +144,7 @@ OPERATING_POINTS: Columns = {
     "wrongly, %": _percent_of("identified_wrongly"),
     "patient shown, %": _percent_of("patient_shown"),
     "strangers identified, %": _percent_of("impostors_identified"),
-    "strangers shown somebody, %": _percent_of("impostors_shown"),
+    "strangers shown a patient, %": _percent_of("impostors_shown"),
 }
 GROWTH: Columns = {
     "track": itemgetter("track"),

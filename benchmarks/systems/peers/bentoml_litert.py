@@ -20,7 +20,7 @@ from benchmarks.systems.peers.peer_pipeline import WORKERS_VARIABLE, Refused, li
 
 @bentoml.service(workers=int(os.environ[WORKERS_VARIABLE]), threads=1, traffic={"timeout": 60})
 class Identification:
-    """Loaded once in every worker."""
+    """The models on LiteRT, loaded once in every worker."""
 
     def __init__(self) -> None:
         self.pipeline = litert_pipeline()

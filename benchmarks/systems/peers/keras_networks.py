@@ -87,7 +87,7 @@ def _classifier(trunk: Any, outputs: int) -> Any:
 
 
 def _trunk(name: str) -> Any:
-    """Build a trunk as `training.networks.backbones` does, also without the weights of EfficientNet-Lite0."""
+    """Build a backbone as `training.networks.backbones` does, also without the weights of EfficientNet-Lite0."""
     inputs = keras.Input((NETWORK_SIZE, NETWORK_SIZE, 3), name="rgb")
     parts = [
         efficientnet_lite0(NETWORK_SIZE) if part == "efficientnet_lite0" else build_backbone(part, NETWORK_SIZE, None)
