@@ -37,7 +37,7 @@ ALLOWED = 0.7
 
 
 class Ratios(NamedTuple):
-    """Floor's CPU per request over ours, and our throughput over the floor's: 1 would be no overhead."""
+    """CPU of the floor divided by ours, and our throughput divided by the floor's. 1 means no overhead."""
 
     cpu: float
     throughput: float

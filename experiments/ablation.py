@@ -1,4 +1,4 @@
-"""What is each preprocessing step worth on validation subjects?
+"""Measure the value of each preprocessing step on validation subjects.
 
 Command: `python -m experiments.ablation --data BUNDLE`. It scores frozen ImageNet features (cosine, and whitened on the
 training subjects) under recipes with one step switched on. Nothing of `split=test` is read.

@@ -1,4 +1,4 @@
-"""The way of one probe: decode, tell the modality, preprocess, ask the service of the modality."""
+"""Process one probe: decode it, classify its modality, preprocess it, and call the service of the modality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From uploads to the views that the services receive: decode, tell the modality, apply its recipe."""
+"""From uploads to the views that the services receive: decode, classify the modality, apply its recipe."""
 
 from __future__ import annotations
 

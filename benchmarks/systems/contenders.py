@@ -106,7 +106,7 @@ def medreid_contender(ours: MedreidSystem, generator: Worker) -> Contender:
 
 @contextmanager
 def floors(gallery: Path) -> Iterator[dict[bool, Contender]]:
-    """Start the floor in a process of its own, without and with local verification."""
+    """Start the floor in a separate process, without and with local verification."""
     with Worker("benchmarks.systems.peers.floor", {**FRUGAL, **QUIET, GALLERY_VARIABLE: str(gallery)}) as worker:
         process = psutil.Process(worker.pid)
         yield {

@@ -79,7 +79,7 @@ async def _new_key(url: Path) -> str:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for processes that are started meanwhile. The supervisor passes its own on."""
+    """Set environment variables for processes that start inside the `with` block. The supervisor passes them on."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

@@ -32,7 +32,7 @@ Views = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Budget:
-    """What is the same for every candidate; results of another budget are not mixed with these."""
+    """Training budget of every candidate. Results of different budgets are not mixed."""
 
     steps: int = 32
     pictures: int = 48

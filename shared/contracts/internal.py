@@ -41,7 +41,7 @@ class ServiceMessage(Message):
 
 
 class Classification(ServiceMessage):
-    """COMPA's answer for a batch: `probabilities[i][j]` is that of image i for `labels[j]`; rows sum to 1."""
+    """COMPA's answer for a batch: `probabilities[i][j]` is image i's probability of `labels[j]`; rows sum to 1."""
 
     model: Digest
     labels: list[str]

@@ -26,7 +26,7 @@ PROBE_IMAGES = 4
 
 @dataclass(frozen=True, slots=True)
 class CascadeStage:
-    """One stage of the cascade: compare the nearest `candidates` patients, those of earlier stages included."""
+    """One stage of the cascade: compare the nearest `candidates` patients, earlier stages included."""
 
     candidates: int
     stop_probability: float = 0.0

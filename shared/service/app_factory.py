@@ -1,4 +1,4 @@
-"""The application factory: every service is this frame with its own routes."""
+"""The application factory: every service is this application with its own routes."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class RequestMiddleware:
         self._app, self._settings, self._metrics, self._draining = app, settings, metrics, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. What is not HTTP passes through."""
+        """Handle one HTTP request. Pass other scopes on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

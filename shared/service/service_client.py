@@ -1,4 +1,4 @@
-"""The HTTP client between services: calls go to one of several replicas, errors become those of the tree."""
+"""The HTTP client between services: calls go to one of several replicas; errors become a MedReIDError."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class ImageFeatures:
     rows: Sequence[Row]
 
     def of(self, subjects: Set[str]) -> ImageFeatures:
-        """Return those of some subjects."""
+        """Return the features of some subjects."""
         kept = np.flatnonzero([row.subject in subjects for row in self.rows])
         return ImageFeatures(self.features[kept], [self.rows[i] for i in kept.tolist()])
 

@@ -166,7 +166,7 @@ def _learner(
 
 
 def optimiser(settings: FinetuneSettings, slow: keras.Model) -> TwoSpeedAdamW:
-    """Return the optimiser, whose learning rate rises and falls once; that of `slow` is a part of it."""
+    """Return the optimiser. Its learning rate rises and falls once; `slow` layers get a fraction of it."""
     steps = settings.steps * settings.epochs
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,

@@ -134,7 +134,7 @@ class ModalityEvaluation:
         return grow(gallery, scoring.cascade, self._modality.threshold)
 
     def _distractors(self, track: Track) -> Distractors | None:
-        """People to enlarge the gallery with, with as many pictures as the track's people; None for too few people."""
+        """Return people to enlarge the gallery, with as many pictures each as in the track; None if too few exist."""
         if len({row.subject for row in self._train}) < 4:
             return None
         pictures = min(max(1, round(len(track.gallery) / len(track.subjects))), PICTURES)

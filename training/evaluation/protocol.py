@@ -1,4 +1,4 @@
-"""Tracks: enrolled people, queries and impostors. Every picture is a probe of its own."""
+"""Tracks: enrolled people, queries and impostors. Every picture is one probe."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ KERAS_FILE = "model.keras"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network for uint8 (n, 224, 224, 3), and what its folder tells about it.
+    """A trained network for uint8 (n, 224, 224, 3), and the contents of its folder.
 
     `predict` gives the outputs of the network as exported. `described` returns further members of the manifest, given
     the folder with the exported network. `int8` is the part to export in int8.

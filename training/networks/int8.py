@@ -35,7 +35,7 @@ WIDENS_FLOAT16 = 3
 
 @dataclass(frozen=True)
 class Int8Parts:
-    """The part of a network to run in int8: convolutions of layers with one of the names `layers` in theirs.
+    """The part of a network to run in int8: convolutions of layers whose name contains one of `layers`.
 
     The ranges of their maps are taken from `images`, each uint8 (224, 224, 3). Averages and later layers stay float32.
     """

@@ -84,7 +84,7 @@ class Positive(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="medreid")
 class LeftToRight(keras.layers.Layer):
-    """Average a map, weighted from -1 at its left edge to 1 at its right: it tells the side of a structure."""
+    """Average a map, weighted from -1 at its left edge to 1 at its right: it shows the side of a structure."""
 
     def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Float (n, h, w, c) -> (n, c)."""

@@ -80,7 +80,7 @@ def build_network(manifest: ModelManifest) -> Any:
 
 
 def _classifier(trunk: Any, outputs: int) -> Any:
-    """Build COMPA. Its cost is that of its trunk."""
+    """Build COMPA. Nearly all of its cost is the backbone."""
     x = keras.layers.GlobalAveragePooling2D()(trunk.output)
     x = keras.layers.Dense(512, activation="relu")(x)
     return keras.Model(trunk.input, keras.layers.Dense(outputs, activation="softmax")(x))

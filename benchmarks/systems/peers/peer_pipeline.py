@@ -80,7 +80,7 @@ class _Identifier:
 
 
 class Pipeline:
-    """Decode, classify, recipe, embed, search, compare keypoints, decide. Safe in as many threads as `networks` is.
+    """Decode, classify, preprocess, embed, search, compare keypoints and decide. Thread-safe if `networks` is.
 
     `in_doubt` always compares at least twenty candidates, as if none of the nearest three were clearly the person.
     """

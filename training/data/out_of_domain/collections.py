@@ -68,7 +68,7 @@ def read_collections() -> tuple[Collection, ...]:
 
 
 def load_collections(unpacked: Path = UNPACKED) -> dict[str, list[Image]]:
-    """Return the images of every collection at hand, uint8 (h, w, 3) RGB, without those that cannot be decoded."""
+    """Return the images of every local collection, uint8 (h, w, 3) RGB. Images that cannot be decoded are skipped."""
     named = {collection.name: collection.paths(unpacked) for collection in read_collections()}
     with tqdm(total=sum(map(len, named.values())), desc="out-of-domain images", unit="image") as shown:
         loaded = {name: list(_decoded(paths, shown)) for name, paths in named.items()}
@@ -110,7 +110,7 @@ def collected_rows(unpacked: Path = UNPACKED) -> list[Row]:
 
 
 def fetch_collections(unpacked: Path = UNPACKED, collections: Sequence[Collection] | None = None) -> list[str]:
-    """Unpack what is not there yet. Print and return the names of collections that cannot be fetched."""
+    """Fetch and unpack missing collections. Print and return the names of those that cannot be fetched."""
     collections = read_collections() if collections is None else collections
     wanted = [c for c in collections if c.kind != "installed" and not c.folder(unpacked).is_dir()]
     missing = [collection.name for collection in wanted if not _fetch(collection, unpacked)]
