@@ -18,6 +18,10 @@ local = $(python) -m deploy.local
 # The Python of .venv, or before it is made any of 3.11 or newer.
 any_python = $(firstword $(wildcard $(python)) $(PYTHON) $(shell command -v python3.11 || command -v python3))
 check_bundle = $(any_python) -m training.data.check_bundle --data "$(DATA)"
+# Without a folder, --weights looks beside the data.
+named_weights = --weights $(if $(WEIGHTS),"$(WEIGHTS)")
+weights_needed = $(if $(call on,$(RANDOM_WEIGHTS)),,$(named_weights))
+without_baselines = $(filter 0 no false,$(BASELINES))
 train = $(python) -m training --data "$(DATA)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	$(if $(call on,$(RANDOM_WEIGHTS)),--random-weights)
 modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry.toml)
@@ -95,19 +99,19 @@ train-all: all-trainable .venv/train.stamp ## The same for COMPA and every modal
 trainable:
 	@:$(data_needed)
 	@:$(if $(MODALITY),,$(error MODALITY is not set: make train MODALITY=ct DATA=<bundle>))
-	@$(check_bundle) --modality $(MODALITY)
+	@$(check_bundle) --modality $(MODALITY) $(weights_needed)
 
 all-trainable:
 	@:$(data_needed)
-	@for modality in compa $(modalities); do $(check_bundle) --modality $$modality || exit; done
+	@for modality in compa $(modalities); do $(check_bundle) --modality $$modality $(weights_needed) || exit; done
 
 evaluable:
 	@:$(data_needed)
-	@$(check_bundle) --evaluate $(SPLIT)
+	@$(check_bundle) --evaluate $(SPLIT) $(if $(without_baselines),,$(named_weights))
 
 evaluate: evaluable .venv/train.stamp ## Measure all models: DATA=<bundle> [WEIGHTS=<folder>] [BASELINES=0] [SPLIT=test] OUT=<dir>
 	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)" \
-		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(filter 0 no false,$(BASELINES)),--without-baselines)
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(without_baselines),--without-baselines)
 
 bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [MODALITY=fundus] [SIZES="1000 10000"]
 	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(MODALITY),--modality $(MODALITY)) $(if $(SIZES),--sizes $(SIZES))

@@ -10,9 +10,9 @@ from shared.modalities import load_registry
 from training.configuration import ClassifierConfiguration, read_configuration
 from training.data.bundle_manifest import read_manifest
 from training.data.dataset import COMPA, Bundle
+from training.data.imagenet_weights import beside, require_weights
 from training.data.out_of_domain.collections import fetch_collections
 from training.engine.checkpoints import claim, start_run
-from training.networks.backbones import require_weights
 from training.train_model import train_compa, train_identifier
 
 REPOSITORY = Path(__file__).parent.parent
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parent.parent
 def main(arguments: list[str] | None = None) -> int:
     """Return 0, or 2 with a sentence on what to do about the arguments or the data."""
     options = _parser().parse_args(arguments)
-    weights = None if options.random_weights else options.weights or options.data.parent / "weights"
+    weights = None if options.random_weights else options.weights or beside(options.data)
     try:
         folder = options.out or REPOSITORY / f"{options.modality}-service"
         configuration = read_configuration(folder)

@@ -28,10 +28,10 @@ from training.calibration.strict_threshold import COUNTED_FROM, choose_points
 from training.configuration import IdentifierConfiguration, read_configuration
 from training.data.bundle_manifest import read_manifest as read_rows
 from training.data.dataset import Bundle, Dataset, load_dataset
+from training.data.imagenet_weights import require_weights
 from training.engine.discriminant_folds import TrackScorer, fit_discriminant, shipped_cohort
 from training.engine.embedding import score_validation
 from training.engine.validation import PROBES_PER_TRACK, Embed, Embeddings, TrackScores, ValidationSet, session_embedder
-from training.networks.backbones import require_weights
 
 REPOSITORY = Path(__file__).parents[2]
 SAME = 0.999

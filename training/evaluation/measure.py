@@ -11,6 +11,7 @@ import numpy as np
 from shared.modalities import Modality
 from shared.models.manifest import MODEL_FILE
 from training.data.bundle_manifest import Row
+from training.data.imagenet_weights import at_hand
 from training.evaluation.baselines import FrozenFeatures, KeypointScorer, WhitenedFeatures
 from training.evaluation.bootstrap import Array
 from training.evaluation.controls import BackgroundOnly, chance_test
@@ -24,7 +25,6 @@ from training.evaluation.report_tables import Json
 from training.evaluation.scorers import RawPixels, Scorer, ShippedModel, Similarities
 from training.evaluation.shipped import ShippedScoring, shipped_scoring
 from training.evaluation.track_plots import plot_track
-from training.networks.backbones import at_hand
 
 SEED = 0
 PICTURES = 4

@@ -11,39 +11,13 @@ from tempfile import TemporaryDirectory
 
 import keras
 
-LITE0_FILE = "efficientnet_lite0_imagenet_notop.keras"
+from training.data.imagenet_weights import LITE0_FILE, MOBILENET_V2_FILE
+
 BOTTLENECKS = {
     "mobilenet_v2": ("block_12_add", "block_16_project_BN"),
     "efficientnet_lite0": ("add_14", "lite0_blocks_15__bn2"),
 }
 """Layers with narrow maps (few channels) at 1/16 and 1/32 of the image's resolution."""
-MOBILENET_V2_FILE = "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
-
-
-FILES = {"mobilenet_v2": MOBILENET_V2_FILE, "efficientnet_lite0": LITE0_FILE}
-"""File names of the ImageNet weights, by backbone."""
-
-
-def at_hand(weights: Path) -> set[str]:
-    """Return the backbones whose weights lie in a folder."""
-    return {backbone for backbone, file in FILES.items() if (weights / file).is_file()}
-
-
-def require_weights(name: str, weights: Path | None) -> None:
-    """Check that the ImageNet weights of a backbone, or of both parts of a hybrid, lie in a folder.
-
-    Raises:
-        ValueError: the folder or a file is missing. The message says which file to put where.
-    """
-    missing = [
-        FILES[part] for part in name.split("+") if part in FILES and not (weights and (weights / FILES[part]).is_file())
-    ]
-    if missing:
-        raise ValueError(
-            f"The ImageNet weights of {name} are missing: {', '.join(missing)}. Put them into a folder `weights` beside"
-            " the data folder, or name their folder with --weights (make: WEIGHTS=<folder>). Without them the network"
-            " would start from random weights; if you want that, pass --random-weights (make: RANDOM_WEIGHTS=1)."
-        )
 
 
 def build_backbone(name: str, size: int | None, weights: Path | None) -> keras.Model:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from training.data.check_bundle import main
+from training.data.imagenet_weights import MOBILENET_V2_FILE
 
 HEADER = "path,modality,source,subject,acquisition,track,split,role\n"
 
@@ -71,3 +72,29 @@ def test_an_evaluation_needs_a_gallery_and_queries(tmp_path: Path, capsys: pytes
     assert (
         main(["--data", str(write(tmp_path, *lines, "b.png,skin,s,p,day 2,t,test,query")), "--evaluate", "test"]) == 0
     )
+
+
+def test_a_row_of_an_unknown_modality_is_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(write(tmp_path, *people(9), *people(1, "CT")))]) == 0
+    assert "Unknown modality in 2 of 20 rows ('CT' in line 20). Only COMPA uses such rows" in capsys.readouterr().out
+
+
+def test_weights_are_asked_for_before_anything_is_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "bundle"
+    data.mkdir()
+    check = ["--data", str(write(data, *people(30))), "--modality", "skin"]
+    assert main(check) == 0
+    assert main([*check, "--weights"]) == 2
+    assert "weights of mobilenet_v2 are missing" in capsys.readouterr().err
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / MOBILENET_V2_FILE).touch()
+    assert main([*check, "--weights"]) == 0
+    assert main([*check, "--weights", str(data)]) == 2
+
+
+def test_baselines_need_a_folder_of_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["a.png,skin,s,p,day 1,t,test,gallery", "b.png,skin,s,p,day 2,t,test,query"]
+    check = ["--data", str(write(tmp_path, *lines)), "--evaluate", "test", "--weights"]
+    assert main([*check, str(tmp_path / "none")]) == 2
+    assert "leave the baselines out (BASELINES=0)" in capsys.readouterr().err
+    assert main([*check, str(tmp_path)]) == 0

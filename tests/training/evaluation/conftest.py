@@ -15,7 +15,7 @@ import pytest
 
 from shared.models.manifest import MANIFEST_FILE, OperatingPoints, read_manifest
 from training.data.bundle_manifest import COLUMNS
-from training.networks.backbones import MOBILENET_V2_FILE
+from training.data.imagenet_weights import MOBILENET_V2_FILE
 
 ENROLLED = 6
 STRANGERS = 3

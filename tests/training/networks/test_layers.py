@@ -4,17 +4,15 @@ import keras
 import numpy as np
 import pytest
 
+from training.data.imagenet_weights import FILES, at_hand, require_weights
 from training.engine.initialisation import whiten_head
 from training.networks.backbones import (
     BOTTLENECKS,
-    FILES,
     _in_nine_parts,
-    at_hand,
     build_backbone,
     build_depths,
     depth_sizes,
     freeze_batch_normalisation,
-    require_weights,
 )
 from training.networks.layers import (
     GeneralisedMean,
