@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return 0, or 2 with a sentence on what to do about the arguments or the data."""
+    """Return 0, 130 if interrupted, or 2 with a sentence on what to do about the arguments or the data."""
     options = _parser().parse_args(arguments)
     weights = None if options.random_weights else options.weights or beside(options.data)
     try:
@@ -39,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"training: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    except KeyboardInterrupt:
+        print("training: interrupted; the model is unchanged; the same command continues where it can", file=sys.stderr)  # noqa: T201
+        return 130
+    print(f"wrote the model and its CARD.md to {folder}")  # noqa: T201
     return 0
 
 

@@ -132,6 +132,17 @@ def test_an_error_while_shipping_leaves_the_model_untouched(
     assert {path.name for path in folder.iterdir()} == {MANIFEST_FILE, CONFIGURATION_FILE}
 
 
+def test_an_interrupted_training_is_a_sentence(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.__main__.train_identifier", interrupted)
+    assert train(bundle, tmp_path / "skin", FROZEN, "--random-weights") == 130
+    assert "the same command continues" in capsys.readouterr().err
+
+
 def test_compa_is_trained_from_rows_and_other_images(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
