@@ -57,12 +57,12 @@ def parse_manifest(root: Path) -> tuple[list[Row], list[str]]:
     """Return the rows of `root/manifest.csv`, and one sentence for each problem in it."""
     path = root / MANIFEST_NAME
     if not path.is_file():
-        return [], [f"The data folder has no {MANIFEST_NAME}. DATA must name a folder that contains one."]
+        return [], [f"The data folder {root} has no {MANIFEST_NAME}. DATA must name a folder that contains one."]
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
         if missing:
-            return [], [f"{MANIFEST_NAME} lacks the columns {', '.join(missing)}. Add them to its first line."]
+            return [], [f"{MANIFEST_NAME} lacks the columns: {', '.join(missing)}. Add them to its first line."]
         rows, problems = [], []
         for record in reader:
             row = Row(**{name: (record.get(name) or "").strip() for name in COLUMNS})

@@ -252,7 +252,7 @@ def test_the_command_prints_what_it_has_fitted(
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", str(tmp_path), "--modality", "skin"]) == 2
-    assert capsys.readouterr().err.startswith("recalibrate: The data folder has no manifest.csv")
+    assert capsys.readouterr().err.startswith(f"recalibrate: The data folder {tmp_path} has no manifest.csv")
 
 
 def test_probes_are_drawn_the_same_before_and_after_verification(bundle: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_missing_manifest_says_what_data_must_name(tmp_path: Path) -> None:
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,modality\n")
-    with pytest.raises(ValueError, match="lacks the columns subject, split, role"):
+    with pytest.raises(ValueError, match="lacks the columns: subject, split, role"):
         read_manifest(tmp_path)
 
 
