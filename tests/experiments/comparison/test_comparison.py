@@ -44,4 +44,4 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path, capsys: pytest.Ca
     assert "no place for the results" in capsys.readouterr().err
     page.write_text(f"{BEGIN}\n{END}\n")
     assert main(arguments) == 2
-    assert "there is no manifest.csv" in capsys.readouterr().err
+    assert "has no manifest.csv" in capsys.readouterr().err

@@ -76,4 +76,4 @@ def test_the_command_prints_both_heads_and_chance(
 
 def test_missing_data_is_said_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--modality", "skin", "--data", str(tmp_path)]) == 2
-    assert "there is no manifest.csv" in capsys.readouterr().err
+    assert "has no manifest.csv" in capsys.readouterr().err

@@ -194,7 +194,7 @@ def test_a_model_without_calibration_is_only_ranked(bundle: Path, models: Path, 
         (["--weights", "nowhere"], "the baselines need ImageNet weights"),
         (["--weights", "."], "holds no ImageNet weights of mobilenet_v2"),
         (["--models", "nowhere", "--without-baselines"], "skin-service/ holds no model"),
-        (["--data", "nowhere"], "there is no manifest.csv"),
+        (["--data", "nowhere"], "The data folder nowhere has no manifest.csv"),
     ],
 )
 def test_what_is_missing_is_said_in_a_sentence(
