@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
-from fastapi import Depends, File, Request, UploadFile
+from fastapi import Depends, File, Form, Request, UploadFile
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from shared.errors import InvalidInput
 from shared.service.npy_body import MAX_IMAGES
@@ -38,3 +41,24 @@ async def _contents(
 
 Uploads = Annotated[Sequence[bytes], Depends(_contents)]
 """The bytes of every part named `file`."""
+
+
+class OptionalField:
+    """Describe an optional form field in OpenAPI.
+
+    It is never null, because a form cannot send null. Swagger UI fills in the example, which is empty: FastAPI
+    reads an empty field as one that was not sent.
+    """
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Replace `anyOf` with the schema of the value."""
+        described = handler(schema)
+        value, _null = described.pop("anyOf")
+        return {**value, **described, "examples": [""]}
+
+
+ModalityField = Annotated[
+    str | None,
+    OptionalField(),
+    Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
+]

@@ -13,7 +13,7 @@ from gateway.error_responses import UPLOAD_ERRORS
 from gateway.identification_flow import StageTimer
 from gateway.pipeline import Prepared, joint_verdict
 from gateway.state import State
-from gateway.uploads import Uploads, only_fields
+from gateway.uploads import ModalityField, OptionalField, Uploads, only_fields
 from shared.contracts.internal import IdentifyAnswer
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
 from shared.errors import InvalidInput, NoOperatingPoint, responses
@@ -34,13 +34,11 @@ async def identify(
     file: Uploads,
     caller: Annotated[Caller, requires(Scope.IDENTIFY)],
     state: State,
-    modality: Annotated[
-        str | None,
-        Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
-    ] = None,
+    modality: ModalityField = None,
     top_k: Annotated[int, Form(ge=1, le=10, description="Maximum candidates in the answer, 1 to 10. Default: 3.")] = 3,
     threshold: Annotated[
         Probability | None,
+        OptionalField(),
         Form(
             description="Confidence, 0 to 1, from which the answer is `identified` or a match. Default: that of the"
             " modality."
@@ -48,10 +46,10 @@ async def identify(
     ] = None,
     operating_point: Annotated[
         OperatingPoint | None,
+        OptionalField(),
         Form(
             description="A named threshold instead of `threshold`. `standard` is the default. `strict` hardly ever"
-            " names a wrong patient. `investigation` identifies no patient and lists the nearest candidates.",
-            examples=["standard", "strict", "investigation"],
+            " names a wrong patient. `investigation` identifies no patient and lists the nearest candidates."
         ),
     ] = None,
 ) -> Identification:

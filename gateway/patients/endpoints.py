@@ -16,7 +16,7 @@ from gateway.auth.scopes import Caller, Scope
 from gateway.error_responses import STORE_ERRORS, UPLOAD_ERRORS
 from gateway.patients.enrolment import enrol, make_claim, to_enrolment
 from gateway.state import State
-from gateway.uploads import Uploads, only_fields
+from gateway.uploads import ModalityField, OptionalField, Uploads, only_fields
 from shared.contracts.public import (
     Enrolment,
     ErasureReceipt,
@@ -75,15 +75,16 @@ async def enrol_images(
     file: Uploads,
     caller: Annotated[Caller, requires(Scope.ENROL)],
     state: State,
-    modality: Annotated[
-        str | None,
-        Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
-    ] = None,
+    modality: ModalityField = None,
     reference: Annotated[
-        str | None, Form(max_length=200, description="Your note on the place of the image, such as a study UID.")
+        str | None,
+        OptionalField(),
+        Form(max_length=200, description="Your note on the place of the image, such as a study UID."),
     ] = None,
     acquired_at: Annotated[
-        AcquiredAt | None, Form(description="Time of acquisition, RFC 3339 with a time zone.")
+        AcquiredAt | None,
+        OptionalField(),
+        Form(description="Time of acquisition, RFC 3339 with a time zone, such as 2024-01-31T10:30:00Z."),
     ] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Enrolment:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import cv2
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from gateway.auth.dependencies import requires
 from gateway.auth.scopes import Caller, Scope
 from gateway.error_responses import UPLOAD_ERRORS
 from gateway.state import State
-from gateway.uploads import Uploads, only_fields
+from gateway.uploads import ModalityField, Uploads, only_fields
 from shared.errors import InvalidInput, responses
 
 router = APIRouter(prefix="/v1", tags=["preview"])
@@ -28,10 +28,7 @@ async def preview(
     file: Uploads,
     _caller: Annotated[Caller, requires(Scope.IDENTIFY)],
     state: State,
-    modality: Annotated[
-        str | None,
-        Form(description="Modality of the image, such as `ct`. Without it, the DICOM header or COMPA tells it."),
-    ] = None,
+    modality: ModalityField = None,
 ) -> Response:
     """Return one image as the model sees it, as PNG. The header `x-medreid-modality` names its modality."""
     if len(file) != 1:

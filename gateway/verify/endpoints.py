@@ -13,7 +13,7 @@ from gateway.error_responses import UPLOAD_ERRORS
 from gateway.identification_flow import StageTimer
 from gateway.pipeline import joint_verdict
 from gateway.state import State
-from gateway.uploads import Uploads, only_fields
+from gateway.uploads import ModalityField, OptionalField, Uploads, only_fields
 from shared.contracts.public import ModelDigests, PatientId, Probability, Verification
 from shared.errors import NotFound, responses
 from shared.service.context import id_of_request
@@ -31,11 +31,10 @@ async def verify(
     patient_id: Annotated[PatientId, Form(description="The patient that the chart names.")],
     caller: Annotated[Caller, requires(Scope.VERIFY)],
     state: State,
-    modality: Annotated[
-        str | None,
-        Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
+    modality: ModalityField = None,
+    threshold: Annotated[
+        Probability | None, OptionalField(), Form(description="Confidence from which the answer is a match.")
     ] = None,
-    threshold: Annotated[Probability | None, Form(description="Confidence from which the answer is a match.")] = None,
 ) -> Verification:
     """Tell whether an image shows the patient that the chart names. All parts named `file` are of one person."""
     timer = StageTimer()
