@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -36,25 +37,32 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def proxied(system: System, tmp_path: Path, log: Path) -> Iterator[httpx.Client]:
     """A caller with every scope who talks to the proxy."""
+    with proxy(system.address, tmp_path, log) as client:
+        client.headers["authorization"] = f"Bearer {system.admin_key}"
+        yield client
+
+
+@contextmanager
+def proxy(gateway: str, folder: Path, log: Path) -> Iterator[httpx.Client]:
+    """Run the proxy before the address of a gateway, and yield a client that trusts its certificate."""
     nginx, openssl = program("nginx", "/usr/sbin/nginx"), program("openssl")
-    subprocess.run([openssl, *CERTIFICATE.split()[1:]], cwd=tmp_path, check=True, capture_output=True)  # noqa: S603
+    subprocess.run([openssl, *CERTIFICATE.split()[1:]], cwd=folder, check=True, capture_output=True)  # noqa: S603
     port = free_port()
     text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
     for there, here in {
-        "/tmp": str(tmp_path),  # noqa: S108
-        "http://gateway:8000": system.address,
-        "/run/secrets": str(tmp_path),
+        "/tmp": str(folder),  # noqa: S108
+        "http://gateway:8000": gateway,
+        "/run/secrets": str(folder),
         "8443": f"127.0.0.1:{port}",
         "/dev/stdout": str(log),
     }.items():
         assert there in text
         text = text.replace(there, here)
-    (tmp_path / "nginx.conf").write_text(text)
-    context = ssl.create_default_context(cafile=str(tmp_path / "tls_certificate"))
-    with subprocess.Popen([nginx, "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off;"]) as process:  # noqa: S603
-        headers = {"authorization": f"Bearer {system.admin_key}"}
+    (folder / "nginx.conf").write_text(text)
+    context = ssl.create_default_context(cafile=str(folder / "tls_certificate"))
+    with subprocess.Popen([nginx, "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]) as process:  # noqa: S603
         url = f"https://localhost:{port}"
-        with httpx.Client(base_url=url, headers=headers, verify=context, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, verify=context, timeout=20, trust_env=False) as client:
             wait_for(client)
             yield client
         process.terminate()
@@ -87,6 +95,17 @@ def test_calls_go_through_and_no_identifier_is_logged(proxied: httpx.Client, log
 def test_the_limit_of_the_proxy_is_that_of_the_gateway(proxied: httpx.Client) -> None:
     answer = proxied.post("/v1/identify", files={"file": bytes(65 * 2**20)})
     assert answer.status_code == 413
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "localhost", "::1"])
+def test_without_a_gateway_the_answer_is_a_problem_too(tmp_path: Path, log: Path) -> None:
+    with proxy(f"http://127.0.0.1:{free_port()}", tmp_path, log) as client:
+        answer = client.get("/v1/modalities")
+    assert (answer.status_code, answer.json()["status"]) == (503, 503)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "/docs/problems/unavailable"
+    assert answer.headers["retry-after"]
+    assert answer.headers["strict-transport-security"]
 
 
 def test_the_proxy_joins_the_public_network_alone() -> None:
