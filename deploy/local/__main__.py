@@ -31,7 +31,7 @@ def up(options: argparse.Namespace, console: Console) -> int:
     system = System(StateFolder(options.folder), console)
     started = system.up(options.port, fresh=options.fresh)
     console.print(
-        "MedReID is up." if started else "MedReID is up already.",
+        "MedReID is up." if started else "MedReID is up already. To change its port, run `make down` first.",
         *system.description(),
         sep="\n",
         highlight=False,
