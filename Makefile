@@ -57,7 +57,7 @@ status: .venv/local.stamp ## Show the state and the memory of every process
 ##@ Change it
 
 test: .venv/dev.stamp ## Run all tests with branch coverage, in two processes
-	@$(python) -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	@OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(python) -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: .venv/dev.stamp ## Formatter, linter, types, import rules, documents, identifiers out of logs
 	@.venv/bin/ruff format --check .

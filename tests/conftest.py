@@ -19,13 +19,6 @@ from shared.gallery.postgres import PostgresGallery
 TABLES = "patients, templates, idempotency, api_keys, audit_events, erasures"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one file in one process, and all tests of the running system in the same one."""
-    for item in items:
-        running = "started" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("system" if running else item.nodeid.split("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A temporary folder for what PostgreSQL keeps.

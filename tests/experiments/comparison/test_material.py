@@ -34,5 +34,5 @@ def test_validation_subjects_are_not_trained_on(skin: Material, bundle: Path) ->
 
 
 def test_a_classifier_is_no_modality(bundle: Path, repository: Path) -> None:
-    with pytest.raises(ValueError, match="no modality"):
+    with pytest.raises(ValueError, match="Name a modality"):
         prepare("compa", Bundle(bundle, read_manifest(bundle), None), repository / "compa-service", BUDGET)
