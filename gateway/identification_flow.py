@@ -41,33 +41,43 @@ class StageTimer:
 class IdentificationFlow:
     """Takes one probe through all stages.
 
-    If the DICOM headers of all images name one modality, its service is asked while COMPA still looks at the images.
-    COMPA cannot change that modality; it only adds its probabilities and reports a conflict.
+    If the caller or the DICOM header states the modality of a single image, its service is asked while COMPA still
+    looks at the image. COMPA cannot change that modality, but it can refuse the image: then no answer is given.
     """
 
     def __init__(self, pipeline: Pipeline, identifiers: Mapping[str, Identifier]) -> None:
         self._pipeline, self._identifiers = pipeline, identifiers
 
     async def run(
-        self, uploads: Sequence[bytes], modality: str | None, call: ServiceCall[Answer], timer: StageTimer
+        self,
+        uploads: Sequence[bytes],
+        modality: str | None,
+        call: ServiceCall[Answer],
+        timer: StageTimer,
+        *,
+        accept_any: bool = False,
     ) -> tuple[list[Prepared], Answer]:
         """Return the prepared images and the answer of the service; all uploads are one probe.
 
+        Images of several that COMPA refuses are left out.
+
         Raises:
+            UnsupportedModality: COMPA refuses all images.
             InvalidInput: The images are of several modalities, or `modality` is not known.
             MedReIDError: Anything that the stages of `Pipeline`, or `call`, raise.
         """
         decoded = await self._pipeline.decode(uploads, modality)
         timer.record("decode")
-        declared = self._pipeline.declared_modality(decoded)
-        if declared is None:
-            verdicts = await self._pipeline.classify(decoded)
+        stated = self._pipeline.stated_modality(decoded)
+        if stated is None:
+            verdicts = await self._pipeline.classify(decoded, accept_any=accept_any)
             timer.record("classify")
-            views, answer = await self._ask(decoded, verdicts.probe_label(), call, timer)
+            kept = decoded.only([index for index, _ in verdicts.accepted()])
+            views, answer = await self._ask(kept, verdicts.probe_label(), call, timer)
         else:
-            asking = asyncio.create_task(self._ask(decoded, declared, call, StageTimer()))
+            asking = asyncio.create_task(self._ask(decoded, stated, call, StageTimer()))
             try:
-                verdicts = await self._pipeline.classify(decoded)
+                verdicts = await self._pipeline.classify(decoded, accept_any=accept_any)
                 timer.record("classify")
                 views, answer = await asking
             finally:

@@ -23,7 +23,11 @@ from shared.service.context import deadline_of_request
 from shared.service.inference_queue import InferenceQueue
 
 CONFLICT_PROBABILITY = 0.9
-"""Probability from which COMPA's label is reported as a conflict with the DICOM header."""
+"""Probability from which COMPA's label is a conflict with the modality that the caller or the DICOM header states."""
+CONTRADICTED = (
+    "The image looks like another modality than the DICOM header, or the field `modality`, says. Check both, and send"
+    " the image under its own modality."
+)
 
 MAX_KEPT_PIXELS = 20_000_000
 """Original pixels (3 bytes each) that one request keeps. Of further images only pre-shrunk copies are kept."""
@@ -48,23 +52,31 @@ class DecodedUpload:
 
 @dataclass(frozen=True, slots=True)
 class DecodedUploads:
-    """All images of a request. `views` are COMPA's inputs; there are none if the caller `named` the modality."""
+    """All images of a request. `views` are COMPA's inputs; `named` is the modality that the caller stated."""
 
     images: Sequence[DecodedUpload]
     views: Sequence[Image]
     named: Modality | None
 
+    def only(self, indexes: Sequence[int]) -> DecodedUploads:
+        """Return the images at these places."""
+        return DecodedUploads([self.images[i] for i in indexes], [self.views[i] for i in indexes], self.named)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdict of each image, and the digest of the COMPA that classified them."""
+    """The verdict of each image, None if COMPA refuses it, and the digest of the COMPA that classified them."""
 
-    of_images: Sequence[ModalityVerdict]
-    compa_digest: str | None
+    of_images: Sequence[ModalityVerdict | None]
+    compa_digest: str
+
+    def accepted(self) -> list[tuple[int, ModalityVerdict]]:
+        """Return the place, from 0, and the verdict of each image that COMPA accepts."""
+        return [(index, verdict) for index, verdict in enumerate(self.of_images) if verdict is not None]
 
     def probe_label(self) -> str:
-        """Return the modality of all images; raises InvalidInput if there are several."""
-        labels = {verdict.label for verdict in self.of_images}
+        """Return the modality of all accepted images; raises InvalidInput if there are several."""
+        labels = {verdict.label for _, verdict in self.accepted()}
         if len(labels) > 1:
             raise InvalidInput("The images are of several modalities. Send images of one modality in one request.")
         return labels.pop()
@@ -72,12 +84,16 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One upload, ready for its identification service. `view` is uint8 (h, w, 3) after the recipe."""
+    """One upload, ready for its identification service.
 
+    `index` is its place among the uploads, from 0. `view` is uint8 (h, w, 3) after the recipe.
+    """
+
+    index: int
     modality: Modality
     verdict: ModalityVerdict
     view: NDArray[np.uint8]
-    compa_digest: str | None
+    compa_digest: str
 
 
 class Pipeline:
@@ -89,16 +105,25 @@ class Pipeline:
         self._recipes: Recipes = recipes
         self._probe_recipes: Recipes = {m.name: _probe_recipe(m, recipes[m.name]) for m in registry}
 
-    async def prepare(self, uploads: Sequence[bytes], modality: str | None) -> list[Prepared]:
+    async def prepare(
+        self, uploads: Sequence[bytes], modality: str | None, *, accept_any: bool = False
+    ) -> list[Prepared]:
         """Return every upload with its whole view.
 
         Raises:
+            UnsupportedModality: COMPA refuses an image, or sees another modality than the header or the caller says.
             BlankImage: Nothing is left of an image after its recipe.
             MedReIDError: Anything that `decode` and `classify` raise.
         """
         decoded = await self.decode(uploads, modality)
-        verdicts = await self.classify(decoded)
-        views = await self._views(decoded, [verdict.label for verdict in verdicts.of_images], self._recipes)
+        verdicts = await self.classify(decoded, accept_any=accept_any)
+        for index, verdict in enumerate(verdicts.of_images):
+            with _numbered(index + 1, len(uploads)):
+                if verdict is None:
+                    raise UnsupportedModality
+                if verdict.conflict and not accept_any:
+                    raise UnsupportedModality(CONTRADICTED, extra={"probabilities": verdict.probabilities})
+        views = await self._views(decoded, [verdict.label for _, verdict in verdicts.accepted()], self._recipes)
         return self.prepared(verdicts, views)
 
     async def decode(self, uploads: Sequence[bytes], modality: str | None) -> DecodedUploads:
@@ -108,42 +133,44 @@ class Pipeline:
         images, views, room = [], [], MAX_KEPT_PIXELS
         for number, data in enumerate(uploads, 1):
             with _numbered(number, len(uploads)):
-                image, view = await self._in_thread(partial(_decoded, data, sizes, room, with_view=named is None))
+                image, view = await self._in_thread(partial(_decoded, data, sizes, room))
             images.append(image)
             if image.pixels is not None:
                 room -= _pixel_count(image.pixels)
-            if view is not None:
-                views.append(view)
+            views.append(view)
         return DecodedUploads(images, views, named)
 
-    def declared_modality(self, decoded: DecodedUploads) -> str | None:
-        """Return the modality that the DICOM headers of all images declare; None if they, or the caller, do not."""
-        names = {entry.name if (entry := self._declared(image)) else None for image in decoded.images}
-        return names.pop() if decoded.named is None and len(names) == 1 else None
+    def stated_modality(self, decoded: DecodedUploads) -> str | None:
+        """Return the modality of a single image, if the caller or its DICOM header states one; else None."""
+        if len(decoded.images) > 1:
+            return None
+        entry = decoded.named or self._declared(decoded.images[0])
+        return entry.name if entry else None
 
-    async def classify(self, decoded: DecodedUploads) -> Verdicts:
-        """Return the modality of each image; raises UnsupportedModality, and what `Compa.classify` raises."""
-        if decoded.named is not None:
-            verdict = ModalityVerdict(
-                label=decoded.named.name, confidence=1.0, source="caller", probabilities={}, conflict=False
-            )
-            return Verdicts([verdict] * len(decoded.images), None)
+    async def classify(self, decoded: DecodedUploads, *, accept_any: bool = False) -> Verdicts:
+        """Return the modality of each image. With `accept_any`, COMPA refuses no image whose modality is stated.
+
+        Raises:
+            UnsupportedModality: COMPA refuses all images.
+            MedReIDError: Anything that `Compa.classify` raises.
+        """
         answer = await self._compa.classify(decoded.views)
-        verdicts = []
-        for index, image in enumerate(decoded.images):
-            with _numbered(index + 1, len(decoded.images)):
-                verdicts.append(self._verdict(image, answer, index))
-        return Verdicts(verdicts, answer.model)
+        places = range(len(decoded.images))
+        verdicts = Verdicts([self._verdict(decoded, answer, i, accept_any=accept_any) for i in places], answer.model)
+        if not verdicts.accepted():
+            with _numbered(1, len(places)):
+                raise UnsupportedModality(extra={"probabilities": _probabilities(answer, 0)})
+        return verdicts
 
     async def probe_views(self, decoded: DecodedUploads, label: str) -> list[Image]:
         """Return the views of one probe, no larger than its service needs; raises BlankImage."""
         return await self._views(decoded, [label] * len(decoded.images), self._probe_recipes)
 
     def prepared(self, verdicts: Verdicts, views: Sequence[Image]) -> list[Prepared]:
-        """Join the verdict and the view of each image."""
+        """Join the verdict and the view of each accepted image."""
         return [
-            Prepared(self._registry[verdict.label], verdict, view, verdicts.compa_digest)
-            for verdict, view in zip(verdicts.of_images, views, strict=True)
+            Prepared(index, self._registry[verdict.label], verdict, view, verdicts.compa_digest)
+            for (index, verdict), view in zip(verdicts.accepted(), views, strict=True)
         ]
 
     async def _views(self, decoded: DecodedUploads, labels: Sequence[str], recipes: Recipes) -> list[Image]:
@@ -165,21 +192,27 @@ class Pipeline:
     def _declared(self, image: DecodedUpload) -> Modality | None:
         return self._registry.for_dicom(image.dicom_code) if image.dicom_code else None
 
-    def _verdict(self, image: DecodedUpload, answer: Classification, index: int) -> ModalityVerdict:
-        """The DICOM header decides if it names a modality, otherwise COMPA."""
-        probabilities = dict(zip(answer.labels, answer.probabilities[index], strict=True))
+    def _verdict(
+        self, decoded: DecodedUploads, answer: Classification, index: int, *, accept_any: bool
+    ) -> ModalityVerdict | None:
+        """Return the verdict of one image, None if it is refused.
+
+        COMPA alone says whether an image is of any modality. The caller, or else the DICOM header, says of which one.
+        """
+        probabilities = _probabilities(answer, index)
         likeliest = max(probabilities, key=lambda label: probabilities[label])
         subtype = answer.subtypes[index] if answer.subtypes else None
-        declared = self._declared(image)
-        if declared is None and (not answer.accepted[index] or likeliest not in self._registry.names):
-            raise UnsupportedModality(extra={"probabilities": probabilities})
-        label = declared.name if declared else likeliest
+        stated = decoded.named or self._declared(decoded.images[index])
+        refused = not answer.accepted[index] or likeliest not in self._registry.names
+        if refused and not (accept_any and stated):
+            return None
+        label = stated.name if stated else likeliest
         return ModalityVerdict(
             label=label,
             confidence=probabilities.get(label, 0.0),
-            source="dicom" if declared else "compa",
+            source="caller" if decoded.named else "dicom" if stated else "compa",
             probabilities=probabilities,
-            conflict=likeliest != label and probabilities[likeliest] >= CONFLICT_PROBABILITY,
+            conflict=not refused and likeliest != label and probabilities[likeliest] >= CONFLICT_PROBABILITY,
             subtype=subtype if likeliest == label else None,
         )
 
@@ -213,10 +246,14 @@ def _view(recipe: Callable[[Image], Image], image: Image) -> Image:
     return view
 
 
-def _decoded(data: bytes, sizes: Set[int], room: int, *, with_view: bool) -> tuple[DecodedUpload, Image | None]:
+def _probabilities(answer: Classification, index: int) -> dict[str, float]:
+    return dict(zip(answer.labels, answer.probabilities[index], strict=True))
+
+
+def _decoded(data: bytes, sizes: Set[int], room: int) -> tuple[DecodedUpload, Image]:
     """Decode an upload and make COMPA's view of it, in one job of a thread. `room`: pixels that may be kept."""
     decoded = decode_image(data)
-    view = standard_view(decoded.pixels) if with_view else None
+    view = standard_view(decoded.pixels)
     if _pixel_count(decoded.pixels) <= room:
         return DecodedUpload(decoded.dicom_modality, decoded.pixels, {}), view
     copies = {size: square_view(decoded.pixels, size) for size in sizes}

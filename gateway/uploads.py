@@ -10,7 +10,9 @@ from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from shared.errors import InvalidInput
+from gateway.auth.dependencies import any_caller
+from gateway.auth.scopes import Caller, Scope
+from shared.errors import Forbidden, InvalidInput
 from shared.service.npy_body import MAX_IMAGES
 
 
@@ -62,3 +64,22 @@ ModalityField = Annotated[
     OptionalField(),
     Form(description="Modality of the images, such as `ct`. Without it, the DICOM header or COMPA tells it."),
 ]
+
+
+async def _accept_any(
+    caller: Annotated[Caller, Depends(any_caller)],
+    accept_any: Annotated[  # noqa: FBT002 - a field of the form, not an argument
+        bool,
+        Form(
+            description="Accept images that COMPA refuses, or sees as another modality, under the stated modality."
+            " Needs the scope `admin`. Such images can be named wrongly."
+        ),
+    ] = False,
+) -> bool:
+    if accept_any and Scope.ADMIN not in caller.scopes:
+        raise Forbidden("The field `accept_any` needs the scope `admin`. Leave it out, or use a key that has it.")
+    return accept_any
+
+
+AcceptAny = Annotated[bool, Depends(_accept_any)]
+"""Whether images that COMPA refuses are accepted under the modality that the caller or the DICOM header states."""

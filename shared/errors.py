@@ -72,8 +72,8 @@ class UnsupportedModality(InvalidInput):
     slug = "unsupported-modality"
     title = "Unsupported modality"
     default_detail = (
-        "The image looks like none of the supported modalities. Check the file. If it shows one of them, send its"
-        " name in the field `modality`."
+        "The image looks like none of the supported modalities: a page, a screenshot, a localizer or another part of"
+        " the body, for example. Send the image itself, as the scanner or camera made it."
     )
 
 

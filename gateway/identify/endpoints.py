@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
@@ -13,9 +14,9 @@ from gateway.error_responses import UPLOAD_ERRORS
 from gateway.identification_flow import StageTimer
 from gateway.pipeline import Prepared, joint_verdict
 from gateway.state import State
-from gateway.uploads import ModalityField, OptionalField, Uploads, only_fields
+from gateway.uploads import AcceptAny, ModalityField, OptionalField, Uploads, only_fields
 from shared.contracts.internal import IdentifyAnswer
-from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability
+from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability, ProbeImage
 from shared.errors import InvalidInput, NoOperatingPoint, responses
 from shared.identification.decision import decide
 from shared.identification.operating_points import NEVER, point_threshold
@@ -28,12 +29,13 @@ router = APIRouter(prefix="/v1", tags=["identify"])
 @router.post(
     "/identify",
     responses=responses(*UPLOAD_ERRORS, NoOperatingPoint),
-    dependencies=[Depends(only_fields("modality", "top_k", "threshold", "operating_point"))],
+    dependencies=[Depends(only_fields("modality", "top_k", "threshold", "operating_point", "accept_any"))],
 )
 async def identify(
     file: Uploads,
     caller: Annotated[Caller, requires(Scope.IDENTIFY)],
     state: State,
+    accept_any: AcceptAny,
     modality: ModalityField = None,
     top_k: Annotated[int, Form(ge=1, le=10, description="Maximum candidates in the answer, 1 to 10. Default: 3.")] = 3,
     threshold: Annotated[
@@ -60,9 +62,12 @@ async def identify(
     if threshold is not None and operating_point is not None:
         raise InvalidInput("Send `threshold` or `operating_point`, not both: an operating point sets the threshold.")
     timer = StageTimer()
-    prepared, matches = await state.flow.run(file, modality, lambda one, views: one.identify(views, top_k), timer)
+    prepared, matches = await state.flow.run(
+        file, modality, lambda one, views: one.identify(views, top_k), timer, accept_any=accept_any
+    )
     entry = prepared[0].modality
-    answer = _answer(prepared, matches, _threshold(entry, matches, threshold, operating_point), timer)
+    limit = _threshold(entry, matches, threshold, operating_point)
+    answer = _answer(prepared, matches, limit, timer, _use_of_images(prepared, len(file)), accept_any=accept_any)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
     state.metrics.confidence.labels(entry.name).observe(answer.confidence)
     await state.audit.record(
@@ -93,10 +98,25 @@ def _threshold(
     return point_threshold(point, entry.threshold, matches.strict_threshold), point
 
 
+def _use_of_images(prepared: Sequence[Prepared], count: int) -> list[ProbeImage]:
+    """Return, for each of `count` uploads, whether COMPA accepted it."""
+    labels = {image.index: image.modality.name for image in prepared}
+    return [ProbeImage(index=i, modality=labels.get(i), accepted=i in labels) for i in range(count)]
+
+
 def _answer(
-    prepared: list[Prepared], matches: IdentifyAnswer, threshold: Threshold, timer: StageTimer
+    prepared: list[Prepared],
+    matches: IdentifyAnswer,
+    threshold: Threshold,
+    timer: StageTimer,
+    images: list[ProbeImage],
+    *,
+    accept_any: bool,
 ) -> Identification:
     limit, point = threshold
+    verdict = joint_verdict(prepared)
+    if verdict.conflict and not accept_any:
+        limit = None  # an image of another modality names nobody
     candidates = [
         Candidate(
             patient_id=match.patient_id,
@@ -114,11 +134,12 @@ def _answer(
         decision=decision,
         patient_id=top.patient_id if top and decision == "identified" else None,
         confidence=top.confidence if top else 0.0,
-        threshold=NEVER if limit is None else limit,
+        threshold=NEVER if threshold[0] is None else threshold[0],
         operating_point=point,
         unknown_probability=matches.unknown_probability,
         candidates=candidates,
-        modality=joint_verdict(prepared),
+        modality=verdict,
+        images=images,
         model=ModelDigests(compa=prepared[0].compa_digest, identifier=matches.model),
         timings_ms=timer.timings(),
     )

@@ -16,7 +16,7 @@ from gateway.auth.scopes import Caller, Scope
 from gateway.error_responses import STORE_ERRORS, UPLOAD_ERRORS
 from gateway.patients.enrolment import enrol, make_claim, to_enrolment
 from gateway.state import State
-from gateway.uploads import ModalityField, OptionalField, Uploads, only_fields
+from gateway.uploads import AcceptAny, ModalityField, OptionalField, Uploads, only_fields
 from shared.contracts.public import (
     Enrolment,
     ErasureReceipt,
@@ -68,13 +68,14 @@ AcquiredAt = Annotated[AwareDatetime, BeforeValidator(_date_and_time), AfterVali
     "/{patient_id}/images",
     status_code=201,
     responses=responses(*UPLOAD_ERRORS, Conflict),
-    dependencies=[Depends(only_fields("modality", "reference", "acquired_at"))],
+    dependencies=[Depends(only_fields("modality", "reference", "acquired_at", "accept_any"))],
 )
 async def enrol_images(
     patient_id: PatientInPath,
     file: Uploads,
     caller: Annotated[Caller, requires(Scope.ENROL)],
     state: State,
+    accept_any: AcceptAny,
     modality: ModalityField = None,
     reference: Annotated[
         str | None,
@@ -91,13 +92,13 @@ async def enrol_images(
     """Enrol images of one patient, all or none. A new patient is created. The images can be found at once."""
     claim, stored = None, None
     if idempotency_key is not None:
-        asked = (modality, reference, acquired_at)
+        asked = (modality, reference, acquired_at, *(["accept_any"] if accept_any else []))
         claim = make_claim(caller.caller_id, idempotency_key, patient_id, file, *asked)
         stored = await state.gallery.replay(claim)
     if stored is not None:
         answer = to_enrolment(patient_id, stored)
     else:
-        prepared = await state.pipeline.prepare(file, modality)
+        prepared = await state.pipeline.prepare(file, modality, accept_any=accept_any)
         answer = await enrol(state, patient_id, prepared, _no_nul(reference), acquired_at, claim)
     # A repeated request is recorded, too: the first one may have failed between its enrolment and its event.
     outcome = f"{len(answer.images)} images{' again' if stored is not None else ''}"

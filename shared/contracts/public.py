@@ -57,24 +57,37 @@ class ModalityVerdict(Message):
     """The modality of the image, and the source of that knowledge."""
 
     label: str
-    confidence: Annotated[Probability, Field(description="COMPA's probability of `label`; 1 if the caller named it.")]
+    confidence: Annotated[Probability, Field(description="COMPA's probability of `label`.")]
     source: Annotated[
         Literal["compa", "dicom", "caller"],
         Field(description="`compa`: the classifier; `dicom`: the file's header; `caller`: the field `modality`."),
     ]
-    probabilities: Annotated[
-        dict[str, Probability], Field(description="COMPA's probability of each label; empty if the caller named it.")
-    ]
+    probabilities: Annotated[dict[str, Probability], Field(description="COMPA's probability of each label.")]
     conflict: Annotated[
-        bool, Field(description="COMPA gives 0.9 or more to another modality than the DICOM header names.")
+        bool,
+        Field(
+            description="COMPA gives 0.9 or more to another modality than the DICOM header, or the field `modality`,"
+            " states. Then no patient is named."
+        ),
     ]
     subtype: Annotated[
         Subtype | None, Field(description="The most probable sub-type; null if COMPA knows none of this modality.")
     ] = None
 
 
+class ProbeImage(Message):
+    """What became of one image of the request."""
+
+    index: Annotated[int, Field(ge=0, description="Its place among the parts named `file`, from 0.")]
+    modality: Annotated[str | None, Field(description="null if the image was left out.")]
+    accepted: Annotated[
+        bool,
+        Field(description="False if COMPA refused the image: it looks like none of the modalities and was left out."),
+    ]
+
+
 class ModelDigests(Message):
-    """The models that answered. `compa` is null if the caller named the modality."""
+    """The models that answered."""
 
     compa: Digest | None
     identifier: Digest
@@ -118,6 +131,7 @@ class Identification(Message):
             {"patient_id": "P-0031", "confidence": 0.02, "similarity": 0.44, "inliers": 5, "image_id": IMAGE_ID},
         ],
         modality=VERDICT,
+        images=[{"index": 0, "modality": "ct", "accepted": True}],
         model=DIGESTS,
         timings_ms=TIMINGS,
     )
@@ -136,6 +150,7 @@ class Identification(Message):
         list[Candidate], Field(max_length=10, description="Best first; empty if no patient is enrolled.")
     ]
     modality: ModalityVerdict
+    images: Annotated[list[ProbeImage], Field(description="All images of the request, in its order.")]
     model: ModelDigests
     timings_ms: Timings
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import httpx
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -47,8 +45,6 @@ def pid_of(system: System) -> Callable[[str], int]:
 
 
 @pytest.fixture(scope="session")
-def picture() -> bytes:
-    """PNG of a generated pattern; the tests say which modality it is to be taken for."""
-    y, x = np.mgrid[0:256, 0:256].astype(np.float32) / 255
-    image = 127 + 100 * np.sin(20 * np.hypot(x - 0.4, y - 0.6)) * np.cos(13 * x)
-    return cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()
+def picture(repository: Path) -> bytes:
+    """A CT sample."""
+    return (repository / "samples/images/ct/01-1.jpg").read_bytes()

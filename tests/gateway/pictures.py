@@ -1,4 +1,4 @@
-"""Pictures and files made on the spot."""
+"""Pictures and files made on the spot, and what COMPA says of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import struct
 import zlib
 
 import cv2
+import httpx
 import numpy as np
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from shared.contracts.internal import Classification
+from shared.modalities import load_registry
 
 
 def png(seed: int = 0, size: int = 96) -> bytes:
@@ -60,3 +64,17 @@ def dicom(modality: str = "CT", pixels: bool = True) -> bytes:
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def classifying(*images: tuple[str, float]) -> httpx.MockTransport:
+    """A COMPA that names these labels with these probabilities, one an image; `other` has the rest."""
+    labels = [*load_registry().names, "other"]
+    rows = [{"other": 1 - probability, label: probability} for label, probability in images]
+    answer = Classification(
+        model=f"sha256:{'0' * 64}",
+        labels=labels,
+        probabilities=[[row.get(label, 0.0) for label in labels] for row in rows],
+        accepted=[label != "other" for label, _ in images],
+        subtypes=[],
+    )
+    return httpx.MockTransport(lambda _: httpx.Response(200, content=answer.model_dump_json()))

@@ -11,7 +11,7 @@ import pytest
 from shared.database.pool import Database
 from shared.modalities import load_registry
 from tests.gateway.conftest import Start, System
-from tests.gateway.pictures import as_format, dicom, huge_png, plain_png, png
+from tests.gateway.pictures import as_format, classifying, dicom, huge_png, plain_png, png
 
 
 def slug(response: httpx.Response) -> str:
@@ -187,6 +187,7 @@ async def test_uploads_that_cannot_be_served_in_time_are_refused(start: Start) -
 async def test_a_slow_modality_leaves_places_to_the_others(start: Start) -> None:
     system = await start(uploads_per_replica=1)
     system.switches["ct"].to = Slow(5.0)
+    system.switches["compa"].to = classifying(("skin", 1.0))
     attack = [asyncio.create_task(system.identify(png(i), modality="ct")) for i in range(12)]
     await asyncio.sleep(0.1)
     for _ in range(4):

@@ -13,7 +13,7 @@ from gateway.identification_flow import IdentificationFlow, StageTimer
 from gateway.pipeline import Pipeline
 from gateway.services import Compa, Identifier
 from shared.contracts.internal import Classification, IdentifyAnswer
-from shared.errors import BadUpstream, InvalidInput
+from shared.errors import BadUpstream, InvalidInput, UnsupportedModality
 from shared.images.views import Image
 from shared.modalities import load_registry
 from shared.service.inference_queue import InferenceQueue
@@ -135,9 +135,20 @@ async def test_if_compa_fails_the_other_call_is_given_up(place: Place) -> None:
     assert place.services["mri"].abandoned == 1
 
 
-async def test_a_modality_that_the_caller_names_needs_no_compa(place: Place) -> None:
-    assert await place.ask(png(0), "xray") == known("xray")
-    assert place.compa.asked == 0
+async def test_a_modality_that_the_caller_names_is_asked_at_once(place: Place) -> None:
+    asking = asyncio.create_task(place.ask(png(0), "xray"))
+    await asyncio.wait_for(place.services["xray"].called.wait(), 20)
+    assert not asking.done()
+    place.compa.may_answer.set()
+    assert await asking == known("xray")
+
+
+@pytest.mark.parametrize("upload", [dicom("MR"), png()], ids=["header", "no header"])
+async def test_no_answer_is_given_for_a_refused_image(place: Place, upload: bytes) -> None:
+    place.names = None
+    place.compa.may_answer.set()
+    with pytest.raises(UnsupportedModality):
+        await place.ask(upload)
 
 
 async def test_images_of_several_modalities_are_no_probe(place: Place) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image as Files
@@ -19,6 +18,7 @@ from shared.modalities import Registry, load_registry
 from shared.service.inference_queue import InferenceQueue
 from shared.service.metrics import Metrics
 from shared.service.service_client import ServiceClient
+from tests.gateway.pictures import classifying
 
 PICTURE = np.random.default_rng(5).integers(0, 256, (300, 410, 3), dtype=np.uint8)
 CT = load_registry()["ct"]
@@ -32,10 +32,10 @@ async def threads() -> AsyncIterator[InferenceQueue[None]]:
 
 
 def pipeline(threads: InferenceQueue[None], *, local: bool) -> Pipeline:
-    """Nobody asks COMPA here: the caller names the modality."""
+    """COMPA sees CT here."""
     registry = Registry(modality=(CT.model_copy(update={"local_verification": local}),))
-    nobody = httpx.MockTransport(lambda _: httpx.Response(500))
-    return Pipeline(registry, Compa(ServiceClient("http://compa", nobody)), threads)
+    compa = classifying(("ct", 1.0))
+    return Pipeline(registry, Compa(ServiceClient("http://compa", compa)), threads)
 
 
 def png() -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.pipeline import Prepared, joint_verdict
-from shared.contracts.public import ModalityVerdict, Subtype
+from shared.contracts.public import DIGEST, ModalityVerdict, Subtype
 from shared.modalities import load_registry
 
 FLAIR, T1 = Subtype(name="flair", confidence=0.9), Subtype(name="t1", confidence=0.7)
@@ -16,7 +16,7 @@ def prepared(subtype: Subtype | None) -> Prepared:
     verdict = ModalityVerdict(
         label="mri", confidence=1.0, source="compa", probabilities={}, conflict=False, subtype=subtype
     )
-    return Prepared(load_registry()["mri"], verdict, np.zeros((1, 1, 3), np.uint8), None)
+    return Prepared(0, load_registry()["mri"], verdict, np.zeros((1, 1, 3), np.uint8), DIGEST)
 
 
 def test_images_of_one_sub_type_have_it_together() -> None:
