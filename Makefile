@@ -74,7 +74,7 @@ format: .venv/dev.stamp ## Format and sort imports
 coverage: test ## Run the tests and write their coverage as pages to htmlcov/
 	@.venv/bin/coverage html
 
-mutants: .venv/dev.stamp ## Count code changes that no test notices; half an hour, resumes: [MUTANTS='shared.keypoints.*']
+mutants: .venv/dev.stamp ## Count code changes that no test notices; a quarter of an hour, resumes: [MUTANTS='shared.keypoints.*']
 	@$(python) -m tests.mutants $(if $(MUTANTS),'$(MUTANTS)')
 
 schemathesis: .venv/dev.stamp ## The long run against the services' own OpenAPI: CASES=2000

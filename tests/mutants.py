@@ -32,7 +32,7 @@ HEAD = """\
 
 `make mutants` changes one expression at a time in the code that recognises patients and checks callers. Then it runs
 the tests that reach that code. A mutant is killed if a test fails, and survives if all tests pass. The run takes about
-half an hour on two idle cores, and continues where it was stopped.
+a quarter of an hour on two idle cores, and continues where it was stopped.
 A run that was stopped has run a part of the mutants, which the column *run* says.
 
 mutmut does not change constants of modules, such as thresholds. Tests that state behaviour pin those.

@@ -74,6 +74,11 @@ def test_where_nobody_is_enrolled_it_is_nobody() -> None:
     assert (len(probabilities), unknown) == (0, 1.0)
 
 
+def test_a_ratio_of_any_size_has_a_probability() -> None:
+    probabilities, unknown = posterior(np.array([800.0, 0.0]), 2, CALIBRATION)
+    np.testing.assert_allclose([*probabilities, unknown], [1.0, 0.0, 0.0], atol=1e-12)
+
+
 def test_it_is_bayes_rule() -> None:
     similarities, enrolled = np.array([0.7, 0.3]), 5
     ratios = np.exp(20.0 * similarities - 9.0) / enrolled

@@ -253,6 +253,16 @@ async def test_without_keypoints_the_embedding_alone_decides(model: LoadedModel,
         assert match.similarity == claimed.similarity == pytest.approx(1.0)
 
 
+async def test_keypoints_prove_a_claim_that_the_embedding_does_not(model: LoadedModel, shelf: Shelf) -> None:
+    doubtful = FUSED.model_copy(update={"scale": 0.0, "offset": -3.0})
+    matcher = Matcher(model, doubtful, shelf, VERIFIER)
+    await enrol(matcher, shelf, "P-1", picture(1))
+    await enrol(Matcher(model, doubtful, shelf), shelf, "P-2", picture(1))
+    claims = [await matcher.verify(picture(1)[np.newaxis], patient, soon()) for patient in ("P-1", "P-2")]
+    assert claims[0].match.probability > 0.99
+    assert claims[1].match.probability < 0.1
+
+
 async def test_images_of_one_probe_are_pooled(matcher: Matcher, shelf: Shelf) -> None:
     await enrol(matcher, shelf, "P-1", picture(1))
     await enrol(matcher, shelf, "P-2", picture(2))

@@ -33,6 +33,14 @@ def test_keypoints_that_may_be_turned_are_sifts_strongest() -> None:
     np.testing.assert_array_equal(keypoints.positions, np.array([point.pt for point in strongest], np.float32))
 
 
+def test_upright_keypoints_are_the_strongest() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (512, 1024, 3)).astype(np.float32)
+    noise[:, 400:] = 128 + (noise[:, 400:] - 128) / 3
+    keypoints = extract_keypoints(noise.astype(np.uint8), upright=True)
+    assert len(keypoints) == MAX_KEYPOINTS
+    assert np.mean(keypoints.positions[:, 0] < 400) > 0.9
+
+
 def test_black_around_the_anatomy_changes_no_keypoint() -> None:
     alone = extract_keypoints(surface(1), upright=True)
     framed = extract_keypoints(np.pad(surface(1), ((112, 80), (48, 144), (0, 0))), upright=True)
