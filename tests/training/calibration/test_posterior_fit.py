@@ -22,7 +22,7 @@ from training.configuration import CalibrationSettings, DiscriminantSettings, Id
 from training.data.dataset import dataset_of
 from training.engine.validation import TrackScores
 
-SUBJECTS = [f"p{i}" for i in range(200)]
+SUBJECTS = [f"p{i}" for i in range(80)]
 
 
 def normal_scores(queries: int, rng: np.random.Generator) -> TrackScores:
