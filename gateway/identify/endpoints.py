@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
 
@@ -15,10 +15,10 @@ from gateway.identification_flow import StageTimer
 from gateway.pipeline import Prepared, joint_verdict
 from gateway.state import State
 from gateway.uploads import AcceptAny, ModalityField, OptionalField, Uploads, only_fields
-from shared.contracts.internal import IdentifyAnswer
+from shared.contracts.internal import IdentifyAnswer, ImageEvidence
 from shared.contracts.public import Candidate, Identification, ModelDigests, OperatingPoint, Probability, ProbeImage
-from shared.errors import InvalidInput, NoOperatingPoint, responses
-from shared.identification.decision import decide
+from shared.errors import BadUpstream, InvalidInput, NoOperatingPoint, responses
+from shared.identification.decision import decide, images_agree, supported_patient
 from shared.identification.operating_points import NEVER, point_threshold
 from shared.modalities import Modality
 from shared.service.context import id_of_request
@@ -67,7 +67,7 @@ async def identify(
     )
     entry = prepared[0].modality
     limit = _threshold(entry, matches, threshold, operating_point)
-    answer = _answer(prepared, matches, limit, timer, _use_of_images(prepared, len(file)), accept_any=accept_any)
+    answer = _answer(prepared, matches, limit, timer, len(file), accept_any=accept_any)
     state.metrics.decisions.labels(entry.name, answer.decision).inc()
     state.metrics.confidence.labels(entry.name).observe(answer.confidence)
     await state.audit.record(
@@ -98,10 +98,41 @@ def _threshold(
     return point_threshold(point, entry.threshold, matches.strict_threshold), point
 
 
-def _use_of_images(prepared: Sequence[Prepared], count: int) -> list[ProbeImage]:
-    """Return, for each of `count` uploads, whether COMPA accepted it."""
-    labels = {image.index: image.modality.name for image in prepared}
-    return [ProbeImage(index=i, modality=labels.get(i), accepted=i in labels) for i in range(count)]
+def _probe_images(prepared: Sequence[Prepared], evidence: Sequence[ImageEvidence], count: int) -> list[ProbeImage]:
+    """Return what became of each of `count` uploads, and whom it supports."""
+    known = dict(zip([image.index for image in prepared], zip(prepared, evidence, strict=True), strict=True))
+    left_out = {"modality": None, "accepted": False, "patient_id": None, "confidence": 0.0}
+    return [ProbeImage(index=i, **(_support(*known[i]) if i in known else left_out)) for i in range(count)]
+
+
+def _support(image: Prepared, evidence: ImageEvidence) -> dict[str, Any]:
+    return {
+        "modality": image.modality.name,
+        "accepted": True,
+        "patient_id": supported_patient(evidence),
+        "confidence": evidence.probability,
+    }
+
+
+def _evidence(matches: IdentifyAnswer, count: int) -> list[ImageEvidence]:
+    """Return the evidence of each of `count` images. A single image has that of the whole probe.
+
+    A service of the version before sends none for several images: then they support no patient.
+    """
+    if count == 1:
+        first = matches.matches[0] if matches.matches else None
+        return [
+            ImageEvidence(
+                patient_id=first.patient_id if first else None,
+                probability=first.probability if first else 0.0,
+                unknown_probability=matches.unknown_probability,
+            )
+        ]
+    if not matches.images:
+        return [ImageEvidence(patient_id=None, probability=0.0, unknown_probability=1.0)] * count
+    if len(matches.images) != count:
+        raise BadUpstream
+    return matches.images
 
 
 def _answer(
@@ -109,7 +140,7 @@ def _answer(
     matches: IdentifyAnswer,
     threshold: Threshold,
     timer: StageTimer,
-    images: list[ProbeImage],
+    count: int,
     *,
     accept_any: bool,
 ) -> Identification:
@@ -129,6 +160,12 @@ def _answer(
     ]
     top = candidates[0] if candidates else None
     decision = decide(top.confidence if top else None, matches.unknown_probability, limit)
+    evidence = _evidence(matches, len(prepared))
+    consistent = True
+    if top and limit is not None and len(evidence) > 1:
+        consistent = images_agree(evidence, decision, top.patient_id, limit)
+    if not consistent:
+        decision = "candidates"
     return Identification(
         request_id=id_of_request(),
         decision=decision,
@@ -139,7 +176,8 @@ def _answer(
         unknown_probability=matches.unknown_probability,
         candidates=candidates,
         modality=verdict,
-        images=images,
+        images=_probe_images(prepared, evidence, count),
+        consistent=consistent,
         model=ModelDigests(compa=prepared[0].compa_digest, identifier=matches.model),
         timings_ms=timer.timings(),
     )

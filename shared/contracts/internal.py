@@ -70,6 +70,14 @@ class CandidateMessage(ServiceMessage):
     probability: Probability
 
 
+class ImageEvidence(ServiceMessage):
+    """The most probable patient of one image of a probe, scored on its own; null if no patient is enrolled."""
+
+    patient_id: PatientId | None
+    probability: Probability
+    unknown_probability: Probability
+
+
 class IdentifyAnswer(ServiceMessage):
     """Answer of `POST /v1/identify`. The probabilities of all enrolled patients and of `unknown` sum to 1."""
 
@@ -77,6 +85,10 @@ class IdentifyAnswer(ServiceMessage):
     enrolled_patients: Annotated[int, Field(ge=0)]
     matches: list[CandidateMessage]
     unknown_probability: Probability
+    images: Annotated[
+        list[ImageEvidence],
+        Field(default_factory=list, description="Evidence of each image of a probe of several; empty for one image."),
+    ]
     strict_threshold: StrictThreshold = None
 
 

@@ -84,6 +84,17 @@ class ProbeImage(Message):
         bool,
         Field(description="False if COMPA refused the image: it looks like none of the modalities and was left out."),
     ]
+    patient_id: Annotated[
+        PatientId | None,
+        Field(
+            description="The patient whom this image supports, scored on its own; null if none is likelier than a"
+            " person who is not enrolled."
+        ),
+    ]
+    confidence: Annotated[
+        Probability,
+        Field(description="Confidence of the likeliest patient, from this image alone; 0 if there is none."),
+    ]
 
 
 class ModelDigests(Message):
@@ -131,7 +142,8 @@ class Identification(Message):
             {"patient_id": "P-0031", "confidence": 0.02, "similarity": 0.44, "inliers": 5, "image_id": IMAGE_ID},
         ],
         modality=VERDICT,
-        images=[{"index": 0, "modality": "ct", "accepted": True}],
+        images=[{"index": 0, "modality": "ct", "accepted": True, "patient_id": "P-0007", "confidence": 0.93}],
+        consistent=True,
         model=DIGESTS,
         timings_ms=TIMINGS,
     )
@@ -151,6 +163,13 @@ class Identification(Message):
     ]
     modality: ModalityVerdict
     images: Annotated[list[ProbeImage], Field(description="All images of the request, in its order.")]
+    consistent: Annotated[
+        bool,
+        Field(
+            description="False if two images name different patients, or fewer than two images support the patient"
+            " whom all images together would name. Then no patient is named."
+        ),
+    ]
     model: ModelDigests
     timings_ms: Timings
 

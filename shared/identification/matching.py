@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shared.contracts.internal import (
     CandidateMessage,
     IdentifyAnswer,
+    ImageEvidence,
     LocalTemplate,
     TemplateMessage,
     Templates,
@@ -32,8 +33,7 @@ from shared.identification.cohort import Cohort
 from shared.images.quality import measure_quality
 from shared.images.views import Image, ImageBatch, network_view
 from shared.keypoints.extraction import Keypoints
-from shared.keypoints.geometry import GeometricMatch
-from shared.keypoints.verification import CascadeStage, LocalVerifier
+from shared.keypoints.verification import CascadeStage, LocalVerifier, ProbeMatches, compared_images, largest
 from shared.models.manifest import Calibration
 from shared.models.protocols import ModelSession
 from shared.service.context import Deadline
@@ -48,9 +48,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The pooled embedding of a probe, and the keypoints of its images (empty without local verification)."""
+    """The pooled embedding of a probe, and the embeddings, float32 (n, 256), and keypoints of its images.
+
+    `keypoints` are those of `compared_images`; empty without local verification.
+    """
 
     embedding: Embedding
+    embeddings: NDArray[np.float32]
     keypoints: Sequence[Keypoints] = ()
 
 
@@ -87,6 +91,7 @@ class Matcher:
                 break
             matches[further] = await self._match_further(probe, candidates[further], deadline)
             order, probabilities, unknown = self._rank(probe, candidates, matches, found.enrolled_patients)
+        compared = dict(zip([one.patient_id for one in candidates], matches, strict=True))
         return IdentifyAnswer(
             model=self._digest,
             enrolled_patients=found.enrolled_patients,
@@ -95,6 +100,7 @@ class Matcher:
                 for i, probability in zip(order[:top_k].tolist(), probabilities[:top_k].tolist(), strict=True)
             ],
             unknown_probability=unknown,
+            images=await self._evidence(probe, compared),
             strict_threshold=self._model.manifest.strict_threshold,
         )
 
@@ -105,7 +111,7 @@ class Matcher:
         if claimed is None:
             raise NotFound("The patient has no enrolled image of this modality.")
         match = (await self._match_keypoints(probe, [claimed], deadline))[0]
-        similarity = float(self._similarities(probe, [claimed])[0])
+        similarity = float(self._similarities(probe.embedding, [claimed])[0])
         probability = verification_probability(similarity, _weight(match), self._calibration)
         return VerifyAnswer(model=self._digest, match=_message(claimed, match, probability))
 
@@ -126,9 +132,10 @@ class Matcher:
 
         def make(session: ModelSession) -> Probe:
             keypoints = queue.beside(partial(verifier.extract_probe, list(images))) if verifier else None
-            embedding = pool(session.run(network_view(images)))
+            embeddings = session.run(network_view(images))
+            embedding = pool(embeddings)
             loop.call_soon_threadsafe(_set_result, embedded, embedding)
-            return Probe(embedding, keypoints.result() if keypoints else ())
+            return Probe(embedding, embeddings, keypoints.result() if keypoints else ())
 
         probing = asyncio.ensure_future(queue.run(make, deadline))
         try:
@@ -144,24 +151,51 @@ class Matcher:
         self,
         probe: Probe,
         candidates: Sequence[GalleryCandidate],
-        matches: Sequence[GeometricMatch | None],
+        matches: Sequence[ProbeMatches],
         enrolled: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
         """Return the candidates' order, most probable first, their probabilities in it, and that of `unknown`."""
         weights = [_weight(match) for match in matches]
-        ratios = log_likelihood_ratios(self._similarities(probe, candidates), weights, self._calibration)
+        ratios = log_likelihood_ratios(self._similarities(probe.embedding, candidates), weights, self._calibration)
         order = np.argsort(-ratios, kind="stable")
         return order, *posterior(ratios[order], enrolled, self._calibration)
 
-    def _similarities(self, probe: Probe, candidates: Sequence[GalleryCandidate]) -> NDArray[np.float64]:
-        """Return cosines, float64 (candidates,), normalised by the probe's level in the cohort."""
+    async def _evidence(self, probe: Probe, compared: Mapping[str, ProbeMatches]) -> list[ImageEvidence]:
+        """Score each image of a probe of several on its own, with the matches that its keypoints have already."""
+        count = len(probe.embeddings)
+        if count == 1:
+            return []
+        places = {image: place for place, image in enumerate(compared_images(count))}
+        return [
+            await self._evidence_of(pool(probe.embeddings[[image]]), compared, places.get(image))
+            for image in range(count)
+        ]
+
+    async def _evidence_of(
+        self, embedding: Embedding, compared: Mapping[str, ProbeMatches], place: int | None
+    ) -> ImageEvidence:
+        """Score one image: `place` is that of its matches in `compared`, None if its keypoints were not compared."""
+        found = await self._gallery.search(self._modality, self._digest, embedding, MAX_CANDIDATES)
+        matches = [compared.get(one.patient_id, ()) for one in found.candidates]
+        weights = [own[place].weight if own and place is not None else None for own in matches]
+        similarities = self._similarities(embedding, found.candidates)
+        ratios = log_likelihood_ratios(similarities, weights, self._calibration)
+        order = np.argsort(-ratios, kind="stable")
+        probabilities, unknown = posterior(ratios[order], found.enrolled_patients, self._calibration)
+        if not len(order):
+            return ImageEvidence(patient_id=None, probability=0.0, unknown_probability=unknown)
+        first = found.candidates[order[0]].patient_id
+        return ImageEvidence(patient_id=first, probability=float(probabilities[0]), unknown_probability=unknown)
+
+    def _similarities(self, embedding: Embedding, candidates: Sequence[GalleryCandidate]) -> NDArray[np.float64]:
+        """Return cosines, float64 (candidates,), normalised by the embedding's level in the cohort."""
         cosines = np.array([candidate.similarity for candidate in candidates])
-        levels = self._cohort.levels(probe.embedding[np.newaxis]) if self._cohort else None
+        levels = self._cohort.levels(embedding[np.newaxis]) if self._cohort else None
         return np.asarray(normalise_cosines(cosines[np.newaxis], levels, self._calibration)[0])
 
     async def _match_further(
         self, probe: Probe, candidates: Sequence[GalleryCandidate], deadline: Deadline
-    ) -> list[GeometricMatch | None]:
+    ) -> list[ProbeMatches]:
         """Match candidates whose keypoints the search has not returned."""
         patients = [candidate.patient_id for candidate in candidates]
         stored = await self._gallery.local(self._modality, self._digest, probe.embedding, patients)
@@ -170,11 +204,11 @@ class Matcher:
 
     async def _match_keypoints(
         self, probe: Probe, candidates: Sequence[GalleryCandidate], deadline: Deadline
-    ) -> list[GeometricMatch | None]:
+    ) -> list[ProbeMatches]:
         """Match each candidate's keypoints; in the inference queue, because matching fills a core as inference does."""
         verifier = self._verifier
         if verifier is None or not candidates:
-            return [None] * len(candidates)
+            return [()] * len(candidates)
         stored = [candidate.local for candidate in candidates]
         return await self._model.queue.run(lambda _: verifier.match(probe.keypoints, stored), deadline)
 
@@ -195,11 +229,13 @@ def _set_result(future: asyncio.Future[Result], result: Result) -> None:
         future.set_result(result)
 
 
-def _weight(match: GeometricMatch | None) -> float | None:
-    return match.weight if match else None
+def _weight(matches: ProbeMatches) -> float | None:
+    best = largest(matches)
+    return best.weight if best else None
 
 
-def _message(candidate: GalleryCandidate, match: GeometricMatch | None, probability: float) -> CandidateMessage:
+def _message(candidate: GalleryCandidate, matches: ProbeMatches, probability: float) -> CandidateMessage:
+    match = largest(matches)
     return CandidateMessage(
         patient_id=candidate.patient_id,
         image_id=candidate.image_id,

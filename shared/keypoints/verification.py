@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,9 @@ CERTAIN, LIKELY = 0.999999, 0.5
 alike; and after `VERIFIED_CANDIDATES`."""
 PROBE_IMAGES = 4
 """Images of a probe whose keypoints are compared. More images of a series add little and cost as much each."""
+
+ProbeMatches = tuple[GeometricMatch, ...]
+"""The match of largest weight of each probe image with one candidate; empty if keypoints were not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +66,31 @@ class LocalVerifier:
         return pack(self._extract(view))
 
     def extract_probe(self, views: Sequence[Image]) -> list[Keypoints]:
-        """Return the keypoints of the probe's images, or of `PROBE_IMAGES` evenly spread ones if there are more."""
-        spread = np.unique(np.linspace(0, len(views) - 1, PROBE_IMAGES).round().astype(int))
-        return [self._extract(views[i]) for i in spread.tolist()]
+        """Return the keypoints of the probe's images that `compared_images` selects."""
+        return [self._extract(views[i]) for i in compared_images(len(views))]
 
-    def match(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[GeometricMatch | None]:
-        """Return, per candidate, the match of largest weight between its images and the probe's images.
+    def match(self, probe: Sequence[Keypoints], candidates: Sequence[Sequence[bytes]]) -> list[ProbeMatches]:
+        """Return, per candidate, the match of each probe image with the candidate's images.
 
-        None if a candidate has no keypoints, or only those of another version of the software.
+        A candidate without keypoints, or with those of another version of the software only, has no match.
         """
-        return [self._best_match(probe, candidate) for candidate in candidates]
+        return [_match_images(probe, candidate) for candidate in candidates]
 
-    def _best_match(self, probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> GeometricMatch | None:
-        stored = [keypoints for data in candidate if (keypoints := unpack(data)) is not None]
-        found = [match_keypoints(a, b) for a in probe for b in stored]
-        return max(found, key=lambda one: one.weight, default=None)
+
+def compared_images(count: int) -> list[int]:
+    """Return the places of the images of a probe whose keypoints are compared: `PROBE_IMAGES` evenly spread ones."""
+    return sorted(set(np.linspace(0, count - 1, PROBE_IMAGES).round().astype(int).tolist()))
+
+
+def largest(matches: Iterable[GeometricMatch]) -> GeometricMatch | None:
+    """Return the match of largest weight, None if there is none."""
+    return max(matches, key=lambda one: one.weight, default=None)
+
+
+def _match_images(probe: Sequence[Keypoints], candidate: Sequence[bytes]) -> ProbeMatches:
+    stored = [keypoints for data in candidate if (keypoints := unpack(data)) is not None]
+    found = [largest(match_keypoints(a, b) for b in stored) for a in probe]
+    return tuple(match for match in found if match)
 
 
 def build_verifier(modality: Modality) -> LocalVerifier | None:

@@ -80,9 +80,10 @@ async def test_refused_images_of_a_series_are_left_out_and_listed(system: System
     several = (await system.identify(png(2), png(1), accept_any="false")).json()
     system.switches["compa"].to = classifying(("skin", 1.0))
     alone = (await system.identify(png(1), accept_any="false")).json()
+    support = {"patient_id": "P-1", "confidence": alone["confidence"]}
     assert several["images"] == [
-        {"index": 0, "modality": None, "accepted": False},
-        {"index": 1, "modality": "skin", "accepted": True},
+        {"index": 0, "modality": None, "accepted": False, "patient_id": None, "confidence": 0.0},
+        {"index": 1, "modality": "skin", "accepted": True, **support},
     ]
     assert several["candidates"] == alone["candidates"]
 

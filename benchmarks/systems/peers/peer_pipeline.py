@@ -23,7 +23,7 @@ from shared.images.decoding import decode_image
 from shared.images.recipes import Recipe, build_recipe
 from shared.images.views import Image, network_view, standard_view
 from shared.keypoints.geometry import GeometricMatch
-from shared.keypoints.verification import LocalVerifier, build_verifier
+from shared.keypoints.verification import LocalVerifier, build_verifier, largest
 from shared.modalities import Modality, Registry, load_registry
 from shared.models.litert_session import LiteRTSession
 from shared.models.manifest import ModelManifest, read_manifest
@@ -133,7 +133,7 @@ class Pipeline:
         for one in verifier.stages[self._first_round :]:
             further = slice(before, one.candidates)
             stored = [[known.templates.local[i]] for i in found.nearest[further].tolist()]
-            found.agreements[further] = verifier.match(probe, stored)
+            found.agreements[further] = [largest(matches) for matches in verifier.match(probe, stored)]
             if one.stops(_ranked(known, found).probabilities[0]):
                 break
             before = one.candidates

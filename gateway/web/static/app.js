@@ -9,6 +9,7 @@ const EXPLANATIONS = {
   candidates: "No candidate reaches the threshold. Look at the images yourself before you choose one.",
   unknown: "This person is most likely not enrolled. The candidates below are only the most similar patients.",
 };
+const DISAGREEMENT = "The images do not agree on one patient. Check that all show the same person.";
 const INVESTIGATION = "An investigation names no patient. It lists the most similar ones, even if they are unlikely. "
   + "Look at the images yourself.";
 const MOST_IMAGES = 64; // of one question, as the API takes them
@@ -99,8 +100,9 @@ function showAnswer(answer) {
   $("decision").textContent = TITLES[answer.decision](answer);
   $("decision").className = answer.decision;
   const investigated = answer.operating_point === "investigation";
+  const listed = investigated && answer.decision === "candidates";
   $("explanation").textContent =
-    investigated && answer.decision === "candidates" ? INVESTIGATION : EXPLANATIONS[answer.decision];
+    !answer.consistent ? DISAGREEMENT : listed ? INVESTIGATION : EXPLANATIONS[answer.decision];
   fill($("confidence"), answer.confidence, answer.threshold);
   const threshold = investigated ? "no threshold" : `threshold ${percent(answer.threshold)}`;
   const said = `confidence ${percent(answer.confidence)}, ${threshold}, `

@@ -122,7 +122,7 @@ async def identify(matcher: Matcher, *images: np.ndarray, top_k: int = 10) -> Id
 
 def keypoint_weights(probe: np.ndarray, people: Sequence[int]) -> list[float]:
     enrolled = [[VERIFIER.extract_template(picture(person))] for person in people]
-    return [match.weight for match in VERIFIER.match(VERIFIER.extract_probe([probe]), enrolled) if match]
+    return [match.weight for (match,) in VERIFIER.match(VERIFIER.extract_probe([probe]), enrolled)]
 
 
 @pytest.mark.parametrize("cohort", [None, Cohort(np.eye(4, 256, dtype=np.float32))], ids=["alone", "with a cohort"])
@@ -271,6 +271,34 @@ async def test_images_of_one_probe_are_pooled(matcher: Matcher, shelf: Shelf) ->
     first, second = both.matches
     assert first.similarity == pytest.approx(second.similarity, abs=1e-4)
     assert first.similarity < alone.matches[0].similarity
+
+
+async def test_each_image_of_a_probe_is_scored_on_its_own(matcher: Matcher, shelf: Shelf) -> None:
+    for person in (1, 2):
+        await enrol(matcher, shelf, f"P-{person}", picture(person))
+    probe = [like(1, 60.0), picture(77), like(2, 60.0)]
+    together = await identify(matcher, *probe)
+    assert len(together.images) == len(probe)
+    for one, evidence in zip(probe, together.images, strict=True):
+        alone = await identify(matcher, one)
+        assert alone.images == []
+        assert evidence.patient_id == alone.matches[0].patient_id
+        assert evidence.probability == pytest.approx(alone.matches[0].probability, abs=1e-6)
+        assert evidence.unknown_probability == pytest.approx(alone.unknown_probability, abs=1e-6)
+
+
+async def test_an_image_without_compared_keypoints_is_scored_too(matcher: Matcher, shelf: Shelf) -> None:
+    await enrol(matcher, shelf, "P-1", picture(1))
+    answer = await identify(matcher, *[picture(1)] * 6)
+    without = await identify(Matcher(matcher._model, FUSED, shelf), picture(1))
+    probabilities = [one.probability for one in answer.images]
+    assert probabilities[1] == pytest.approx(without.matches[0].probability)
+    assert probabilities[0] > probabilities[1]
+
+
+async def test_images_support_no_patient_if_none_is_enrolled(matcher: Matcher) -> None:
+    answer = await identify(matcher, picture(1), picture(2))
+    assert [(one.patient_id, one.unknown_probability) for one in answer.images] == [(None, 1.0)] * 2
 
 
 @pytest.mark.parametrize(("top_k", "found"), [(1, 1), (10, 5)])

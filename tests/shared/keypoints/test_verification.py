@@ -4,7 +4,7 @@ import pytest
 
 from shared.keypoints.extraction import extract_keypoints
 from shared.keypoints.packing import pack
-from shared.keypoints.verification import VERIFIED_CANDIDATES, CascadeStage, LocalVerifier, build_verifier
+from shared.keypoints.verification import VERIFIED_CANDIDATES, CascadeStage, LocalVerifier, build_verifier, largest
 from shared.modalities import load_registry
 from tests.shared.keypoints.surfaces import darker, surface, turned
 
@@ -13,20 +13,21 @@ VERIFIER = LocalVerifier(upright=False)
 
 def test_the_candidate_that_shows_the_same_surface_agrees() -> None:
     candidates = [[VERIFIER.extract_template(surface(seed))] for seed in (1, 2, 3)]
-    right, *wrong = VERIFIER.match(VERIFIER.extract_probe([darker(turned(surface(1), 20))]), candidates)
-    assert right is not None
-    assert right.inliers > 4 * max(one.inliers if one else 0 for one in wrong)
-    assert right.weight > 10 * max(one.weight if one else 0 for one in wrong)
+    (right,), *wrong = VERIFIER.match(VERIFIER.extract_probe([darker(turned(surface(1), 20))]), candidates)
+    assert right.inliers > 4 * max(one.inliers for (one,) in wrong)
+    assert right.weight > 10 * max(one.weight for (one,) in wrong)
 
 
 def test_a_candidate_without_a_local_part_is_not_compared() -> None:
-    assert VERIFIER.match(VERIFIER.extract_probe([surface(1)]), [()]) == [None]
+    assert VERIFIER.match(VERIFIER.extract_probe([surface(1)]), [()]) == [()]
 
 
-def test_the_best_image_of_a_probe_counts() -> None:
+def test_every_image_of_a_probe_has_its_own_match() -> None:
     candidate = [[VERIFIER.extract_template(surface(1))]]
-    alone = VERIFIER.match(VERIFIER.extract_probe([surface(1)]), candidate)
-    assert VERIFIER.match(VERIFIER.extract_probe([surface(7), surface(1)]), candidate) == alone
+    alone = [VERIFIER.match(VERIFIER.extract_probe([surface(seed)]), candidate)[0] for seed in (7, 1)]
+    (both,) = VERIFIER.match(VERIFIER.extract_probe([surface(7), surface(1)]), candidate)
+    assert both == (*alone[0], *alone[1])
+    assert (largest(both), largest(())) == (alone[1][0], None)
 
 
 def test_the_best_image_of_a_candidate_counts() -> None:
