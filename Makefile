@@ -28,7 +28,7 @@ modalities = $(shell sed -n 's/^name = "\(.*\)"/\1/p' shared/modalities/registry
 
 bench = $(python) -m benchmarks $(if $(call on,$(QUICK)),--quick) $(if $(DATA),--data "$(DATA)") --out "$(BENCH_OUT)"
 
-.PHONY: help install demo up down status test coverage mutants schemathesis test-containers check format check-bundle train train-all \
+.PHONY: help install demo up down status test coverage mutants schemathesis test-containers check format check-bundle train train-all train-graphics evaluate-marked \
         trainable all-trainable evaluable \
         evaluate bench bench-callers bench-overload bench-soak bench-memory bench-stages bench-readiness bench-sizing bench-images \
         bench-guard bench-page bench-gallery samples docs reference-pages secrets lock clean
@@ -95,6 +95,10 @@ train: trainable .venv/train.stamp ## Train and describe one model: MODALITY=ct 
 train-all: all-trainable .venv/train.stamp ## The same for COMPA and every modality: DATA=<bundle> [WEIGHTS=<folder>]
 	@for modality in compa $(modalities); do $(train) --modality $$modality || exit; done
 
+train-graphics: .venv/train.stamp ## Train the network that finds text, rulers and other marks: DATA=<bundle>; about 35 minutes, resumes
+	@:$(data_needed)
+	@$(python) -m training.train_graphics --data "$(DATA)"
+
 # Before gigabytes are installed.
 trainable:
 	@:$(data_needed)
@@ -112,6 +116,10 @@ evaluable:
 evaluate: evaluable .venv/train.stamp ## Measure all models: DATA=<bundle> [WEIGHTS=<folder>] [BASELINES=0] [SPLIT=test] OUT=<dir>
 	@$(python) -m training.evaluation --data "$(DATA)" --split $(SPLIT) --out "$(OUT)" \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(without_baselines),--without-baselines)
+
+evaluate-marked: .venv/train.stamp ## Ask every track again with text, rulers and other marks on all pictures: DATA=<bundle> [SPLIT=test]
+	@:$(data_needed)
+	@$(python) -m training.evaluation.marked --data "$(DATA)" --split $(SPLIT)
 
 bench-gallery: .venv/dev.stamp ## Grow a gallery to a million templates and search it: [DATA=<bundle>] [MODALITY=fundus] [SIZES="1000 10000"]
 	@$(python) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(if $(MODALITY),--modality $(MODALITY)) $(if $(SIZES),--sizes $(SIZES))

@@ -52,11 +52,15 @@ class EmbeddingScorer:
         """Return the embedding of a decoded picture, float32 (d,), L2-normalised."""
         raise TypeError(type(self).__name__)
 
+    def decode(self, path: str) -> Image:
+        """Return a picture of the manifest as the gateway decodes it, uint8 (h, w, 3)."""
+        return decode_image((self._root / path).read_bytes()).pixels
+
     def embeddings(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """Return the embeddings of pictures, float32 (n, d)."""
         new = [row.path for row in rows if row.path not in self._embeddings]
         for path in tqdm(new, desc=self.name, unit="picture", disable=len(new) < 20):
-            self._embeddings[path] = self.embed(decode_image((self._root / path).read_bytes()).pixels)
+            self._embeddings[path] = self.embed(self.decode(path))
         return np.stack([self._embeddings[row.path] for row in rows])
 
     def similarities(self, track: Track) -> Similarities:
@@ -122,7 +126,7 @@ class ShippedModel(EmbeddingScorer):
 
     def _extracted(self, row: Row) -> Keypoints:
         if row.path not in self._keypoints and self.verifier is not None:
-            view = self._recipe(decode_image((self._root / row.path).read_bytes()).pixels)
+            view = self._recipe(self.decode(row.path))
             self._keypoints[row.path] = self.verifier.extract_probe([view])[0]
         return self._keypoints[row.path]
 

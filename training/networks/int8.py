@@ -45,13 +45,14 @@ class Int8Parts:
 
 
 def convert_litert(network: keras.Model, *, float16: bool = False, int8: Int8Parts | None = None) -> bytes:
-    """Return the LiteRT file of a network for uint8 (n, 224, 224, 3). `float16` stores float weights as float16."""
+    """Return the LiteRT file of a network, for one image. `float16` stores float weights as float16."""
     import tensorflow as tf  # noqa: PLC0415 - only the export needs TensorFlow itself
 
     with tempfile.TemporaryDirectory() as saved:
         archive = keras.export.ExportArchive()
         archive.track(network)
-        signature = [tf.TensorSpec((1, NETWORK_SIZE, NETWORK_SIZE, 3), tf.uint8, name="images")]
+        (images,) = network.inputs
+        signature = [tf.TensorSpec((1, *images.shape[1:]), images.dtype, name="images")]
         archive.add_endpoint("serve", lambda images: network(images, training=False), signature)
         archive.write_out(saved, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(saved)

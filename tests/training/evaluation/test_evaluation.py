@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from shared.models.manifest import MANIFEST_FILE, read_manifest
+from training.evaluation import marked
 from training.evaluation.__main__ import main
 from training.evaluation.evaluation_page import BEGIN, END
 from training.evaluation.evaluation_page import main as page
+from training.evaluation.layouts import LAYOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 
@@ -209,3 +211,12 @@ def test_what_is_missing_is_said_in_a_sentence(
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_marked_tracks_are_counted(bundle: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert marked.main(["--data", str(bundle), "--models", str(models), "--modality", "skin"]) == 0
+    header, _, *lines = capsys.readouterr().out.splitlines()
+    rows = [dict(zip(header.split(" | "), line.split(" | "), strict=True)) for line in lines]
+    assert [row["marks"] for row in rows] == ["none", *LAYOUTS, "none", "marks"]
+    assert int(rows[-1]["queries"]) == len(LAYOUTS) * int(rows[0]["queries"]) > 0
+    assert int(rows[-2]["found"]) == int(rows[0]["found"])
