@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from shared.images.graphics import remove_graphics
 from shared.images.steps import STEPS
 from shared.images.views import Image, square_view
 from shared.modalities import RecipeSpec, StepSpec
@@ -36,8 +37,8 @@ class Recipe:
 
 def build_recipe(spec: RecipeSpec) -> Recipe:
     """Return the recipe. Raises ValueError if a step, enabled or not, is unknown or has a wrong parameter."""
-    steps = [(_build_step(step), step.enabled) for step in spec.steps]
-    return Recipe(spec.size, tuple(step for step, enabled in steps if enabled))
+    steps = [step for step, enabled in [(_build_step(step), step.enabled) for step in spec.steps] if enabled]
+    return Recipe(spec.size, (remove_graphics, *steps) if spec.remove_graphics else tuple(steps))
 
 
 def _build_step(spec: StepSpec) -> Callable[[Image], Image]:

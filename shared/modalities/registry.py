@@ -32,22 +32,25 @@ class StepSpec(BaseModel):
 
 
 class RecipeSpec(BaseModel):
-    """The preprocessing of a modality: size of the square view, and steps in order."""
+    """The preprocessing of a modality: size of the square view, whether marks are removed, and steps in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: Annotated[int, Field(ge=224, le=512)] = 224
+    remove_graphics: bool = False
     steps: tuple[StepSpec, ...] = ()
 
     def same_as(self, other: RecipeSpec) -> bool:
-        """Whether both recipes give the same view of every image. Disabled steps do not count."""
+        """Whether both recipes give the same view of every image without marks. Disabled steps do not count."""
         mine, theirs = ([step for step in recipe.steps if step.enabled] for recipe in (self, other))
         return self.size == other.size and mine == theirs
 
     def only(self, *names: str) -> RecipeSpec:
         """Return this recipe with only the named steps enabled (for ablations)."""
         return RecipeSpec(
-            size=self.size, steps=tuple(s.model_copy(update={"enabled": s.name in names}) for s in self.steps)
+            size=self.size,
+            remove_graphics=self.remove_graphics,
+            steps=tuple(s.model_copy(update={"enabled": s.name in names}) for s in self.steps),
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from shared.images.graphics import remove_graphics
 from shared.images.recipes import build_recipe
 from shared.images.steps import clahe, gaussian_denoising, greyscale
 from shared.images.views import Image, square_view
@@ -30,6 +32,14 @@ def test_the_steps_are_applied_in_order(photo: Image) -> None:
 def test_a_step_that_is_switched_off_is_left_out(photo: Image) -> None:
     without = _spec({"name": "greyscale"}, {**_denoising(2.0), "enabled": False})
     np.testing.assert_array_equal(build_recipe(without)(photo), build_recipe(_spec({"name": "greyscale"}))(photo))
+
+
+def test_marks_are_removed_before_the_steps(photo: Image) -> None:
+    steps = (StepSpec(name="greyscale"),)
+    marked = cv2.putText(photo.copy(), "R 12.03.1957", (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255,) * 3, 3)
+    view = build_recipe(RecipeSpec(size=256, remove_graphics=True, steps=steps))(marked)
+    np.testing.assert_array_equal(view, greyscale(remove_graphics(square_view(marked, 256))))
+    assert not np.array_equal(view, build_recipe(RecipeSpec(size=256, steps=steps))(marked))
 
 
 def test_a_recipe_takes_any_memory_layout(photo: Image) -> None:
