@@ -17,6 +17,9 @@ from shared.images.views import Image, square_view
 
 SIDE: Final = 256
 """Side, in pixels, of the copy in which marks are searched."""
+BLUR: Final = 0.5
+"""Standard deviation, in pixels of that copy, of the blur before the search. The network has learned from enlarged
+images, and takes the edges of sharper ones for marks: without the blur, it masks up to ten times as much anatomy."""
 THRESHOLD: Final = 0.35
 """Probability from which a cell is taken for a mark."""
 KNOWN: Final = 1e-3
@@ -29,7 +32,7 @@ _own = threading.local()
 def graphics_mask(image: Image) -> NDArray[np.bool_]:
     """Return bool (h, w) for uint8 (h, w, 3) RGB: the pixels that are drawn, and those right beside them."""
     network = _network()
-    network.setInput(cv2.dnn.blobFromImage(square_view(image, SIDE)))
+    network.setInput(cv2.dnn.blobFromImage(cv2.GaussianBlur(square_view(image, SIDE), (0, 0), BLUR)))
     cells = network.forward()[0, 0]
     return np.asarray(cv2.resize(cells, image.shape[1::-1], interpolation=cv2.INTER_LINEAR) > THRESHOLD)
 
