@@ -45,13 +45,13 @@ progress() {
     done
 }
 
-packages() { find .venv/lib -maxdepth 4 -name '*.dist-info' | wc -l; }
+packages() { { find .venv/lib -maxdepth 4 -name '*.dist-info' 2>/dev/null || true; } | wc -l; } # pip deletes while it looks
 
 is_311 .venv/bin/python || create
 : >"$log"
 echo "Installing $lock into .venv" >&2
 progress &
-trap "kill $! 2>/dev/null" EXIT
+trap "kill $! 2>/dev/null || true" EXIT
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --no-deps --require-hashes \
     --requirement "$lock" >>"$log" 2>&1 || {
     grep -v '^WARNING: Location' "$log" | tail -n 20 >&2
