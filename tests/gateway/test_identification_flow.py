@@ -90,7 +90,7 @@ class Place:
 def _matches(name: str) -> httpx.Response:
     """An answer by which services can be told apart."""
     known = 1 + list(REGISTRY.names).index(name)
-    answer = IdentifyAnswer(model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0)
+    answer = IdentifyAnswer(model=DIGEST, enrolled_patients=known, matches=[], unknown_probability=1.0, images=[])
     return httpx.Response(200, content=answer.model_dump_json())
 
 

@@ -36,7 +36,8 @@ def test_a_step_that_is_switched_off_is_left_out(photo: Image) -> None:
 
 def test_marks_are_removed_before_the_steps(photo: Image) -> None:
     steps = (StepSpec(name="greyscale"),)
-    marked = cv2.putText(photo.copy(), "R 12.03.1957", (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255,) * 3, 3)
+    marked = photo.copy()
+    cv2.putText(marked, "R 12.03.1957", (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255,) * 3, 3)
     view = build_recipe(RecipeSpec(size=256, remove_graphics=True, steps=steps))(marked)
     np.testing.assert_array_equal(view, greyscale(remove_graphics(square_view(marked, 256))))
     assert not np.array_equal(view, build_recipe(RecipeSpec(size=256, steps=steps))(marked))
