@@ -88,7 +88,7 @@ def ask(track: Track, model: MarkedModel, compa: Compa, modality: Modality) -> C
     if scoring is None:
         raise ValueError(f"{modality.name}-service/ holds a model without calibration: train it again")
     scores = track_scores(track, scoring.scores(track, model.similarities(track)))
-    strict = points.strict if points and points.strict is not None else np.inf
+    strict = np.inf if points is None or points.strict is None else max(points.strict, modality.threshold)
     queries, strangers = (answer(one, scoring.cascade.posterior) for one in (scores.queries, scores.impostors))
     asked, others = _accepted(track.queries, model, compa), _accepted(track.impostors, model, compa)
     named, right = asked & (queries.confidence >= modality.threshold), queries.first == scores.truth
